@@ -63,7 +63,7 @@ def run(seed: int, days: int, workloads: int = 3, without: frozenset[str] = froz
         causes=dict(world.checks.losses),
         digest=world.digest,
         failure=world.failure,
-        history=tuple(_lines(world, name)) if world.failure else (),
+        history=tuple(lines(world, name)) if world.failure else (),
         without=without,
     )
 
@@ -71,12 +71,12 @@ def run(seed: int, days: int, workloads: int = 3, without: frozenset[str] = froz
 async def _live(seed: int, days: int, workloads: int, without: frozenset[str], made: list[World]) -> None:
     world = World(seed, days, workloads, without)
     made.append(world)
-    with _catching_exceptions(world):
+    with catching_exceptions(world):
         await world.live()
 
 
 @contextmanager
-def _catching_exceptions(world: World) -> Iterator[None]:
+def catching_exceptions(world: World) -> Iterator[None]:
     """Treat an exception that the engine had to catch as a broken invariant (M13)."""
     log, handler = logging.getLogger("trayapp"), _ExceptionHandler(world)
     before, through = log.level, log.propagate
@@ -104,7 +104,7 @@ class _ExceptionHandler(logging.Handler):
                 self._world.broke("", "exception", f"{record.getMessage()}\n{text}")
 
 
-def _lines(world: World, name: str) -> Iterator[str]:
+def lines(world: World, name: str) -> Iterator[str]:
     """The last lines that concern this workload or all of them."""
     mine = [line for line in world.history if line[1] in (name, "") or not name]
     for t, target, text, values in mine[-SHOWN:]:

@@ -37,7 +37,15 @@ HOUR = 3600.0
 class World:
     """A world and its present state. Create and run it on a `VirtualLoop`."""
 
-    def __init__(self, seed: int, days: int, workloads: int, without: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        seed: int,
+        days: int,
+        workloads: int,
+        without: frozenset[str] = frozenset(),
+        servers: list[AuthServer] | None = None,
+        planned: plan.Plan | None = None,
+    ) -> None:
         self.seed, self.without = seed, without
         self.rng = plan.random_stream(seed, "world")
         self.clocks = Clocks(asyncio.get_running_loop())
@@ -48,7 +56,7 @@ class World:
         self.install = INSTALL
         self.keyring = Keyring(plan.random_stream(seed, "vault"), self.rng.choice(("windows", "mac", "mac")))
         self.disk = Disk()
-        made = random_servers(self.rng, workloads, lambda host: plan.random_stream(seed, f"server {host}"))
+        made = servers or random_servers(self.rng, workloads, lambda host: plan.random_stream(seed, f"server {host}"))
         server_of = sharing.shared(seed, made)
         self.servers = sharing.each_once(server_of)
         if "norefresh" not in without:
@@ -72,7 +80,7 @@ class World:
         self._tasks: set[asyncio.Task[None]] = set()
         self.checks = Checks(self)
         names = [spec.name for spec in self.specs]
-        self.plan = plan.make(seed, days, without, [server.host for server in self.servers], names)
+        self.plan = planned or plan.make(seed, days, without, [server.host for server in self.servers], names)
         self._numbers = itertools.count()
         self.acts: dict[int, tuple[asyncio.TimerHandle, Callable[[], None]]] = {}  # pending actions of servers
         self.director = Director(self)
