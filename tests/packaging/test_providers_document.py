@@ -43,7 +43,7 @@ def differences(row: Provider) -> list[str]:
     asked += ["`audience`"] if row.audience else []
     known = [
         grace(row),
-        f"a refresh token only with the scope `{row.offline_scope}`" if row.offline_scope else "",
+        f"it gives a refresh token only with the scope `{row.offline_scope}`" if row.offline_scope else "",
         f"the sign-in page wants {', '.join(asked)}" if asked else "",
         "`resource` is refused" if row.no_resource else "",
         "a refresh names the granted scopes" if row.names_scope_at_refresh else "",
@@ -51,12 +51,12 @@ def differences(row: Provider) -> list[str]:
         f"scopes are separated by `{row.separator}`" if row.separator != " " else "",
         *(words_of(quirk) for quirk in QUIRKS if row.name in quirk.providers),
     ]
-    return [phrase for phrase in known if phrase] or ["nothing in what it does; only its refusals are explained"]
+    return [phrase for phrase in known if phrase] or ["only its refusals are explained"]
 
 
 def words_of(quirk: Quirk) -> str:
     """A row of `QUIRKS`, as a phrase."""
-    statuses = "200" if quirk.statuses == (200,) else "a refusal"
+    statuses = "a 200" if quirk.statuses == (200,) else "a refusal"
     said = ", ".join(f"`{value}`" for value in sorted(quirk.values))
     about = f" (about “{quirk.if_description_has}”)" if quirk.if_description_has else ""
     return f"{said} as `{quirk.field}` of {statuses}{about} means `{quirk.means}`"
