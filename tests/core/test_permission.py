@@ -106,6 +106,14 @@ def test_a_server_that_quotes_the_token_reveals_nothing() -> None:
     assert needs == needs.without("")
 
 
+def test_a_short_token_is_quoted_no_less() -> None:
+    """Servers that give out tokens of a few characters exist."""
+
+    names = ("canary-1", "x:canary-1:y", "canary-", "write")
+    needs = Needs(permission=True, scopes=names, acr_values=names[:1]).without("canary-1")
+    assert (("canary-", "write"), ()) == (needs.scopes, needs.acr_values)
+
+
 def test_a_sign_in_asks_for_the_granted_and_the_needed() -> None:
     """In this order and each once; scopes that commas separate are scopes as well."""
 

@@ -32,7 +32,7 @@ class Needs:
     max_age: int | None = None  # s since the person signed in at the server
 
     def with_more(self, other: Needs) -> Needs:
-        """Both together."""
+        """These needs and the others."""
         ages = [age for age in (self.max_age, other.max_age) if age is not None]
         return Needs(
             self.permission or other.permission,
@@ -43,7 +43,7 @@ class Needs:
         )
 
     def without(self, secret: str) -> Needs:
-        """The same without names that give away a part of this secret: a server may quote the token it was sent."""
+        """These needs without names that hold a part of this secret: a server may quote the token it was sent."""
         return replace(
             self,
             scopes=tuple(name for name in self.scopes if not _quotes(name, secret)),
@@ -51,7 +51,7 @@ class Needs:
         )
 
     def beyond(self, granted: str) -> Needs:
-        """The same for a login with these scopes: the request for a sign-in has to name them, too, or they are lost."""
+        """These needs plus the granted scopes, which a sign-in has to ask for, too, or they are lost."""
         return replace(self, scopes=union(scopes_in(granted), self.scopes))
 
     def missing(self, granted: str) -> tuple[str, ...]:
@@ -88,7 +88,9 @@ def union(first: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _quotes(name: str, secret: str) -> bool:
-    """Whether they have a long piece in common."""
+    """Whether they have a long piece in common, or the name holds the whole of a short secret."""
+    if 0 < len(secret) < PIECE:
+        return secret in name
     pieces = (name[at : at + PIECE] for at in range(max(1, len(name) - PIECE + 1)))
     return len(name) >= PIECE and any(piece in secret for piece in pieces)
 
