@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import trayapp.engine.engine
 from tests.simulation.loop import SPINNING, StalledError
 from tests.simulation.machine import Watcher
+from tests.simulation.planned import DAY
 from tests.simulation.servers import AuthServer, Family
 from tests.simulation.storage import PowerCut, SimulatedJournal, SimulatedWorker, Turn
 from tests.simulation.wire import Tokens
@@ -162,7 +163,7 @@ class _Clock:
             return 1
         with _without_poll_cap():
             quiet = self._process.engine._until_next(now)
-        return max(1, int(min(quiet, world.director.quiet_for()) // every))
+        return max(1, int(min(quiet, world.director.quiet_for(), DAY) // every))
 
 
 @contextmanager
