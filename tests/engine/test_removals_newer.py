@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.engine.engines import login_of, running, settled, spec_of
 from tests.engine.test_removals import Bench, Lockable, login, shown
-from trayapp.core.model import Login, Trouble
+from trayapp.core.model import Login, Saved, Trouble
 from trayapp.core.presentation import Verb
 from trayapp.engine.ports import StoredLogin
 from trayapp.oauthtest import OAuthServer
@@ -105,3 +105,28 @@ async def test_a_sign_in_during_the_reading_keeps_its_login(tmp_path: Path) -> N
             assert held is not None
             assert own.lineage == held.lineage
             assert () == shown(world)
+
+
+async def test_a_state_db_that_fails_brings_nothing_back(tmp_path: Path) -> None:
+    """What is left to do couldn't be recorded, but this run knows it: the login isn't used again."""
+
+    bench = Bench(tmp_path)
+    await bench.keystore.store("one", login())
+    async with bench.run("one") as world:
+        await bench.clock.pass_time(1.0)
+        asked = bench.tokens.asked
+
+        async def full(name: str, saved: Saved) -> None:
+            raise OSError("disk full")
+
+        bench.journal.save = full  # type: ignore[method-assign]
+        bench.keystore.trouble = Trouble.LOCKED
+        world.do(Verb.SIGN_OUT)
+        await bench.clock.pass_time(1.0)
+        world.do(Verb.PAUSE)
+        await bench.clock.pass_time(1.0)
+        bench.keystore.trouble = None
+        world.do(Verb.RESUME)
+        await bench.clock.pass_time(1.0)
+        assert "unauthenticated never_signed_in" == world.status()
+        assert (None, asked) == (await bench.keystore.held(), bench.tokens.asked)

@@ -144,8 +144,9 @@ class EffectRunner:
             return
         self.on_slots_read(name, stored)
         saved, login = await self._from_journal(what, self._adapters.journal.load(name), Saved()), stored.login
-        if saved.discard and not self.removals.replaced(name, login, saved.discard):  # given up behind a locked keyring
-            if (trouble := await self.removals.complete(name, login, saved.discard)) is not None:
+        word = self.removals.word(name) or saved.discard
+        if word and not self.removals.replaced(name, login, word):  # it was given up behind a locked keyring
+            if (trouble := await self.removals.complete(name, login, word)) is not None:
                 self._engine.apply(name, KeyringDown(self._engine.now(), trouble))
                 return
             saved, login = Saved(paused=saved.paused), None

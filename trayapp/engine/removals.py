@@ -66,7 +66,7 @@ class Removals:
 
     def saved(self, name: str, saved: Saved) -> Saved:
         """What state.db is to keep of a workload, together with what is left to do for the login it had before."""
-        return replace(saved, discard=self._undeleted.get(name, ""))
+        return replace(saved, discard=self.word(name))
 
     def stored(self, name: str) -> None:
         """A newer login is in the keyring under this name, so that is no longer to be deleted."""
@@ -83,6 +83,10 @@ class Removals:
             self._undeleted[name] = _word(KEEP, login)
             await self._record(name)
         self._publish()
+
+    def word(self, name: str) -> str:
+        """What is left to do in the keyring, as this run knows it, even where state.db failed; empty if nothing is known."""
+        return self._undeleted.get(name, "")
 
     def replaced(self, name: str, found: Login | None, word: str) -> bool:
         """Whether a newer login has taken the place of the one to be deleted: it was found there, or is being written.
@@ -129,7 +133,7 @@ class Removals:
             self._engine.task(f"delete the login of {name}", self._until_deleted(name))
 
     async def _until_deleted(self, name: str) -> None:
-        """Try again when the keyring returns, and like any other reading of it (M14)."""
+        """Try again when the keyring returns, and after the same waits as any reading of it (M14)."""
         tries = 0
         while name in self._undeleted:
             await self._sleep(keyring_retry_wait(tries))
