@@ -90,18 +90,16 @@ class Bench:
         self.clock, self.tokens, self.keystore = VirtualClock(), Revoking(), Lockable()
         self.journal = ForgetfulJournal()
 
-    def run(self, *names: str) -> Any:
+    def run(self, *names: str, sign_in: HeldSignIn | None = None) -> Any:
         parts: dict[str, Any] = {"journal": self.journal, "keystore": self.keystore}
-        return virtual(names, self, **parts)
+        return virtual(names, self, sign_in=sign_in or HeldSignIn(), **parts)
 
 
 def virtual(names: tuple[str, ...], bench: Bench, **parts: Any) -> Any:
     specs = [
         Spec(name, f"https://{name}.example", "client", token_endpoint=ENDPOINT, policy=Policy()) for name in names
     ]
-    return running(
-        specs, bench.path, clock=bench.clock, tokens=bench.tokens, gate=Gate(), sign_in=HeldSignIn(), **parts
-    )
+    return running(specs, bench.path, clock=bench.clock, tokens=bench.tokens, gate=Gate(), **parts)
 
 
 def shown(world: World) -> tuple[Removal, ...]:

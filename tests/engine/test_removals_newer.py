@@ -6,11 +6,11 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
-from tests.engine.engines import login_of, running, settled, spec_of
+from tests.engine.engines import HeldSignIn, login_of, running, settled, spec_of
 from tests.engine.test_removals import Bench, Lockable, login, shown
-from trayapp.core.model import Login, Saved, Trouble
+from trayapp.core.model import AccessToken, Login, Saved, Secret, Trouble
 from trayapp.core.presentation import Verb
-from trayapp.engine.ports import StoredLogin
+from trayapp.engine.ports import NewLogin, StoredLogin
 from trayapp.oauthtest import OAuthServer
 
 
@@ -130,3 +130,32 @@ async def test_a_state_db_that_fails_brings_nothing_back(tmp_path: Path) -> None
         await bench.clock.pass_time(1.0)
         assert "unauthenticated never_signed_in" == world.status()
         assert (None, asked) == (await bench.keystore.held(), bench.tokens.asked)
+
+
+async def test_a_given_up_login_is_no_login_to_compare_with(tmp_path: Path) -> None:
+    """Removed behind a locked keyring, added again, and signed in as somebody else while it opens: nothing to ask about."""
+
+    bench = Bench(tmp_path)
+    await bench.keystore.store("one", replace(login(), subject="alice", issuer="https://as.example"))
+    bench.keystore.trouble = Trouble.LOCKED
+    async with bench.run("one") as world:
+        await bench.clock.pass_time(1.0)
+        world.do(Verb.REMOVE)
+        await bench.clock.pass_time(1.0)
+    people = HeldSignIn()
+    async with bench.run("one", sign_in=people) as world:
+        await bench.clock.pass_time(1.0)
+        world.do(Verb.REAUTHORIZE)
+        await bench.clock.pass_time(1.0)
+        bench.keystore.trouble = None
+        now = bench.clock.now()
+        new = replace(
+            login("rt-bob"), lineage="another", subject="bob", issuer="https://as.example", obtained_at=now.wall
+        )
+        people.answers["one"].set_result(NewLogin(new, AccessToken(0, Secret("at-bob"), now.at, now.at + 9000.0)))
+        await bench.clock.pass_time(400.0)
+        assert "running ok" == world.status()
+        held = await bench.keystore.held()
+        assert held is not None
+        assert "bob" == held.subject
+        assert "rt-bob" not in bench.tokens.revoked

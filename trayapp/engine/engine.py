@@ -93,7 +93,7 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         self._agenda = Agenda(workloads, self.effects.paths)
         self.callers = Callers(self)
-        self.sign_ins = SignIns(self, adapters)
+        self.sign_ins = SignIns(self, adapters, self.effects.removals.is_given_up)
         self.effects.on_slots_read = self.sign_ins.candidates.found
         self.suspend = SuspendDelay(self, adapters.clock, self._tasks)
 

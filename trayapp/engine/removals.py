@@ -88,15 +88,19 @@ class Removals:
         """What is left to do in the keyring, as this run knows it, even where state.db failed; empty if nothing is known."""
         return self._undeleted.get(name, "")
 
+    def is_given_up(self, name: str, found: Login) -> bool:
+        """Whether this is the login that waits to be deleted."""
+        return bool(word := self.word(name)) and _is_about(word, found)
+
     def replaced(self, name: str, found: Login | None, word: str) -> bool:
         """Whether a newer login has taken the place of the one to be deleted: it was found there, or is being written.
 
         state.db may not know that yet, after a crash for example.
         """
-        w, lineage = self._engine.workloads.get(name), word.partition(" ")[2]
-        if found is not None and lineage not in ("", found.lineage):
+        if found is not None and not _is_about(word, found):
             self.stored(name)
             return True
+        w = self._engine.workloads.get(name)
         return w is not None and w.storing is not None
 
     async def complete(self, name: str, login: Login | None, word: str) -> Trouble | None:
@@ -240,6 +244,10 @@ class Removals:
 
 def _word(word: str, login: Login | None) -> str:
     return word if login is None else f"{word} {login.lineage}"
+
+
+def _is_about(word: str, found: Login) -> bool:
+    return word.partition(" ")[2] in ("", found.lineage)
 
 
 def _to_revoke(word: str) -> bool:

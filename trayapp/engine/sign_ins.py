@@ -34,8 +34,10 @@ CLICK_SPACING = 2.0  # s; a double click opens one page, not two
 class SignIns:
     """Begins and ends sign-ins and decides about their logins, on the engine's loop."""
 
-    def __init__(self, engine: TokenIssuer, adapters: Adapters) -> None:
+    def __init__(self, engine: TokenIssuer, adapters: Adapters, is_given_up: Callable[[str, Login], bool]) -> None:
+        """`is_given_up`: whether this login in the keyring only waits to be deleted."""
         self._engine = engine
+        self._is_given_up = is_given_up
         self._sign_in = adapters.sign_in
         self._keystore = adapters.keystore
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -254,7 +256,8 @@ class SignIns:
         except Exception:
             log.exception("reading the login of %s failed", name)
             return None
-        return None if isinstance(stored, Trouble) else stored.login
+        login = None if isinstance(stored, Trouble) else stored.login
+        return None if login is None or self._is_given_up(name, login) else login
 
     async def _store_candidate(self, name: str, login: Login) -> None:
         """Write the login as a candidate, which a start ignores. A failure is only logged."""
