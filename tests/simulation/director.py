@@ -215,8 +215,11 @@ class Director:
         server = next((server for server in self.w.servers if server.host == who), None)
         truth = self.w.checks.truths.get(who)
         match what:
+            case "err" if server is not None:
+                server.errs_next.append(target)
+                return
             case "forget" if server is not None:
-                server.forgotten.pop(0) if over else server.forgotten.append(server.registration)
+                server.forgotten.remove(int(how)) if over else server.forgotten.append(int(how))
             case "blunder" if server is not None:
                 server.blunders.remove(how) if over else server.blunders.append(how)
             case "stepup" if truth is not None:

@@ -43,11 +43,11 @@ def _no_refresh(rng: random.Random, end: float, _: list[str], workloads: list[st
 
 
 def _forgotten(rng: random.Random, end: float, servers: list[str], _: list[str]) -> Iterator[PlannedEvent]:
-    """A server forgets the clients that registered."""
+    """A server has forgotten the clients that registered, as the next request shows."""
     for host in servers:
         for t in _times(rng, end, 0.01):
             back = rng.random() < RECOVERS
-            yield PlannedEvent(t, "forget", length(rng, 120.0, 8 * HOUR) if back else 0.0, host)
+            yield PlannedEvent(t, "err next", 0.0, f"{host} forget {length(rng, 120.0, 8 * HOUR) if back else 0.0:.0f}")
 
 
 def _step_up(rng: random.Random, end: float, _: list[str], workloads: list[str]) -> Iterator[PlannedEvent]:
@@ -59,11 +59,11 @@ def _step_up(rng: random.Random, end: float, _: list[str], workloads: list[str])
 
 
 def _blunders(rng: random.Random, end: float, servers: list[str], _: list[str]) -> Iterator[PlannedEvent]:
-    """A server refuses logins that are fine."""
+    """A server refuses logins that are fine, from the next request on."""
     for host in servers:
-        for t in _times(rng, end, 0.02):
+        for t in _times(rng, end, 0.012):
             code = rng.choice(("invalid_client", "unauthorized_client", "invalid_grant"))
-            yield PlannedEvent(t, "blunder", length(rng, 30.0, 2 * HOUR), f"{host} {code}")
+            yield PlannedEvent(t, "err next", 0.0, f"{host} blunder {length(rng, 30.0, 2 * HOUR):.0f} {code}")
 
 
 def _times(rng: random.Random, end: float, rate: float) -> Iterator[float]:
@@ -82,3 +82,9 @@ _MAKERS: dict[str, Callable[[random.Random, float, list[str], list[str]], Iterat
 KINDS = tuple(_MAKERS)
 EVENTS = ("withdraw", "err", "forget", "stepup", "blunder")
 LASTING = ("err", "forget", "stepup", "blunder")
+
+
+def begun(target: str, t: float, registration: int) -> PlannedEvent:
+    """What begins with the next request that reaches a server: a code for every login, or the end of a registration."""
+    host, what, seconds, *code = target.split()
+    return PlannedEvent(t, what, float(seconds), f"{host} {code[0] if code else registration}")

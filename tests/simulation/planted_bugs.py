@@ -15,6 +15,7 @@ from typing import Any
 from unittest import mock
 
 from tests.simulation import runner
+from tests.simulation.planted_login_bugs import LOGIN_BUGS
 from trayapp.core import attempts, classify, gate, machine, messages, model, outcomes, schedule, storing
 from trayapp.core.model import Moment, Phase, Step, Workload
 from trayapp.engine.effects import EffectRunner
@@ -259,6 +260,7 @@ BUGS = (
     Bug("an attempt that sent nothing lifts the mark", _unsent_lifts_the_mark, _any("lost rotation")),
     Bug("an unsteady network settles like any other", _unsteady_is_steady, _any("gate")),
     Bug("a token's life counts from its arrival", _life_from_arrival, _any("callers")),
+    *(Bug(*each) for each in LOGIN_BUGS),
     Bug("a login that was not stored is forgotten", _unsaved_is_lost, _any("unsaved", "storage", "replaced", "lost", "quit")),
 )  # fmt: skip
 

@@ -57,6 +57,7 @@ class AuthServer:
     renews: bool = True  # False: the login is the access token
     registration: int = 0  # which client signs in now
     forgotten: list[int] = field(default_factory=list)  # clients that it doesn't know at present
+    errs_next: list[str] = field(default_factory=list)  # what begins with the next request (`login_plan.py`)
     blunders: list[str] = field(default_factory=list)  # what it calls every login, by mistake
 
     @property

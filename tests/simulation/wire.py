@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 
 import trayapp.oauth.wire
-from tests.simulation import losses
+from tests.simulation import login_plan, losses
 from tests.simulation.planned import PlannedEvent
 from tests.simulation.servers import AuthServer, portal, refusal, trouble
 from tests.simulation.truth import Call
@@ -310,6 +310,8 @@ class SimulatedWire(Wire):
             answer, _ = trouble(storm, rng)
             await asyncio.sleep(rng.uniform(0.02, 0.5))
             return answer
+        while server.errs_next:
+            world.director.happen(login_plan.begun(server.errs_next.pop(0), world.clocks.t, server.registration))
         if server.blunders:
             await asyncio.sleep(rng.uniform(0.02, 0.5))
             return refusal(server.blunders[-1])
