@@ -88,7 +88,7 @@ def test_every_command_knows_a_login_without_refresh_token(
     assert 0 == server.count("token")
 
 
-def test_the_last_day_is_said_everywhere(program: Program, server: OAuthServer, capsys: Capture) -> None:
+def test_the_last_day_is_shown_everywhere(program: Program, server: OAuthServer, capsys: Capture) -> None:
     """Menu, list and notification; the workload is green until its end."""
 
     keep(program, server, 3600.0)
@@ -140,7 +140,7 @@ def greedy_upstream() -> Iterator[str]:
         server.server_close()
 
 
-def test_a_missing_permission_is_said_everywhere(program: Program, server: OAuthServer, capsys: Capture) -> None:
+def test_a_missing_permission_is_shown_everywhere(program: Program, server: OAuthServer, capsys: Capture) -> None:
     """From the client's request to list, status and menu; the exit codes are those of a running workload."""
 
     keep(program, server, None)

@@ -103,7 +103,7 @@ async def test_what_is_left_alone(w: Workload) -> None:
 
 
 async def test_a_secret_that_is_not_renewed_is_warned_of_a_week_ahead(caplog: pytest.LogCaptureFixture) -> None:
-    """The line says by when, and what to do; it stays while the workload is busy, and goes with the reason."""
+    """The line says by when, and what to do. It stays while the workload is busy, and ends with its reason."""
 
     core = Core(one=connected(), two=connected())
     core.answer = Secret("old"), NOW.wall + 8 * DAY

@@ -55,7 +55,7 @@ class Terminal:
         return self._output.read_text()
 
     async def page(self, number: int) -> str:
-        """The sign-in page that it names as number so."""
+        """The sign-in page that it names, counted from 0."""
 
         def named() -> list[str]:
             return re.findall(r"http://\S+/authorize\?\S+", self.said())

@@ -335,7 +335,7 @@ def test_the_scopes_are_shown_before_the_browser_opens(app: FakeApp, capsys: Cap
     assert ["Asks for: read, write (new)\n"] == told
 
 
-def test_a_login_without_a_refresh_token_is_said_so(app: FakeApp, capsys: Capture) -> None:
+def test_a_login_without_a_refresh_token_is_named(app: FakeApp, capsys: Capture) -> None:
     """Right after the sign-in, in the app's own words."""
 
     status, kept = good(last_refreshed_at="b", renewable=False)

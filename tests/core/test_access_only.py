@@ -76,13 +76,13 @@ def test_its_end_is_a_deadline() -> None:
     "event", ["manual", "hot 5000", "network", "wake", "sleep", "go", "keyring locked", "unreachable", "time"]
 )
 def test_nothing_makes_it_attempt_a_refresh(event: str) -> None:
-    """Whatever wants a new token, there is no way to one."""
+    """Whatever asks for a new token, none can be had."""
 
     history(f"{event} -> valid", after="loaded access-only 1000")
 
 
 def test_an_end_that_came_while_the_program_was_away_is_red_at_the_start() -> None:
-    """Nothing is sent, and no question is open: it is over."""
+    """Nothing is sent, and nothing is in doubt."""
 
     history("loaded access-only -5 -> signed_out, ended | save, note phase ended")
 

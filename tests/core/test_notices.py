@@ -339,9 +339,10 @@ def failed(kind: str) -> WorkloadView:
     ("kind", "title", "button"),
     [
         ("port_taken", "n: the sign-in did not work", ("Try again", Action(Verb.REAUTHORIZE, "n"))),
-        ("different_account", "n: is this the right account?", ("Use it all the same", Action(Verb.ACCEPT, "n"))),
-        ("scope_lost", "n: is this the right account?", ("Use it all the same", Action(Verb.ACCEPT, "n"))),
-        ("different_server", "n: is this the right server?", ("Use it all the same", Action(Verb.ACCEPT, "n"))),
+        ("different_account", "n: use a different account?", ("Use this account", Action(Verb.ACCEPT, "n"))),
+        ("different_server", "n: use a different server?", ("Use this server", Action(Verb.ACCEPT, "n"))),
+        ("scope_lost", "n: use a login with fewer permissions?", ("Use this login", Action(Verb.ACCEPT, "n"))),
+        ("not_renewable", "n: use a login that can't be renewed?", ("Use this login", Action(Verb.ACCEPT, "n"))),
         ("nothing_pending", "n: the sign-in did not work", ("Try again", Action(Verb.REAUTHORIZE, "n"))),
     ],
 )

@@ -233,7 +233,7 @@ def test_many_and_long_scopes_stay_one_line() -> None:
     assert len(line) < 120
 
 
-def test_a_stronger_sign_in_is_said_so() -> None:
+def test_a_stronger_sign_in_is_named() -> None:
     """No scope is missing: the server wants another factor, or a fresh sign-in."""
 
     p = connected()

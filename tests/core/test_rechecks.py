@@ -1,4 +1,4 @@
-"""M7 after a verdict: *Retry now* tries once, and Amberlight looks again twice where that can do no harm."""
+"""M7 after a verdict: *Retry now* tries once, and Amberlight checks again twice where that can do no harm."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_a_lost_rotation_stays_one() -> None:
     assert 1 == p.w.lost_rotations
 
 
-def test_it_looks_again_after_ten_minutes_and_an_hour() -> None:
+def test_it_checks_again_after_ten_minutes_and_an_hour() -> None:
     """Quietly, twice, and never more: the status stays, and no caller waits for it."""
 
     p = check(
@@ -149,7 +149,7 @@ def test_it_looks_again_after_ten_minutes_and_an_hour() -> None:
     assert 2 == p.w.refusal.checks
 
 
-def test_nothing_is_announced_while_it_looks() -> None:
+def test_nothing_is_announced_while_it_checks() -> None:
     """`unauthenticated` and `refused`, with the same `since`, before, while and after."""
 
     p = refused()
@@ -167,7 +167,7 @@ def test_nothing_is_announced_while_it_looks() -> None:
         )
 
 
-def test_a_login_that_was_never_rotated_is_looked_at_whatever_the_code() -> None:
+def test_a_login_that_was_never_rotated_is_checked_whatever_the_code() -> None:
     """As the sign-in gave it, nobody else can have replaced it; after a rotation an invalid_grant is left alone."""
 
     p = played(player(), "loaded none; signed-in; stored; +800 go; probe ok")
@@ -216,7 +216,7 @@ def test_a_provider_that_ends_logins_for_reuse_is_left_alone(endpoint: str, allo
     assert allowed is (p.w.due is not None)
 
 
-def test_network_and_wake_bring_no_look_about() -> None:
+def test_network_and_wake_trigger_no_check() -> None:
     """What is planned stays planned; what isn't, isn't."""
 
     check(
@@ -231,7 +231,7 @@ def test_network_and_wake_bring_no_look_about() -> None:
     )
 
 
-def test_the_gate_holds_a_look_back() -> None:
+def test_the_gate_holds_a_check_back() -> None:
     """Offline and asleep nothing is sent, not even once per tick; a click passes everything but sleep."""
 
     p = refused()
@@ -244,7 +244,7 @@ def test_the_gate_holds_a_look_back() -> None:
 
 
 def test_the_limit_of_automatic_attempts_holds() -> None:
-    """M8: a look counts, and waits like any other automatic attempt."""
+    """M8: a check counts, and waits like any other automatic attempt."""
 
     p = refused()
     full = tuple(p.now.at + 590.0 for _ in range(15))
@@ -254,7 +254,7 @@ def test_the_limit_of_automatic_attempts_holds() -> None:
     assert p.now.at == p.w.recent[-1]
 
 
-def test_no_look_during_a_sign_in() -> None:
+def test_no_check_during_a_sign_in() -> None:
     """It waits until the sign-in has ended without a login."""
 
     p = played(refused(), "sign-in started; +700 time")
@@ -263,7 +263,7 @@ def test_no_look_during_a_sign_in() -> None:
     assert p.now.at - 100.0 == deadlines.opens_at(p.w, Gate())
 
 
-def test_a_sign_in_ends_a_look_in_flight() -> None:
+def test_a_sign_in_ends_a_check_in_flight() -> None:
     """Its answer is late, and changes nothing."""
 
     p = played(refused(), "+600 go; probe ok")
@@ -306,14 +306,14 @@ def test_what_is_left_counts_from_the_refusal(off: float, due: float, then: str)
     check(f"refused invalid_client -> {then} | {KEPT}", p)
 
 
-def test_a_restart_brings_no_third_look() -> None:
+def test_a_restart_brings_no_third_check() -> None:
     """Each is on disk before it is sent."""
 
     p = played(refused(), "+600 go; probe ok; refused invalid_client; +3000 go")
     check("loaded -> signed_out, refused", restarted(p, 5.0))
 
 
-def test_a_look_that_was_cut_short_leaves_the_token_in_doubt() -> None:
+def test_a_check_that_was_cut_short_leaves_the_token_in_doubt() -> None:
     """Its intent is open, so it isn't sent again unasked, and a refusal then is a lost rotation."""
 
     p = played(refused(), "+600 go; probe ok")
@@ -323,7 +323,7 @@ def test_a_look_that_was_cut_short_leaves_the_token_in_doubt() -> None:
     check("refused -> signed_out, lost_rotation | note attempt refused, save, close intent", again)
 
 
-def test_a_verdict_from_before_is_not_looked_at() -> None:
+def test_a_verdict_without_a_time_is_not_checked() -> None:
     """What an older version saved doesn't say when it was refused; a click tries it."""
 
     p = check("loaded refused -> signed_out, refused")
@@ -332,7 +332,7 @@ def test_a_verdict_from_before_is_not_looked_at() -> None:
 
 
 def test_a_locked_keyring_is_no_verdict() -> None:
-    """Neither for the click nor for a look: red stays, and the last error says so."""
+    """Neither for the click nor for a check: red stays, and the last error says so."""
 
     p = check(
         """

@@ -24,7 +24,7 @@ def shown(p: Player) -> object:
 
 
 def test_the_status_says_where_the_last_refresh_was_redirected() -> None:
-    """Without the query; and not any more once the endpoint answers itself."""
+    """Without the query, and no longer once the endpoint itself answers."""
 
     p = refreshed(played(player(), "loaded; go; probe ok"), MOVED)
     assert shown(p) == "https://as.example/token/"

@@ -32,7 +32,7 @@ async def test_an_ended_token_is_handed_to_nobody(tmp_path: Path) -> None:
             assert isinstance(answer, Unavailable)
             problem = world.view().auth.last_error
             assert problem is not None
-            assert "expired already" in problem.summary
+            assert "already expired" in problem.summary
             await world.quiet(0.1)
             assert 1 == server.count("token")
 

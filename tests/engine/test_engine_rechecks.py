@@ -108,7 +108,7 @@ async def test_two_checks_are_all_across_restarts(tmp_path: Path) -> None:
     assert 3 == tokens.asked
 
 
-async def test_offline_it_waits_and_a_network_brings_nothing_about(tmp_path: Path) -> None:
+async def test_offline_it_waits_and_a_network_triggers_nothing(tmp_path: Path) -> None:
     """A check that became due offline is made once there is a network; otherwise a network sends nothing."""
 
     clock, tokens = VirtualClock(), MistakenTokens("invalid_client")

@@ -284,7 +284,7 @@ async def test_an_address_is_read_as_the_server_means_it(named: str) -> None:
     assert [f"POST {MCP}", f"GET {PATH_DOCUMENT}"] == web.asked
 
 
-async def test_another_hosts_plain_http_is_not_gone_to() -> None:
+async def test_another_hosts_plain_http_is_not_followed() -> None:
     """Only the workload's own host is known to answer by https; a foreign resource's document isn't used either."""
 
     web = internet(mcp=challenge('Bearer resource_metadata="http://meta.example.net/prm"'))

@@ -84,7 +84,7 @@ def reply_of(status: int, content: bytes, kind: str) -> bytes:
 
 
 @pytest.mark.parametrize("name", CASES)
-async def test_the_documented_refusal_ends_the_login_at_once(name: str, authority: trustme.CA) -> None:
+async def test_the_documented_refusal_ends_the_login_immediately(name: str, authority: trustme.CA) -> None:
     """Each provider's own "no" is a verdict, with the standard's code and the provider's word."""
 
     case = CASES[name]

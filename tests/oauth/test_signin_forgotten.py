@@ -1,4 +1,4 @@
-"""Servers that have forgotten a registration, each in its own way (M16): no sign-in ends at the same dead page twice."""
+"""Servers that have forgotten a registration, each in its own way (M16): no sign-in ends at the same error page twice."""
 
 from __future__ import annotations
 
@@ -235,7 +235,7 @@ async def test_the_current_login_keeps_the_client_it_was_made_with() -> None:
     assert 2 == manager.received.count(b"Bearer management-canary")
 
 
-async def test_a_forgotten_registration_keeps_its_port_no_more() -> None:
+async def test_a_forgotten_registration_no_longer_keeps_its_port() -> None:
     """The new one has an address of its own, so a late answer to the old page belongs to nobody."""
 
     async with auth_server(registers=True) as server:

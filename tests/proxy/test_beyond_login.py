@@ -207,7 +207,7 @@ async def test_a_server_that_quotes_the_token_is_not_repeated(tmp_path: Path, ca
 
 
 async def test_declining_keeps_the_login(tmp_path: Path) -> None:
-    """The old scopes work on, and what is missing stays shown."""
+    """The old scopes still work, and what is missing stays shown."""
 
     with OAuthServer(consent="deny") as server:
         async with engine(Upstream(), tmp_path, server) as site:
@@ -262,7 +262,7 @@ async def test_many_such_requests_are_one_notice_and_no_refresh(tmp_path: Path) 
 
 
 async def test_an_mcp_client_keeps_its_session(tmp_path: Path) -> None:
-    """The call is an error result with the sentence; lists and other calls work on."""
+    """The call is an error result with the sentence; lists and other calls still work."""
 
     mcp = McpServer()
 
@@ -318,7 +318,7 @@ async def test_one_401_is_doubt_and_the_second_is_red(tmp_path: Path) -> None:
 
 
 async def test_a_2xx_between_two_401s_clears_the_doubt(tmp_path: Path) -> None:
-    """A blunder of the server costs no login."""
+    """A server's mistake costs no login."""
 
     there = Upstream(401, ['Bearer error="invalid_token"'])
     with OAuthServer() as server:

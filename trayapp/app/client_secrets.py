@@ -25,7 +25,7 @@ Current = Callable[[str, str, float], Awaitable[tuple[Secret, float] | None]]
 
 
 async def watch(engine: EngineCore, current: Current, warnings: WarningLines) -> None:
-    """Look for as long as the app runs."""
+    """Look every hour for as long as the app runs."""
     secrets = ClientSecrets(engine, current, warnings)
     await asyncio.sleep(FIRST_LOOK)
     while True:

@@ -48,8 +48,8 @@ class EngineTokenSource:
         return known[1]
 
     def rejected(self, name: str, serial: int, code: str) -> Unavailable | None:
-        """The upstream answered 401 to the token with this serial number (M8, M18). If the login can't be renewed, there is
-        no other one, and the same is served on until a second request confirms it (RULES.md section 6)."""
+        """The upstream answered 401 to the token with this serial number (M8, M18). If the login can't be renewed, there
+        is no other token, so it stays in use until a second request confirms that (RULES.md section 6)."""
         self._engine.apply(name, Rejected(self._engine.now(), serial, code))
         w = self._current(name, serial)
         if w is None or not deadlines.access_only(w) or w.phase is not Phase.VALID:

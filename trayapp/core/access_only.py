@@ -1,6 +1,6 @@
 """Logins without a refresh token: the access token itself is the login, until its end or a confirmed 401.
 
-Some servers (GitHub's OAuth apps, Slack without token rotation) give only an access token that lasts a year or for ever.
+Some servers (GitHub's OAuth apps, Slack without token rotation) give only an access token, which lasts a year or for ever.
 It is kept in the keyring and served as it is (RULES.md section 6). No attempt is ever made with such a login: it is never
 `waiting` or `refreshing`, and never in doubt. Actions of `machine.TABLE`.
 """
@@ -18,12 +18,12 @@ LIFE_MAX = 100 * 365.25 * 86400.0  # s; what claims to last longer has no known 
 REMIND_BEFORE = 86400.0  # s before its end that a person is reminded
 REMIND_FRACTION = 0.5  # of its life at most: a token of an hour is no reason to remind right after the sign-in
 INVALID = "invalid_token"  # RFC 6750 section 3.1: expired, revoked, malformed, or invalid for other reasons
-CONFIRMATIONS = 2  # such answers, `rejected_spacing` apart, before the login counts as ended: one may be a blunder
+CONFIRMATIONS = 2  # such answers, `rejected_spacing` apart, before the login counts as ended: one may be a mistake
 REFUSED = Problem("oauth", "The service no longer accepts this login (invalid_token).", 401, INVALID)
 
 
 def token_of(login: Login, now: Moment, serial: int) -> AccessToken:
-    """The access token that the login is, on this run's clocks."""
+    """The login's access token, on this run's clocks."""
     age = max(0.0, now.wall - login.obtained_at)
     left = None if login.expires_at is None else login.expires_at - now.wall
     ends = None if left is None else now.at + left
@@ -73,9 +73,9 @@ def _end_if_over(w: Workload, now: Moment) -> Result:
 
 
 def rejected(w: Workload, e: Rejected) -> Result:
-    """The upstream answered 401. The token is served on, as there is no other, until a second request confirms it.
+    """The upstream answered 401. There is no other token, so it stays in use until a second request confirms that.
 
-    Only `invalid_token` ends the login. Anything else may be about the request, or a blunder: after `strikes` of them in a
+    Only `invalid_token` ends the login. Anything else may be about the request, or a mistake: after `strikes` of them in a
     row the workload is unhealthy (M18), and any 2xx clears that.
     """
     access, login, policy = w.access, w.login, w.spec.policy

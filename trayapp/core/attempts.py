@@ -77,7 +77,7 @@ def begin(w: Workload, e: Go) -> Result:
 
 
 def recheck(w: Workload, e: Go) -> Result:
-    """Try a refused login once more; that it was tried is on disk before anything is sent (M7)."""
+    """Try a refused login once more. On disk it counts as tried before anything is sent (M7)."""
     if w.due is None:
         return w, ()
     w, effects = begin(rechecks.counted(w, e.now), e)

@@ -241,7 +241,7 @@ def _retry_after(headers: Mapping[str, str], wall: float) -> float | None:
 
 
 def _server_time(headers: Mapping[str, str], wall: float) -> float:
-    """The server's own time where it says so, so that a wrong clock here counts for nothing; else `wall`."""
+    """The server's own time if it states one, so that a wrong clock here doesn't matter; else `wall`."""
     now = _http_date(headers.get("date", ""))
     return wall if now is None else now
 

@@ -84,7 +84,7 @@ def access_only(w: Workload) -> bool:
 
 
 def login_ends_at(w: Workload) -> float | None:
-    """When a login that can't be renewed stops being served; None: by no passing of time."""
+    """When a login that can't be renewed stops being served; None: never by time alone."""
     if w.phase is not Phase.VALID or w.after or not access_only(w) or w.access is None:
         return None
     return w.access.ends_at(w.spec.policy.usable_margin)

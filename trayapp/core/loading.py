@@ -219,7 +219,7 @@ def keyring_down_unsaved(w: Workload, e: KeyringDown) -> Result:
 
 
 def keyring_down_signed_out(w: Workload, e: KeyringDown) -> Result:
-    """The keyring can't be read, so what was to be looked for, or tried once more, isn't."""
+    """The keyring can't be read: no other login is found, and the refused one isn't tried."""
     w, effects = keyring_down_unsaved(w, e)
     return (w if w.refusal is None else replace(w, last_error=rechecks.KEYRING)), effects
 

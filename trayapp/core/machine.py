@@ -6,8 +6,8 @@ It reads no clock and draws no random number: both come with the event. The acti
 `attempts`, `storing` and `requests`, by subject; the rules they implement are RULES.md section 3. They may rely on this:
 
 * `attempt` is set exactly in phase `refreshing`; its steps are probe → sent → storing.
-* A login is replaced only by a newer one: by a rotation of the token that was sent, by a sign-in, or by itself with a
-  renewed client secret. It is dropped only by `Discard` and `Forget`, which only a person requests.
+* A login is replaced only by a newer one: by a rotation of the token that was sent, by a sign-in, or by a copy with
+  a renewed client secret. It is dropped only by `Discard` and `Forget`, which only a person requests.
 * `due` is the instant the phase waits for. `deadlines.py` combines it with gate, server and limits, and the engine
   sends `Go` when all of them agree. So there are no timers: nothing is cancelled, only overtaken.
 * What must not interrupt an attempt (pause, removal, shutdown, a changed identity) is noted in `after` and done by

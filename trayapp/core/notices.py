@@ -15,12 +15,12 @@ from trayapp.core.presentation import Action, Notice, Verb
 from trayapp.core.snapshot import Detail, Snapshot, Status, WorkloadView
 
 AMBER_DELAY = 60.0  # s of retrying before it is announced: most outages are over by then
-OVERRULABLE = (
-    "different_account",
-    "different_server",
-    "scope_lost",
-    "not_renewable",
-)  # of a sign-in; a person may agree to these
+OVERRULABLE = {  # problems of a sign-in that a person may agree to: question, button
+    "different_account": ("use a different account?", "Use this account"),
+    "different_server": ("use a different server?", "Use this server"),
+    "scope_lost": ("use a login with fewer permissions?", "Use this login"),
+    "not_renewable": ("use a login that can't be renewed?", "Use this login"),
+}
 REMINDER_INTERVAL = 86400.0  # s between two reminders of the same sign-in
 
 
@@ -163,8 +163,8 @@ def _failed_sign_ins(
 
 def _failed_notice(name: str, error: Problem) -> Notice:
     if error.kind in OVERRULABLE:
-        what = "server" if error.kind == "different_server" else "account"
-        title, button = f"{name}: is this the right {what}?", ("Use it all the same", Action(Verb.ACCEPT, name))
+        question, words = OVERRULABLE[error.kind]
+        title, button = f"{name}: {question}", (words, Action(Verb.ACCEPT, name))
     else:
         title, button = f"{name}: the sign-in did not work", ("Try again", Action(Verb.REAUTHORIZE, name))
     return Notice(f"sign_in:{name}", title, error.summary, (button,))

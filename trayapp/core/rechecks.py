@@ -78,7 +78,7 @@ def _harmless(w: Workload, refusal: Refusal) -> bool:
     """Whether sending the token again unasked can't end a login that lives elsewhere (RFC 9700 section 4.14.2).
 
     A server that rotates takes the second use of a token for a theft, so only a token that was never rotated is sent, or
-    one that the server had no chance to look at.
+    one that the server can't have looked at.
     """
     login = w.login
     if login is None or not login.renewable or w.maybe_spent or w.signed_out is not SignedOut.REFUSED:

@@ -345,7 +345,7 @@ def doubted(w: Workload, view: WorkloadView) -> Unavailable:
 
 
 def _with_token(error: str, view: WorkloadView, text: str, retry_after: int | None) -> Unavailable:
-    """There is a token, and this request gets no answer with it."""
+    """There is a token, but it gets this request no answer."""
     return Unavailable(error, view.status, view.auth.detail, view.auth.since, retry_after, None, text)
 
 

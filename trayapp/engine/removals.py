@@ -176,7 +176,9 @@ class Removals:
         """Write down what is left to do; a failure is logged and has no other consequence."""
         journal, w = self._adapters.journal, self._engine.workloads.get(name)
         try:
-            if w is not None and w.after != "remove":
+            if w is not None and w.phase is Phase.LOADING and w.after != "remove":  # it doesn't know yet what was saved
+                await journal.save(name, self.saved(name, await journal.load(name)))
+            elif w is not None and w.after != "remove":
                 await journal.save(name, self.saved(name, machine.saved(w, self._engine.now())))
             elif name in self._undeleted:
                 await journal.save(name, self.saved(name, Saved()))

@@ -317,7 +317,7 @@ def differs(w: Workload, new: Login) -> Problem | None:
     old = w.login
     if old is None or w.phase is Phase.BROKEN:  # after a changed identity, signing in was the agreement
         return None
-    how = f"To use it all the same: amberlight reauthorize {w.spec.name} --accept"
+    how = f"To use it anyway: amberlight reauthorize {w.spec.name} --accept"
     if old.issuer and new.issuer and old.issuer != new.issuer:  # discovered anew, from the URL itself
         hosts = (urlsplit(old.issuer).hostname, urlsplit(new.issuer).hostname)
         return Problem(

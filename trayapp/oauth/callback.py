@@ -79,7 +79,7 @@ UNMARKED = page(
 
 
 class Arrival(Enum):
-    """What the query of a request to the redirect address is."""
+    """What a request to the redirect address brings."""
 
     AWAITED = auto()  # the answer
     AGAIN = auto()  # the very same answer once more

@@ -2,8 +2,9 @@
 
 Each workload has one keyring entry for its client. It outlives sign-ins, sign-outs and failed attempts, so a client is
 registered once and not at every click. A registration that another one has replaced is remembered until the workload is
-removed, so that it can be deleted at the server: the current login may still depend on it. Records of this run count even where no keyring can store them. A secret belongs
-to the authorization server that it was first used with and is sent to no other (SECURITY.md 12).
+removed, so that it can be deleted at the server: the current login may still depend on it. Records of this run count
+even where no keyring can store them. A secret belongs to the authorization server that it was first used with and is
+sent to no other (SECURITY.md 12).
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ class ClientRecords:
             await self.save(name, replace(record, doubted=False))
 
     async def renewed(self, name: str, client: RegisteredClient) -> None:
-        """Keep what the server has changed about this very registration, also if another has replaced it."""
+        """Keep what the server has changed about this registration, even if another one has replaced it."""
         record = await self.load(name)
         replaced = tuple(client if one.id == client.id else one for one in record.replaced)
         own = record.client is not None and record.client.id == client.id

@@ -240,9 +240,7 @@ async def discover(url: str, wire: Wire, *, limit: float = METADATA_LIMIT) -> Di
     if not discovery.requires_sign_in:
         return Problem(
             "no_sign_in",
-            f"{discovery.host} asks for no sign-in at this address. If it needs one all the same, set its issuer."[
-                :200
-            ],
+            f"{discovery.host} asks for no sign-in at this address. If it needs one, set its issuer."[:200],
         )
     return discovery.legacy_server()
 

@@ -2,7 +2,7 @@
 
 Servers move an endpoint by a slash or a version and leave a redirect behind. Everything else is answered to the caller as
 it came: another origin or tenant would get a token that isn't its own, a 301, 302 or 303 turns a POST into a GET, and a
-second hop is no move any more. The login stays bound to the endpoint it came from (RULES.md section 4, "Identity").
+second hop is no longer a move. The login stays bound to the endpoint it came from (RULES.md section 4, "Identity").
 """
 
 from __future__ import annotations

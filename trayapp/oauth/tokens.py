@@ -199,7 +199,7 @@ def poll_request(grant: DeviceGrant, code: Secret) -> Request:
 
 
 def revoke_request(login: Login) -> Request:
-    """The request of RFC 7009 section 2.1, for the token that the login is."""
+    """The request of RFC 7009 section 2.1, for the refresh token or, without one, the access token."""
     token, kind = login.refresh_token, "refresh_token"
     if not login.renewable and login.access_token is not None:
         token, kind = login.access_token, "access_token"

@@ -114,8 +114,8 @@ class Forwarder:
         *,
         counts: bool = True,
     ) -> UpstreamResponse:
-        """The upstream's response, to be used in a `with` block, its body unread; after a challenge that to the same request
-        with a newer token. `head` makes the headers for a token; `counts` as in `TokenSource`.
+        """The upstream's response, to be used in a `with` block, its body unread; after a challenge, the response to the
+        same request with a newer token. `head` makes the headers for a token; `counts` as in `TokenSource`.
 
         Raises `NoTokenError`, `SendAgainError` or one of `UPSTREAM_ERRORS`.
         """

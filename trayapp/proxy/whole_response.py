@@ -1,7 +1,7 @@
 """A response that has arrived whole, sent to the client in one piece and with little work.
 
 `web.Response` does the same, and costs a proxied request a tenth more: it copies the headers and looks at cookies,
-compression, chunks and signals, none of which there are.
+compression, chunks and signals, none of which apply here.
 """
 
 from __future__ import annotations
