@@ -159,3 +159,22 @@ async def test_a_given_up_login_is_no_login_to_compare_with(tmp_path: Path) -> N
         assert held is not None
         assert "bob" == held.subject
         assert "rt-bob" not in bench.tokens.revoked
+
+
+async def test_a_pause_outlasts_the_deletion(tmp_path: Path) -> None:
+    """What state.db knows of a workload isn't overwritten by one that is still being read: a crash may follow."""
+
+    bench = Bench(tmp_path)
+    await bench.keystore.store("one", login())
+    async with bench.run("one") as world:
+        await bench.clock.pass_time(1.0)
+        bench.keystore.trouble = Trouble.LOCKED
+        world.do(Verb.SIGN_OUT)
+        world.do(Verb.PAUSE)
+        await bench.clock.pass_time(1.0)
+    bench.keystore.trouble = None
+    async with bench.run("one") as world:
+        await bench.clock.pass_time(1.0)
+        assert "stopped paused" == world.status()
+        assert await bench.keystore.held() is None
+        assert (True, "") == (bench.journal.saved["one"].paused, bench.journal.saved["one"].discard)
