@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest import mock
 
-from tests.simulation import runner
+from tests.simulation import network_plan, runner
+from tests.simulation.planned import PlannedEvent
 from tests.simulation.planted_login_bugs import LOGIN_BUGS
 from trayapp.core import attempts, classify, gate, machine, messages, model, outcomes, schedule, storing
 from trayapp.core.model import Moment, Phase, Step, Workload
@@ -28,6 +29,7 @@ from trayapp.vault import login_store, slots
 
 PATIENCE = 12  # worlds
 DAYS = 8  # of each
+OFTEN = 20  # times as many events of a kind where a mistake shows too rarely
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +223,22 @@ def _unsent_lifts_the_mark() -> AbstractContextManager[Any]:
     return _table(Phase.REFRESHING, messages.Finished, finished)
 
 
+@contextmanager
+def _old_connections_are_used() -> Iterator[None]:
+    """In worlds whose network changes more often than usual between connecting and sending."""
+    midway = network_plan.AT_RANDOM["midway"]
+
+    def often(*args: Any) -> Iterator[PlannedEvent]:
+        for _ in range(OFTEN):
+            yield from midway(*args)
+
+    with (
+        mock.patch.dict(network_plan.AT_RANDOM, midway=often),
+        mock.patch.object(Wire, "network_changed", return_value=None),
+    ):
+        yield
+
+
 def _unsteady_is_steady() -> AbstractContextManager[Any]:
     return mock.patch.object(gate, "UNSTEADY", 0.0)
 
@@ -258,6 +276,7 @@ BUGS = (
     Bug("an answer that never came proves the way", _lost_answer_proves, _any("one way")),
     Bug("a failure over the old network counts on the new one", _old_failure_counts, _any("shared")),
     Bug("an attempt that sent nothing lifts the mark", _unsent_lifts_the_mark, _any("lost rotation")),
+    Bug("a network change leaves attempts on the old network", _old_connections_are_used, _any("preflight")),
     Bug("an unsteady network settles like any other", _unsteady_is_steady, _any("gate")),
     Bug("a token's life counts from its arrival", _life_from_arrival, _any("callers")),
     *(Bug(*each) for each in LOGIN_BUGS),
