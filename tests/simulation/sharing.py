@@ -84,6 +84,7 @@ class Ways:
         """The rules of an attempt that sent nothing say when the server's other workloads try (M8)."""
         for other in self.neighbours(self._truths[call.name]):
             if other.flying is None:
+                other.since_nudge += 1  # one of those that M6 asks for
                 self._world.checks.recovery.failed(other.name, call.t)
 
     def neighbours(self, truth: Truth) -> list[Truth]:
