@@ -128,7 +128,7 @@ async def test_a_registration_unknown_to_the_server_is_made_anew() -> None:
 
 @pytest.mark.parametrize("where", ["redirect", "exchange"])
 async def test_a_registration_lost_during_the_sign_in_is_made_anew_next_time(where: str) -> None:
-    """The sign-in ends with a sentence, and the next one registers anew."""
+    """The sign-in ends with a sentence, and the next one registers again."""
 
     async with auth_server(registers=True) as server:
         clients = ClientRecords()

@@ -2,7 +2,7 @@
 
 The rules differ in when an attempt may leave after a network change, and in what it proves before its token does. Each is
 a patch of the same program; worlds are paired by seed. An invariant that a rule breaks doesn't end its world here.
-Finished worlds are kept as `deep.py` keeps them, so an interrupted comparison goes on where it was.
+Finished worlds are kept as `deep.py` keeps them, so an interrupted comparison continues where it stopped.
 """
 
 from __future__ import annotations
@@ -271,7 +271,7 @@ def run(file: Path, seeds: range, days: int, workloads: int, processes: int) -> 
                         flush=True,
                     )
     except KeyboardInterrupt:
-        print("Interrupted; the same command goes on from here.")
+        print("Interrupted. Run the same command to continue.")
     seconds = time.monotonic() - began
     print(f"{sum(new.values()):,.0f} laptop-days in {seconds:.0f} s: {sum(new.values()) / seconds:.1f} a second")
     return lived

@@ -1,7 +1,7 @@
 """`python -m tests.simulation.deep --days 100000`: simulate very many worlds on all processors, in several sittings.
 
-Each finished world is one line of a file in the folder of results. Interrupt it at any time; the same command goes on
-where it was. A file belongs to one state of the program: once the code has changed, a new file begins.
+Each finished world is one line of a file in the folder of results. Interrupt it at any time; the same command continues
+where it stopped. A file belongs to one state of the program: once the code has changed, a new file begins.
 """
 
 from __future__ import annotations
@@ -229,7 +229,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         deep.run(args.processes, args.keep_going)
     except KeyboardInterrupt:
-        print("Interrupted; the same command goes on from here.")
+        print("Interrupted. Run the same command to continue.")
     print("\n".join(deep.total.lines()))
     for seed in sorted(deep.total.broken):
         print(f"repeat: python -m tests.simulation --days {args.each} --workloads {args.workloads} --seed {seed}")

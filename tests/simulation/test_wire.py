@@ -241,7 +241,7 @@ def checked(*ended: float, in_doubt: bool = False, trigger: Trigger = Trigger.NE
 
 
 def test_twelve_connections_a_minute_may_fail() -> None:
-    """A thirteenth attempt is too many; a token in doubt has six more, a person as many as he likes."""
+    """A thirteenth attempt is too many; a token in doubt has six more, a person as many as they like."""
 
     dozen = [100.0 - 4.0 * n for n in range(TRIES)]
 

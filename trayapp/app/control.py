@@ -132,7 +132,7 @@ class AppControl:
         return await self.engine.sign_ins.begin(name, browser=browser, accept=accept, flow=flow) or None
 
     def cancel_sign_in(self, name: str, *, register: bool = False) -> None:
-        """End the sign-in under way, if there is one; with `register` the next one registers anew."""
+        """End the sign-in under way, if there is one; with `register` the next one registers again."""
         if register:
             self._sign_in.register_again(name)
         self.engine.sign_ins.cancel(name)

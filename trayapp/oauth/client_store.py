@@ -33,7 +33,7 @@ class ClientRecord:
     secret_for: str = ""  # the issuer, or token endpoint, that it was first used with
     url: str = ""
     discovered: DiscoveredServer | None = None
-    doubted: bool = False  # the server may have forgotten `client`: the next sign-in registers anew
+    doubted: bool = False  # the server may have forgotten `client`: the next sign-in registers again
     replaced: tuple[RegisteredClient, ...] = ()  # earlier registrations that can be deleted at the server
 
 

@@ -27,7 +27,7 @@ from trayapp.oauth.wire import Request, Wire, url_problem
 REGISTER_LIMIT = 15.0  # s; servers that keep clients in a database take one or two
 DELETE_LIMIT = 5.0  # s; a removal waits for it
 CLIENT_NAME = "Amberlight"
-SECRET_MARGIN = 7 * 86400.0  # s; a sign-in registers anew if the secret ends within a week, which is warned of
+SECRET_MARGIN = 7 * 86400.0  # s; a sign-in registers again if the secret ends within a week, which is warned of
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 SECRET_METHODS = ("client_secret_basic", "client_secret_post")  # supported methods, the safer one first
 VISIBLE = re.compile(r"[\x20-\x7e]{1,2048}")  # RFC 6749 appendix A.1 and A.2

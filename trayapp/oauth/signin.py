@@ -38,7 +38,7 @@ from trayapp.system.browser import NoBrowserError, browse
 log = logging.getLogger(__name__)
 
 SIGN_IN_LIMIT = 300.0  # s for the person; servers forget their side after about as long
-ERROR_PAGE_HINT = "If its page showed an error, sign in again: Amberlight then registers anew."
+ERROR_PAGE_HINT = "If its page showed an error, sign in again. Amberlight will register a new client."
 RECORD_LIMIT = 2.0  # s for the keyring to note a doubt when the program ends
 LINGER = 10.0  # s to wait for the page's last request; nothing but the page depends on it
 
@@ -168,7 +168,7 @@ class BrowserSignIn:
         return name in self._registered
 
     def register_again(self, name: str) -> None:
-        """A person saw the server's error page: the next sign-in registers anew."""
+        """A person saw the server's error page: the next sign-in registers again."""
         self._record_tasks.begin(f"doubt the client of {name}", self._clients.doubt_client(name), needed=True)
 
     def paste(self, name: str, url: str) -> Problem | None:
@@ -241,7 +241,7 @@ class BrowserSignIn:
         if isinstance(result, NewLogin):
             await self._clients.trust_client(name, client.id)
         elif result.code in UNKNOWN_CLIENT:
-            await self._clients.drop_client(name)  # the next sign-in registers anew
+            await self._clients.drop_client(name)  # the next sign-in registers again
         elif plan.reused and (self._got_no_redirect(name) or casts_doubt(result)):
             await self._clients.doubt_client(name, client.id)
             if result.kind == "timed_out":
