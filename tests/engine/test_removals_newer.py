@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.engine.engines import HeldSignIn, login_of, running, settled, spec_of
 from tests.engine.test_removals import Bench, Lockable, login, shown
-from trayapp.core.model import AccessToken, Login, Saved, Secret, Trouble
+from trayapp.core.model import AccessToken, Login, Problem, Saved, Secret, Trouble
 from trayapp.core.presentation import Verb
 from trayapp.engine.ports import NewLogin, StoredLogin
 from trayapp.oauthtest import OAuthServer
@@ -178,3 +178,29 @@ async def test_a_pause_outlasts_the_deletion(tmp_path: Path) -> None:
         assert "stopped paused" == world.status()
         assert await bench.keystore.held() is None
         assert (True, "") == (bench.journal.saved["one"].paused, bench.journal.saved["one"].discard)
+
+
+async def test_no_sign_in_begins_during_a_removal(tmp_path: Path) -> None:
+    """The slots are empty already, and the server takes its time to revoke: a login made now would outlive the workload."""
+
+    bench = Bench(tmp_path)
+    await bench.keystore.store("one", login())
+    people, asked, answer = HeldSignIn(), asyncio.Event(), asyncio.Event()
+
+    async def slow(_: Login) -> bool:
+        asked.set()
+        await answer.wait()
+        return True
+
+    bench.tokens.revoke = slow  # type: ignore[method-assign]
+    async with bench.run("one", sign_in=people) as world:
+        await bench.clock.pass_time(1.0)
+        world.do(Verb.REMOVE)
+        await asked.wait()
+        world.do(Verb.REAUTHORIZE)
+        refused = await world.engine.sign_ins.begin("one", browser=True, accept=False)
+        assert isinstance(refused, Problem)
+        assert ("removing", {}) == (refused.kind, people.answers)
+        answer.set()
+        await bench.clock.pass_time(20.0)
+        assert "one" not in world.engine.workloads

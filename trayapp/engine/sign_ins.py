@@ -74,6 +74,8 @@ class SignIns:
         w = self._engine.workloads.get(name)
         if w is None:
             return Problem("unknown", f"There is no workload named {name}.")
+        if w.after == "remove":  # its candidate would outlive it, in the keyring and at the server
+            return Problem("removing", f"{name} is being removed.")
         if accept:
             return self._accept_candidate(name)
         if name in self._running and (flow not in ("", self._flows[name]) or self._running[name].cancelling()):
