@@ -37,7 +37,7 @@ def _no_refresh(rng: random.Random, end: float, _: list[str], workloads: list[st
     for name in workloads:
         for t in _times(rng, end, 0.02):
             yield PlannedEvent(t, "withdraw", 0.0, name)
-        for t in _times(rng, end, 0.05):
+        for t in _times(rng, end, 0.15):
             code = rng.choice(("invalid_token", "invalid_token", ""))
             yield PlannedEvent(t, "err", length(rng, 1.0, HOUR), f"{name} {code}")
 

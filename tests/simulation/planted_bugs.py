@@ -27,7 +27,7 @@ from trayapp.oauth.wire import Wire
 from trayapp.storage import journal
 from trayapp.vault import login_store, slots
 
-PATIENCE = 12  # worlds
+PATIENCE = 30  # worlds
 DAYS = 8  # of each
 OFTEN = 20  # times as many events of a kind where a mistake shows too rarely
 

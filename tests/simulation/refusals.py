@@ -30,7 +30,7 @@ SLACK = 120.0  # s; a look-out for the network, a minute of M8's limit of what w
 EPSILON = 1.0  # s
 CLICKED = 75.0  # s in which *Retry now* must have led to a request: what is in flight ends first
 AT_HAND = 5.0  # s before the end of a run in which state.db may not have been written yet
-RETRIES = 0.4  # how often a person clicks *Retry now* on a workload that was refused
+RETRIES = 0.6  # how often a person clicks *Retry now* on a workload that was refused
 
 
 @dataclass
