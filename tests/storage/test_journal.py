@@ -25,7 +25,8 @@ from tests.vault.keyrings import CANARY, login
 from trayapp.core.messages import Note
 from trayapp.core.model import Problem, Saved, SignedOut
 from trayapp.engine.ports import Journal as JournalPort
-from trayapp.storage.journal import RETENTION, TOGETHER, HistoryRow, Journal
+from trayapp.storage.journal import RETENTION, TOGETHER, Journal
+from trayapp.storage.rows import HistoryRow
 
 WALL = 1_800_000_000.0
 PROBLEM = Problem("http", "a firewall page came instead of a token", http_status=403)

@@ -15,13 +15,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from trayapp.core.messages import Note
-from trayapp.core.model import Login, Problem, Saved, SignedOut
-from trayapp.core.refusal import Refusal
+from trayapp.core.model import Login, Saved
+from trayapp.storage import rows
 from trayapp.system.private_files import NotPrivateError, private_directory, private_file
 from trayapp.system.worker import ClosedError, Worker
 
@@ -52,21 +52,6 @@ TIMELINE_SCHEMA = (  # since version 2; see `timeline.py`
     "CREATE INDEX segment_by_name ON segment (name, wall)",
     "CREATE TABLE gap (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, began REAL NOT NULL, ended REAL)",
 )
-HISTORY_COLUMNS = "wall, name, kind, outcome, trigger, problem_kind, http_status, code, summary, status, detail"
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryRow:
-    """One row of history. `wall` is seconds since the epoch."""
-
-    wall: float
-    name: str
-    kind: str
-    outcome: str
-    trigger: str
-    problem: Problem | None
-    status: str
-    detail: str
 
 
 class _DamagedError(Exception):
@@ -104,7 +89,7 @@ class Journal:
 
     async def load(self, name: str) -> Saved:
         """The saved state and the open intent of a workload; empty if nothing can be read."""
-        saved: Saved = await self._job(_Job(lambda db: _load(db, name), Saved(), writes=False, joins=True))
+        saved: Saved = await self._job(_Job(lambda db: rows.load(db, name), Saved(), writes=False, joins=True))
         return saved
 
     async def intent(self, name: str, login: Login, attempt: int, wall: float) -> bool:
@@ -143,7 +128,9 @@ class Journal:
         problem = note.problem
         columns = (problem.kind, problem.http_status, problem.code, problem.summary) if problem else (None,) * 4
         row = (wall, name, note.kind, note.outcome, note.trigger, *columns, status, detail)
-        await self._write((f"INSERT INTO history ({HISTORY_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row))  # noqa: S608
+        await self._write(
+            (f"INSERT INTO history ({rows.HISTORY_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        )  # noqa: S608
 
     async def forget(self, name: str) -> None:
         """Delete everything about a workload, its history included."""
@@ -151,11 +138,11 @@ class Journal:
 
     async def undeleted(self) -> dict[str, str]:
         """By name, what was saved as `discard`; empty if nothing can be read."""
-        return await self.run(_undeleted, {})
+        return await self.run(rows.undeleted, {})
 
-    async def history(self, name: str, since_wall: float) -> list[HistoryRow]:
+    async def history(self, name: str, since_wall: float) -> list[rows.HistoryRow]:
         """The history since `since_wall`, oldest first."""
-        return await self.run(lambda db: _history(db, name, since_wall), [])
+        return await self.run(lambda db: rows.history(db, name, since_wall), [])
 
     async def status(self) -> str | None:
         """What is wrong with state.db, in one sentence; None if nothing is."""
@@ -361,52 +348,3 @@ def _is_damage(error: Exception) -> bool:
         return True
     primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
     return primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
-
-def _load(db: sqlite3.Connection, name: str) -> Saved:
-    state = db.execute("SELECT state FROM workload WHERE name = ?", (name,)).fetchone()
-    intent = db.execute("SELECT fingerprint, generation FROM intent WHERE name = ?", (name,)).fetchone()
-    saved = _saved(state[0]) if state else Saved()
-    return replace(saved, open_intent=intent[0], open_generation=intent[1]) if intent else saved
-
-
-def _undeleted(db: sqlite3.Connection) -> dict[str, str]:
-    rows = db.execute("SELECT name, state FROM workload WHERE state LIKE '%\"discard\"%'")
-    return {name: word for name, text in rows if (word := _saved(text).discard)}
-
-
-def _saved(text: str) -> Saved:
-    """The record from its JSON. Unknown fields are dropped; an invalid record counts as empty."""
-    try:
-        values = json.loads(text)
-        known = {field.name: values[field.name] for field in fields(Saved) if field.name in values}
-        if "signed_out" in known:
-            known["signed_out"] = SignedOut(known["signed_out"])
-        if "last_error" in known:
-            known["last_error"] = Problem(**known["last_error"])
-        if "refusal" in known:
-            known["refusal"] = Refusal(**known["refusal"])
-        return Saved(**known)
-    except (ValueError, TypeError, KeyError):
-        log.warning("A saved state in state.db makes no sense and is ignored.")
-        return Saved()
-
-
-def _history(db: sqlite3.Connection, name: str, since_wall: float) -> list[HistoryRow]:
-    rows = db.execute(
-        f"SELECT {HISTORY_COLUMNS} FROM history WHERE name = ? AND wall >= ? ORDER BY wall, id",  # noqa: S608
-        (name, since_wall),
-    )
-    return [
-        HistoryRow(
-            wall=wall,
-            name=who,
-            kind=kind,
-            outcome=outcome,
-            trigger=trigger,
-            problem=None if problem_kind is None else Problem(problem_kind, summary, http_status, code),
-            status=status,
-            detail=detail,
-        )
-        for wall, who, kind, outcome, trigger, problem_kind, http_status, code, summary, status, detail in rows
-    ]

@@ -1,0 +1,81 @@
+"""Rows of state.db read back: what is saved of a workload, and its history."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+from dataclasses import dataclass, fields, replace
+
+from trayapp.core.model import Problem, Saved, SignedOut
+from trayapp.core.refusal import Refusal
+
+log = logging.getLogger(__name__)
+
+HISTORY_COLUMNS = "wall, name, kind, outcome, trigger, problem_kind, http_status, code, summary, status, detail"
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRow:
+    """One row of history. `wall` is seconds since the epoch."""
+
+    wall: float
+    name: str
+    kind: str
+    outcome: str
+    trigger: str
+    problem: Problem | None
+    status: str
+    detail: str
+
+
+def load(db: sqlite3.Connection, name: str) -> Saved:
+    """The saved state and the open intent of a workload; empty if there is neither."""
+    state = db.execute("SELECT state FROM workload WHERE name = ?", (name,)).fetchone()
+    intent = db.execute("SELECT fingerprint, generation FROM intent WHERE name = ?", (name,)).fetchone()
+    saved = _saved(state[0]) if state else Saved()
+    return replace(saved, open_intent=intent[0], open_generation=intent[1]) if intent else saved
+
+
+def undeleted(db: sqlite3.Connection) -> dict[str, str]:
+    """By name: what is left to delete (`Saved.discard`)."""
+    rows = db.execute("SELECT name, state FROM workload WHERE state LIKE '%\"discard\"%'")
+    return {name: word for name, text in rows if (word := _saved(text).discard)}
+
+
+def _saved(text: str) -> Saved:
+    """The record from its JSON. Unknown fields are dropped; an invalid record counts as empty."""
+    try:
+        values = json.loads(text)
+        known = {field.name: values[field.name] for field in fields(Saved) if field.name in values}
+        if "signed_out" in known:
+            known["signed_out"] = SignedOut(known["signed_out"])
+        if "last_error" in known:
+            known["last_error"] = Problem(**known["last_error"])
+        if "refusal" in known:
+            known["refusal"] = Refusal(**known["refusal"])
+        return Saved(**known)
+    except (ValueError, TypeError, KeyError):
+        log.warning("A saved state in state.db makes no sense and is ignored.")
+        return Saved()
+
+
+def history(db: sqlite3.Connection, name: str, since_wall: float) -> list[HistoryRow]:
+    """The history of a workload since `since_wall`, oldest first."""
+    rows = db.execute(
+        f"SELECT {HISTORY_COLUMNS} FROM history WHERE name = ? AND wall >= ? ORDER BY wall, id",  # noqa: S608
+        (name, since_wall),
+    )
+    return [
+        HistoryRow(
+            wall=wall,
+            name=who,
+            kind=kind,
+            outcome=outcome,
+            trigger=trigger,
+            problem=None if problem_kind is None else Problem(problem_kind, summary, http_status, code),
+            status=status,
+            detail=detail,
+        )
+        for wall, who, kind, outcome, trigger, problem_kind, http_status, code, summary, status, detail in rows
+    ]
