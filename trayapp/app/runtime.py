@@ -105,14 +105,7 @@ class Runtime:
         self.page_keys = PageKeys(paths.pages_file)
         self.watcher = SystemWatcher(self.clock.now, self._reactions())
         self.sign_in = LazySignIn(self.wire, self.tokens, self.keystore, parts.open_url)
-        adapters = Adapters(
-            clock=self.clock,
-            tokens=self.tokens,
-            keystore=self.keystore,
-            journal=self.journal,
-            sign_in=self.sign_in,
-            watcher=self.watcher,
-        )
+        adapters = Adapters(self.clock, self.tokens, self.keystore, self.journal, self.sign_in, self.watcher)
         self.engine = Engine(
             adapters,
             self._published,
