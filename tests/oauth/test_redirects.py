@@ -161,8 +161,8 @@ async def test_a_second_hop_and_a_loop_are_not_followed(second: str, authority: 
     assert isinstance(classify(reply), ServerBusy)
 
 
-async def test_a_token_in_doubt_follows_nothing(authority: trustme.CA) -> None:
-    """With the mark set (M9) it goes to its own endpoint only."""
+async def test_a_token_in_doubt_follows_nothing_new(authority: trustme.CA) -> None:
+    """With the mark set (M9) it goes to its own endpoint only, unless a redirect was followed there before."""
 
     answers = {"/t/acme/token": moved(307, "/t/acme/token/"), "/t/acme/token/": http_response("200 OK", TOKEN)}
     reply, seen = await refreshed(authority, answers, in_doubt=True)

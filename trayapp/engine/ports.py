@@ -56,7 +56,7 @@ class TokenEndpoint(Protocol):
         """One refresh request (RFC 6749 section 6), on a fresh connection, without any retry underneath.
 
         `limit` and `connect` are seconds, for all of it and for connecting. `in_doubt`: the token may be spent (M9), so no
-        redirect is followed.
+        redirect is followed to an address that is new.
         """
         ...
 

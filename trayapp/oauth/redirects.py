@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -24,8 +25,16 @@ DECODED = re.compile(r"[%;]")  # what some servers decode once more, or cut off,
 DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
-async def send_with_redirect(wire: Wire, request: Request, *, limit: float, connect: float = CONNECT_LIMIT) -> Reply:
-    """Send a request, and once more where a redirect leads that may be followed. `limit` (s) holds for both together.
+async def send_with_redirect(
+    wire: Wire,
+    request: Request,
+    *,
+    limit: float,
+    connect: float = CONNECT_LIMIT,
+    may_follow: Callable[[str], bool] = lambda target: True,
+) -> Reply:
+    """Send a request, and once more where a redirect leads that may be followed, if `may_follow` agrees to its target.
+    `limit` (s) holds for both together.
 
     A request that was answered with a redirect was not acted on, so the second one decides what has become of the token.
     """
@@ -33,7 +42,7 @@ async def send_with_redirect(wire: Wire, request: Request, *, limit: float, conn
     began = clock()
     reply = await wire.send(request, limit=limit, connect=connect)
     target, left = redirect_target(request.url, reply), limit - (clock() - began)
-    if not target or left <= 0:
+    if not target or left <= 0 or not may_follow(target):
         return reply
     log.info("%s redirects a request within its own address", urlsplit(request.url).hostname)
     second = await wire.send(replace(request, url=target), limit=left, connect=connect)

@@ -85,18 +85,27 @@ class HttpTokens:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
+        self._followed: dict[str, str] = {}  # token endpoint → where its latest redirect was followed to
 
     async def refresh(self, login: Login, *, limit: float, connect: float, in_doubt: bool = False) -> Reply:
         """Refresh (RFC 6749 section 6): token, client, the resource if the login has one, and the scope where needed.
 
-        `in_doubt`: the token may be spent (M9), so it goes to its own endpoint only, whatever redirect comes.
+        `in_doubt`: the token may be spent (M9), so it goes to its own endpoint, and where this run has followed its redirect
+        to before: the answer was lost there.
         """
         request = _build(refresh_request, login)
         if isinstance(request, Fault):
             return request
         clock = asyncio.get_running_loop().time
         began = clock()
-        send = self._wire.send if in_doubt else partial(send_with_redirect, self._wire)
+
+        def may_follow(target: str) -> bool:
+            if in_doubt and self._followed.get(login.token_endpoint) != target:
+                return False
+            self._followed[login.token_endpoint] = target
+            return True
+
+        send = partial(send_with_redirect, self._wire, may_follow=may_follow)
         reply = await send(replace(request, repeatable=True), limit=limit, connect=connect)
         again, left = _asked_for_itself(login, reply), limit - (clock() - began)
         if again is None or left <= 0:
