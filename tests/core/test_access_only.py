@@ -362,6 +362,21 @@ def test_retry_now_is_offered_where_it_can_help() -> None:
     assert not offered("loaded access-only; pause")
 
 
+def test_retry_now_after_a_verdict_prefers_another_login() -> None:
+    """The keyring has another one by now, renewable or not: the refused one isn't served in its place."""
+
+    refused = "loaded access-only; rejected invalid; +10 rejected invalid; manual"
+    history("loaded 4 asked -> waiting, due +0, due/manual", after=refused)
+
+    p = played(player(), refused)
+    assert p.w.login is not None
+    other = replace(p.w.login, access_token=Secret("B-access"), generation=9)
+    p.w, _ = machine.step(p.w, m.Loaded(p.now, other, serial=9, asked=True))
+    assert p.w.access is not None
+    assert (Phase.VALID, "B-access", 0) == (p.w.phase, p.w.access.value.reveal(), p.w.strikes)
+    assert () == p.w.rejections
+
+
 def test_retry_now_after_a_verdict_serves_it_once_more() -> None:
     """The service may have been wrong twice. One more invalid_token is enough; a 2xx clears all of it."""
 

@@ -158,10 +158,12 @@ def loaded_again(w: Workload, e: Loaded) -> Result:
     one only if a person asked (M7)."""
     if e.login is None or access_only.is_over(e.login, e.now):
         return w, ()
-    if e.asked and w.combination and deadlines.access_only(w):
-        return access_only.try_again(w, e.now, e.serial)
     if w.unsaved or e.login.fingerprint() == w.combination:  # what is in the keyring is the refused login, or older
-        return (rechecks.asked_for(w, e.now) if e.asked and w.combination else w), ()
+        if not e.asked or not w.combination:
+            return w, ()
+        if deadlines.access_only(w):
+            return access_only.try_again(w, e.now, e.serial)
+        return rechecks.asked_for(w, e.now), ()
     if w.signed_out is SignedOut.NEVER and e.login.generation <= w.highest_generation:
         return w, ()  # it was read before a sign-out deleted it
     if _made_for_another_identity(w.spec, e.login):
