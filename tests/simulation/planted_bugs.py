@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest import mock
 
-from tests.simulation import network_plan, runner
+from tests.simulation import network_plan, plan, runner
 from tests.simulation.planned import PlannedEvent
 from tests.simulation.planted_login_bugs import LOGIN_BUGS
 from trayapp.core import attempts, classify, gate, machine, messages, model, outcomes, schedule, storing
@@ -53,14 +53,21 @@ def _no_intent() -> AbstractContextManager[Any]:
     return mock.patch.object(journal.Journal, "intent", intent)
 
 
-def _sleep_counts() -> AbstractContextManager[Any]:
-    now = Engine.now
+@contextmanager
+def _sleep_counts() -> Iterator[None]:
+    """In worlds whose servers are in trouble so often that outages last for hours."""
+    now, storms = Engine.now, plan._storms
+
+    def often(*args: Any) -> Iterator[PlannedEvent]:
+        for _ in range(OFTEN):
+            yield from storms(*args)
 
     def awake_all_night(self: Engine) -> Moment:
         real = now(self)
         return Moment(real.at, real.at, real.wall)
 
-    return mock.patch.object(Engine, "now", awake_all_night)
+    with mock.patch.object(plan, "_storms", often), mock.patch.object(Engine, "now", awake_all_night):
+        yield
 
 
 def _no_settling() -> AbstractContextManager[Any]:
