@@ -25,6 +25,8 @@ from trayapp.oauth.known_client import casts_doubt, names_unknown_client
         page(400, b"<h1>Authorization error</h1><p>Error 401: invalid_client</p>"),
         page(401, b"<p>The OAuth client <b>c-1</b> doesn&#39;t exist.</p>"),
         page(400, b"Unknown OAuth client"),
+        page(400, b"Error: invalid client error"),
+        page(404, b"Client error: client c-1 not found"),
     ],
 )
 def test_a_4xx_that_names_the_client(reply: Answer) -> None:
@@ -43,6 +45,11 @@ def test_a_4xx_that_names_the_client(reply: Answer) -> None:
         page(400, {"error": "invalid_request", "error_description": "client_id is missing"}),
         page(400, {"error": "invalid_client_metadata"}),
         page(400, b"Invalid client metadata"),
+        page(404, b"<title>404 Client Error: Not Found for url: /authorize</title>"),  # of any page that isn't there
+        page(403, b"Access denied. Client IP 192.0.2.7 is not recognized."),  # a firewall's
+        page(403, b"<h1>Forbidden</h1>Your client certificate is untrusted or invalid."),
+        page(400, b"Invalid client request"),
+        page(403, b"Unknown client address"),
         page(404, b"<html><title>Not found</title></html>"),
         page(400, b"<script>const texts = {bad: 'Invalid client'}</script><p>The state is missing.</p>"),
         page(401, b"<html>"),

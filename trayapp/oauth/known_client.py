@@ -34,10 +34,12 @@ _WORDS_AFTER = (
     r"|(?:does not|doesn.?t) exist|could not be found|(?:has been|was) deleted)"
 )
 _WORDS_BEFORE = r"(?:un(?:known|registered|recogni[sz]ed)|invalid|no such|non-?existent)"
-_CLIENT = r"client(?:[\s_-]?id(?:entifier)?)?(?!\w|[\s_-]metadata)"
+# Of an HTTP client, as firewalls and gateways speak of it, nothing follows for the registration.
+_OTHER = r"metadata|certificates?|ip|address(?:es)?|requests?|versions?"
+_CLIENT = rf"client(?:[\s_-]?id(?:entifier)?)?(?!\w|[\s_-](?:{_OTHER})\b)"
 _NAMED = re.compile(
     rf"\b{_WORDS_BEFORE}[\s_-]+['\"`(]?(?:(?:oauth2?|oidc|public|registered)[\s_-]+)?{_CLIENT}"
-    rf"|\b{_CLIENT}['\"`:=,()\s\w.-]{{0,100}}?\b{_WORDS_AFTER}\b",
+    rf"|\b{_CLIENT}(?!\s+error\b)['\"`:=,()\s\w.-]{{0,100}}?\b{_WORDS_AFTER}\b",
     re.IGNORECASE,
 )
 # It matches to the end if nothing closes a script, so that it stays linear.
