@@ -15,6 +15,7 @@ from trayapp.core.gate import Gate
 from trayapp.core.menu import tray_view
 from trayapp.core.model import Moment, Phase, Secret, SignedOut
 from trayapp.core.notices import ShownNotices
+from trayapp.core.permission import Needs
 from trayapp.core.public import auth_json
 from trayapp.core.sentences import short
 from trayapp.core.snapshot import Detail, Snapshot, Status, WorkloadView
@@ -375,6 +376,16 @@ def test_retry_now_after_a_verdict_prefers_another_login() -> None:
     assert p.w.access is not None
     assert (Phase.VALID, "B-access", 0) == (p.w.phase, p.w.access.value.reveal(), p.w.strikes)
     assert () == p.w.rejections
+
+
+def test_another_login_is_asked_for_nothing_that_the_first_one_lacked() -> None:
+    """What an upstream wanted beyond the refused login may be granted to the one that the keyring has by now."""
+
+    p = played(player(), "loaded access-only")
+    p.w, _ = machine.step(p.w, m.PermissionNeeded(p.now, p.serial, Needs(permission=True, scopes=("write",))))
+    assert p.w.needs is not None
+    played(p, "rejected invalid; +10 rejected invalid; loaded 4")
+    assert (Phase.WAITING, None) == (p.w.phase, p.w.needs)
 
 
 def test_retry_now_after_a_verdict_serves_it_once_more() -> None:

@@ -177,6 +177,7 @@ def loaded_again(w: Workload, e: Loaded) -> Result:
         combination="",
         refusal=None,
         maybe_spent=False,
+        needs=None,
     )
     return _use(replace(w, failing=None), e, Trigger.MANUAL)
 
