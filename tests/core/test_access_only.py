@@ -382,10 +382,11 @@ def test_another_login_is_asked_for_nothing_that_the_first_one_lacked() -> None:
     """What an upstream wanted beyond the refused login may be granted to the one that the keyring has by now."""
 
     p = played(player(), "loaded access-only")
-    p.w, _ = machine.step(p.w, m.PermissionNeeded(p.now, p.serial, Needs(permission=True, scopes=("write",))))
-    assert p.w.needs is not None
-    played(p, "rejected invalid; +10 rejected invalid; loaded 4")
-    assert (Phase.WAITING, None) == (p.w.phase, p.w.needs)
+    needs = Needs(permission=True, scopes=("write",))
+    p.w, _ = machine.step(p.w, m.PermissionNeeded(p.now, p.serial, needs))
+    assert (Phase.VALID, needs) == (p.w.phase, p.w.needs)
+    w = played(p, "rejected invalid; +10 rejected invalid; loaded 4").w
+    assert (Phase.WAITING, None) == (w.phase, w.needs)
 
 
 def test_retry_now_after_a_verdict_serves_it_once_more() -> None:

@@ -187,7 +187,7 @@ async def test_no_sign_in_begins_during_a_removal(tmp_path: Path) -> None:
     await bench.keystore.store("one", login())
     people, asked, answer = HeldSignIn(), asyncio.Event(), asyncio.Event()
 
-    async def slow(_: Login) -> bool:
+    async def slow(login: Login) -> bool:
         asked.set()
         await answer.wait()
         return True
