@@ -91,6 +91,19 @@ def test_the_longest_due_comes_first() -> None:
     assert ["first", "late"] == list(agenda.admitted(due + 2.0))  # neither began
 
 
+def test_a_token_in_doubt_comes_first() -> None:
+    """Its server's grace passes, and a neighbour that hangs in the only slot could use it up."""
+
+    p = played(reached(Phase.REFRESHING), "ambiguous")
+    again, waiting = p.w, reached(Phase.WAITING).w
+    due = deadlines.opens_at(again, Gate())
+    assert due is not None
+    workloads = workloads_of(other=replace(waiting, due=due - 60.0), doubt=again, late=replace(again, due=due + 1.0))
+    agenda = agenda_of(workloads, Gate())
+    assert ["other"] == list(agenda.admitted(due - 1.0)), "not before it is due"
+    assert ["doubt", "late", "other"] == list(agenda.admitted(due + 2.0))
+
+
 def test_servers_that_were_not_reached_come_last() -> None:
     """Eight of them, reachable only by a VPN that is down, would hold all others up for the seconds that connecting may take."""
     p, paths = reached(Phase.WAITING), Paths()

@@ -13,7 +13,7 @@ from tests.simulation.access_only import AccessOnly
 from tests.simulation.keyring_checks import KeyringChecks
 from tests.simulation.preflight import Preflight
 from tests.simulation.recovery import RecoveryDeadlines
-from tests.simulation.refusals import Refusals
+from tests.simulation.refusals import CLIENT, Refusals
 from tests.simulation.servers import AuthServer, Family
 from tests.simulation.step_up import StepUp
 from tests.simulation.truth import Call, Doubt, Truth, token_of
@@ -341,10 +341,10 @@ class Checks(KeyringChecks):
         elif truth.server.honours(truth.held, t) and self._kept(truth):
             self.broken(truth.name, "lost", "red while the login that was received last is honoured")
         elif truth.family.ended.startswith("reuse"):
-            # Without state.db the program cannot know that the token was in flight.
-            again = (
-                truth.held in self.refusals.of and self.refusals.of[truth.held].verdicts > 1
-            )  # a verdict ends the mark
+            # Without state.db the program cannot know that the token was in flight. A verdict ends the mark (M9), and one
+            # about the client says nothing of the token.
+            refused = self.refusals.of.get(truth.held)
+            again = refused is not None and (refused.verdicts > 1 or refused.code in CLIENT)
             if w.signed_out is not SignedOut.LOST_ROTATION and self.world.remembers(truth.name) and not again:
                 self.broken(truth.name, "lost rotation", "a lost rotation is shown as a refusal")
             truth.family.ended = "shown"  # if a crash loses the next login, this one is refused once more

@@ -94,16 +94,21 @@ class Ways:
     def free_at(self, truth: Truth, since: float) -> float:
         """Until when another workload's attempt may have the only place at its server (true time); 0: none has.
 
-        The one that has waited longest is next (M11), so after `since` that may be so once between two of its own attempts.
+        The one that has waited longest is next (M11), so after `since` that may be so once between two of its own attempts;
+        and once more if the first one got no answer, as the repeat of a token in doubt comes before all others.
         """
         t, mine = self._world.clocks.t, truth.calls[-1].t if truth.calls else float("-inf")
-        if truth.server.host not in self._unproven:
-            return 0.0
         for other in self.neighbours(truth):
-            later = [call for call in other.calls if call.t > max(since, mine) and call.run == other.calls[-1].run]
-            if len(later) == 1:
-                ended = later[0].ended
-                return t + 1.0 if ended is None else ended + NEXT
+            run = other.calls[-1].run if other.calls else -1
+            calls = [call for call in other.calls if call.t > max(since, mine) and call.run == run]
+            later = [call for call in calls if call.sent or call.ended is None]  # what sent nothing was shared
+            repeats = len(later) == 2 and later[0].token == later[1].token and later[0].sent and not later[0].delivered
+            if len(later) == 1 or repeats:
+                ended = later[-1].ended
+                if ended is not None:
+                    return ended + NEXT
+                if truth.server.host in self._unproven:
+                    return t + 1.0
         return 0.0
 
     def occupied(self, truth: Truth, since: float) -> float:

@@ -1,6 +1,7 @@
 """Admission of attempts: 8 in flight, 2 per authorization server, 1 while the way to it is unproven, the longest due first.
 
-These are the limits of M11 and M8. Servers that were not reached the last time come after the others.
+These are the limits of M11 and M8. Servers that were not reached the last time come after the others, and a token in doubt
+(M9) comes before the others of its kind, as its grace passes.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ import heapq
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from trayapp.core.model import Phase, Workload
+from trayapp.core.model import Phase, Series, Workload
 from trayapp.engine.instants import Instants
 from trayapp.engine.paths import Paths, server_of
 
 IN_FLIGHT = 8
+GRACE_DOES_NOT_WAIT = 1e9  # s that a token in doubt (M9) counts as having waited longer than the others
 
 
 class Admission:
@@ -22,7 +24,7 @@ class Admission:
     def __init__(self, workloads: Mapping[str, Workload], paths: Paths) -> None:
         self._workloads = workloads
         self._paths = paths
-        self._queues: dict[str, Instants] = {}  # by server: since when each could begin
+        self._queues: dict[str, Instants] = {}  # by server: since when each could begin, or a rank before all of these
         self._server_of: dict[str, str] = {}  # of each in a queue
         self._in_flight: dict[str, str] = {}  # likewise
 
@@ -34,8 +36,10 @@ class Admission:
 
     def join(self, name: str, since: float) -> None:
         """Its attempt could begin since then."""
-        server = self._server_of[name] = server_of(self._workloads[name])
-        self._queues.setdefault(server, Instants())[name] = since
+        w = self._workloads[name]
+        server = self._server_of[name] = server_of(w)
+        rank = since - GRACE_DOES_NOT_WAIT if w.series is Series.AGAIN else since
+        self._queues.setdefault(server, Instants())[name] = rank
 
     def forget(self, name: str) -> None:
         """It neither waits nor is it in flight."""
