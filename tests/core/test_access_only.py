@@ -99,6 +99,28 @@ def test_a_clock_that_was_wrong_costs_nothing() -> None:
     assert (Phase.VALID, None) == (p.w.phase, p.w.signed_out)
 
 
+@pytest.mark.parametrize(("step", "left"), [(-300.0, 1290.0), (300.0, 690.0), (0.0, 990.0)])
+def test_the_end_moves_with_a_clock_that_is_set(step: float, left: float) -> None:
+    """It is neither red early nor served beyond its end; the token itself stays the same."""
+
+    p = played(player(), "loaded access-only 1000")
+    before = p.w.access
+    p.now = replace(p.now, wall=p.now.wall + step)
+    played(p, "wake")
+    assert p.now.at + left == deadlines.next_deadline(p.w, Gate())
+    assert before is not None
+    assert p.w.access is not None
+    assert (before.serial, before.value) == (p.w.access.serial, p.w.access.value)
+
+
+def test_a_clock_that_is_set_beyond_the_end_ends_it() -> None:
+    """What the upstream rejected before stays rejected."""
+
+    p = played(player(), "loaded access-only 1000")
+    p.now = replace(p.now, wall=p.now.wall + 1000.0)
+    assert aligned("wake -> signed_out, ended | save, note phase ended") == play("wake", p)
+
+
 def test_retry_now_on_an_ended_login_looks_for_another() -> None:
     """The same one stays ended, without a second row of history."""
 

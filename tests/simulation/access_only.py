@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tests.simulation.planned import length, random_stream
 from tests.simulation.servers import MARGIN
 from tests.simulation.truth import Truth, token_of
-from trayapp.core.messages import Accepted, Event, Loaded, Rejected, SignedIn
+from trayapp.core.messages import Accepted, Event, Loaded, Rejected, SignedIn, Woke
 from trayapp.core.model import AccessToken, Phase, SignedOut, Workload
 from trayapp.core.presentation import Verb
 
@@ -88,7 +88,10 @@ class AccessOnly:
             self._broken(truth, f"an attempt with a login that can't be renewed ({after.phase})")
         if after.signed_out is SignedOut.LOST_ROTATION:
             self._broken(truth, "a token that was never sent anywhere is called a lost rotation")
+        if isinstance(event, Woke) and before.phase is Phase.VALID:
+            self._read(truth, after)
         if isinstance(event, SignedIn) or (isinstance(event, Loaded) and before.phase is not after.phase):
+            self._heard[name] = []
             self._read(truth, after)
             if before.phase is Phase.SIGNED_OUT and self._confirmed.pop(token_of(after.login), None) is not None:
                 self._heard[name] = [(event.now.at, INVALID)]  # tried once more: the next 401 confirms it again (M7)
@@ -100,7 +103,7 @@ class AccessOnly:
     def _read(self, truth: Truth, w: Workload) -> None:
         """Its end is wall time: where the clock was set since the sign-in, it is read as much earlier or later."""
         assert w.login is not None
-        token, self._heard[truth.name] = token_of(w.login), []
+        token = token_of(w.login)
         family = truth.server.family_of(token)
         if family is not None and token in family.access:
             wrong = self._world.clocks.stepped - self._stepped[token]

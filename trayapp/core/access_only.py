@@ -65,6 +65,14 @@ def time_valid(w: Workload, e: Event) -> Result:
     return w, (*ending, *effects)
 
 
+def clock_read(w: Workload, now: Moment) -> Result:
+    """Its end is wall time, and the wall clock may have been set."""
+    if w.login is None or w.login.renewable or w.access is None:
+        return w, ()
+    token = token_of(w.login, now, w.access.serial)
+    return _end_if_over(replace(w, access=replace(token, rejected=w.access.rejected)), now)
+
+
 def _end_if_over(w: Workload, now: Moment) -> Result:
     ends = login_ends_at(w)
     if ends is None or now.at < ends:

@@ -150,7 +150,7 @@ TABLE: Mapping[Phase, Mapping[type[Event], requests.Action]] = {
         Go: attempts.begin,
         Rejected: waiting.rejected_valid,
         NetworkUp: waiting.nudged_valid,
-        Woke: waiting.nudged_valid,
+        Woke: waiting.woke_valid,
         Manual: waiting.retry_now,
         HotCall: waiting.hot_call_valid,
         Time: access_only.time_valid,

@@ -89,6 +89,13 @@ def nudged_valid(w: Workload, e: Event) -> Result:
     return nudged(w, e) if past_due else (replace(w, nudged_at=e.now.at), ())
 
 
+def woke_valid(w: Workload, e: Woke) -> Result:
+    """The same for a wake, as which a set clock counts."""
+    w, effects = nudged_valid(w, e)
+    w, ending = access_only.clock_read(w, e.now)
+    return w, (*effects, *ending)
+
+
 def woke_refreshing(w: Workload, e: Woke) -> Result:
     """The connection most likely died in sleep: wait for its answer `READ_AFTER_WAKE` longer, then call it ambiguous."""
     w = _burst_if_probing(_reset_series(w, e))
