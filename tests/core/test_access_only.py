@@ -300,6 +300,7 @@ def test_it_is_shown_as_what_it_is() -> None:
     """Green, with one sentence that says what will happen; the API has it as facts."""
 
     endless, year = shown("loaded access-only"), shown(f"loaded access-only {YEAR:.0f}")
+    assert "ends on 1970-01-12 at 14:46 (UTC)" in shown("loaded access-only 3600").status_context
 
     assert (Status.RUNNING, Detail.OK) == (endless.status, endless.auth.detail)
     assert "Its login can't be renewed and has no known end." == endless.status_context

@@ -130,8 +130,8 @@ def test_nothing_but_an_address(
         assert ("running", "alice") == (app.status()["status"], claims(app)["sub"])
 
         revoked = idp.counts().revocations
-        app.run("remove", app.name, "--yes")
-        assert idp.counts().revocations == revoked + 1
+        app.run("remove", app.name, "--yes")  # alice's login, and mallory's, which is known to be another account's
+        assert idp.counts().revocations == revoked + 2
         wait_for(lambda: idp.counts().unregistrations == 1, "the end of its registration")
         assert app.quit() == 0
     assert relay.secrets.leaking_files(tmp_path, desk.root) == []
@@ -182,7 +182,7 @@ def test_a_server_of_the_python_sdk(
 
 
 def test_the_example_of_the_sdk(desk: Desk, titles: Path, tmp_path: Path, chromium: None) -> None:
-    """The TypeScript SDK's own server: found, registered, signed in; it gives no refresh token, and that is said."""
+    """The TypeScript SDK's own server: found, registered, signed in; it gives no refresh token, which is said, and works."""
 
     from tests.real import node
 
@@ -194,7 +194,9 @@ def test_the_example_of_the_sdk(desk: Desk, titles: Path, tmp_path: Path, chromi
         app.configure(CONFIG)
         app.until_up()
         done = app.command("add", app.name, url)
+        status = app.status()
 
     assert "Found the authorization server localhost:" in done.stdout
     assert "Registered Amberlight at localhost:" in done.stdout
-    assert "The server gave no refresh token." in done.stderr
+    assert "Its login can't be renewed and ends on " in done.stdout
+    assert ("running", False) == (status["status"], status["auth"]["renewable"])

@@ -181,7 +181,8 @@ def renewal_text(auth: Json, now: float) -> str:
     if ends is None:
         return "can't be renewed, no known end"
     try:
-        day = datetime.fromtimestamp(ends).astimezone().strftime("%Y-%m-%d")
+        form = "%Y-%m-%d" if abs(ends - now) > 2 * 86400.0 else "%Y-%m-%d at %H:%M"
+        day = datetime.fromtimestamp(ends).astimezone().strftime(form)
     except (OverflowError, OSError, ValueError):
         return "can't be renewed"
     verb = "ends" if ends > now else "ended"

@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from trayapp.core.deadlines import access_only
-from trayapp.core.model import BrowserFault, DeviceCode, Problem, Trigger, Trouble, Workload
+from trayapp.core.model import BrowserFault, DeviceCode, Login, Problem, Trigger, Trouble, Workload
 from trayapp.core.permission import Needs
 from trayapp.core.snapshot import Detail, Removal, Status, WorkloadView
 
 SCOPES_SHOWN = 3
 SCOPE_SHOWN = 40  # characters of one; Google's are addresses
+SHORT_LOGIN = 2 * 86400.0  # s; of a login that lasts no longer, the hour of its end matters
 YEAR_9999 = 253402300799.0  # s since the epoch; the last second that a datetime can hold
 ADDRESS_MAX = 80  # characters of a URL in a menu line; of a longer one only the host is shown
 LocalTime = Callable[[float], str]  # wall seconds → the time of day where the user is, such as "14:32"
@@ -172,7 +173,7 @@ def context(w: Workload, status: Status, detail: Detail, usable: bool) -> str:
         case Detail.UPSTREAM_REJECTS if access_only(w):
             return "The service keeps refusing this login. Check there that your account still has access, or choose Reauthorize."
         case Detail.OK if usable and access_only(w):
-            return renewal(w.login.expires_at if w.login else None)
+            return renewal(w.login)
         case _:
             return CONTEXT[detail]
 
@@ -189,17 +190,18 @@ def _refused_context(w: Workload) -> str:
     )
 
 
-def renewal(ends_at: float | None) -> str:
-    """What to know about a login without a refresh token. `ends_at` is wall time."""
-    if ends_at is None:
+def renewal(login: Login | None) -> str:
+    """What to know about a login without a refresh token."""
+    if login is None or login.expires_at is None:
         return "Its login can't be renewed and has no known end."
-    return f"Its login can't be renewed and ends on {day(ends_at)}. Reauthorize before then to stay signed in."
+    short = login.expires_at - login.obtained_at < SHORT_LOGIN
+    ends = utc(login.expires_at, "%Y-%m-%d at %H:%M" if short else "%Y-%m-%d")
+    return f"Its login can't be renewed and ends on {ends}. Reauthorize before then to stay signed in."
 
 
-def day(wall: float) -> str:
-    """The date of a wall time, in UTC and marked so: time zones don't reach this package."""
-    moment = datetime.fromtimestamp(min(max(wall, 0.0), YEAR_9999), UTC)
-    return f"{moment:%Y-%m-%d} (UTC)"
+def utc(wall: float, form: str) -> str:
+    """A wall time in UTC, and marked so: time zones don't reach this package."""
+    return f"{datetime.fromtimestamp(min(max(wall, 0.0), YEAR_9999), UTC):{form}} (UTC)"
 
 
 def beyond_login(detail: Detail, missing: tuple[str, ...]) -> str:

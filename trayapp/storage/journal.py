@@ -128,9 +128,8 @@ class Journal:
         problem = note.problem
         columns = (problem.kind, problem.http_status, problem.code, problem.summary) if problem else (None,) * 4
         row = (wall, name, note.kind, note.outcome, note.trigger, *columns, status, detail)
-        await self._write(
-            (f"INSERT INTO history ({rows.HISTORY_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-        )  # noqa: S608
+        sql = f"INSERT INTO history ({rows.HISTORY_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+        await self._write((sql, row))
 
     async def forget(self, name: str) -> None:
         """Delete everything about a workload, its history included."""
