@@ -188,6 +188,8 @@ class AccessOnly:
         busy = world.process is not process or process.closing or truth.paused or world.disk.full or world.disk.hang
         if known is None or known[0] > clicked or busy or world.keyring.troubled or self.over(truth):
             return
+        if isinstance(process.engine.callers.peek(truth.name), AccessToken):
+            return  # it was served even before the click: a run that had lost state.db knew of no refusal
         if max(world.director.well_since, world.disk.lost_at) < clicked and truth.server.honours(
             truth.held, world.clocks.t
         ):
