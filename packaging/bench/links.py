@@ -32,6 +32,16 @@ def ip(command: str) -> None:
     subprocess.run(["ip", *command.split()], check=True)
 
 
+def until_up(device: str) -> None:
+    """Wait until the kernel reports the carrier, which may be a second after it is there."""
+    for _ in range(100):
+        shown = subprocess.run(["ip", "-o", "link", "show", device], check=True, capture_output=True, text=True).stdout
+        if "state UP" in shown or "state UNKNOWN" in shown:  # a tun device knows no state
+            return
+        time.sleep(0.05)
+    raise SystemExit(f"{device} has no carrier")
+
+
 class GoodLink:
     """A veth pair: `amber1` here, `amber0` in the network namespace of `pid`."""
 

@@ -151,7 +151,7 @@ class RecoveryDeadlines:
             self._restless = t
         gate = process.engine.gate
         settle, most = gate.settle, gate.settle_max
-        if self._unsteady(t, seen):
+        if self._unsteady(t, seen, gate.settle):
             settle, most = max(settle, SETTLE_UNSTEADY), max(most, SETTLE_UNSTEADY_MAX)
         self.settles = min(t + settle, self._restless + most)
         self._noticed_t = t
@@ -163,10 +163,10 @@ class RecoveryDeadlines:
                 # Where the kernel reports offline although packets leave, one attempt per tick finds out (M10).
                 self._set(name, self.settles + PROMISE if self.closed_t is None else t + TICK + 600.0)
 
-    def _unsteady(self, t: float, seen: SystemChange) -> bool:
+    def _unsteady(self, t: float, seen: SystemChange, settle: float) -> bool:
         """Whether a network was lost soon after it came, and not long ago (M10)."""
         if seen.network:
-            if seen.offline and t - self._came_t < STEADY:
+            if seen.offline and settle <= t - self._came_t < STEADY:
                 self._lost_t = t
             if seen.offline:
                 self._came_t = float("-inf")

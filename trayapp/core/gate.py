@@ -12,7 +12,7 @@ from trayapp.core.snapshot import Detail
 
 SETTLE = 0.25  # s of quiet after a network change or wake; a network that isn't there yet costs no token (M8)
 SETTLE_MAX = 2.0  # s; a network that never settles must not hold attempts back for ever
-STEADY = 10.0  # s; a network lost sooner after it came isn't steady: a request and its answer may not get through
+STEADY = 5.0  # s; a network lost sooner after it came isn't steady: a request and its answer may not get through
 UNSTEADY = 30.0  # s; how long that holds
 SETTLE_UNSTEADY = 3.0  # s; instead of `settle`, at least
 SETTLE_UNSTEADY_MAX = 15.0  # s; instead of `settle_max`, at least
@@ -29,7 +29,7 @@ class Gate:
     unsettled_since: float | None = None  # the first change that hasn't settled yet
     closed_since: float | None = None  # offline, portal or asleep since then; settling doesn't count
     came_at: float | None = None  # when the network was last reported to be there again; None: before this run, or gone
-    lost_at: float | None = None  # when a network was last lost within `STEADY` of its coming
+    lost_at: float | None = None  # when a network that had settled was last lost within `STEADY` of its coming
     settle: float = SETTLE
     settle_max: float = SETTLE_MAX
 
@@ -89,7 +89,8 @@ def with_settling_times(gate: Gate, settle: float, settle_max: float) -> Gate:
 def network(gate: Gate, at: float, *, offline: bool, portal: bool = False) -> Gate:
     """The network changed: it is now online, offline or behind a portal."""
     came_at = None if offline else at if gate.offline else gate.came_at
-    lost = offline and gate.came_at is not None and at - gate.came_at < STEADY
+    # A loss before it has settled is one more message of the same storm: nothing was sent in between.
+    lost = offline and gate.came_at is not None and gate.settle <= at - gate.came_at < STEADY
     changed = _unsettled(replace(gate, offline=offline, portal=portal, came_at=came_at), at)
     return _with_closed_since(replace(changed, lost_at=at) if lost else changed, at)
 
