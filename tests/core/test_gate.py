@@ -61,7 +61,9 @@ def test_a_network_that_was_lost_at_once_has_to_be_quiet_for_longer() -> None:
     [
         pytest.param([(100.0, "up")], "the first link", id="comes"),
         pytest.param([(100.0, "up"), (105.0, "down"), (107.0, "up")], "it was steady", id="lost later"),
-        pytest.param([(100.0, "up"), (100.2, "down"), (100.4, "up")], "one storm of messages", id="lost before it settled"),
+        pytest.param(
+            [(100.0, "up"), (100.2, "down"), (100.4, "up")], "one storm of messages", id="lost before it settled"
+        ),
         pytest.param(
             [(100.0, "up"), (101.0, "up"), (102.0, "up")], "a VPN or a new address isn't a loss", id="changes"
         ),
