@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from trayapp.core.model import Login, Spec, Trouble
+from trayapp.core.model import Login, Spec
+from trayapp.engine.guards import from_keyring, revoked
 from trayapp.engine.ports import Adapters, EngineCore, NewLogin, StoredLogin
 
 log = logging.getLogger(__name__)
@@ -75,21 +76,11 @@ class Candidates:
             self.drop(name)
 
     async def _discard(self, name: str, login: Login, revoke: bool) -> None:
-        try:
-            trouble = await self._adapters.keystore.discard_candidate(name, login)
-        except Exception:
-            log.exception("deleting the declined login of %s failed", name)
-            trouble = Trouble.FAILED
+        work = self._adapters.keystore.discard_candidate(name, login)
+        trouble = await from_keyring(f"deleting the declined login of {name}", work)
         if trouble is not None:
             log.warning("%s: its declined login could not be deleted from the keyring (%s)", name, trouble)
-        if not revoke:
-            return
-        try:
-            revoked = await self._adapters.tokens.revoke(login)
-        except Exception:
-            log.exception("revoking failed unexpectedly")
-            revoked = False
-        if not revoked:
+        if revoke and not await revoked(self._adapters.tokens, login):
             log.warning("%s: the server did not confirm that the declined login is revoked", name)
 
 

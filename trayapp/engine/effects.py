@@ -41,6 +41,7 @@ from trayapp.core.messages import (
 from trayapp.core.model import Login, Phase, Problem, Saved, Trigger, Trouble
 from trayapp.core.outcomes import Ambiguous, Answer, NotSent, Outcome, ServerBusy
 from trayapp.core.quirks import provider_of
+from trayapp.engine.guards import from_keyring
 from trayapp.engine.paths import Paths, server_at, server_of
 from trayapp.engine.ports import Adapters, EffectHost, StoredLogin
 from trayapp.engine.removals import Removals
@@ -127,18 +128,10 @@ class EffectRunner:
             log.exception("%s failed", what)
         return otherwise
 
-    async def _from_keyring(self, what: str, work: Awaitable[T]) -> T | Trouble:
-        """What the keyring answers. No time limit here: the keystore's own thread enforces one."""
-        try:
-            return await work
-        except Exception:
-            log.exception("%s failed", what)
-            return Trouble.FAILED
-
     async def _load(self, name: str, prompt: bool) -> None:
         """Read the login from the keyring, then what state.db remembers of the workload."""
         what = f"load {name}"
-        stored = await self._from_keyring(what, self._adapters.keystore.load(name, prompt=prompt))
+        stored = await from_keyring(what, self._adapters.keystore.load(name, prompt=prompt))
         if isinstance(stored, Trouble):
             self._engine.apply(name, KeyringDown(self._engine.now(), stored))
             return
@@ -156,7 +149,7 @@ class EffectRunner:
         """Prove that the keyring can be written, record the intent, and wait for the gate."""
         what = f"probe {name} #{number}"
         login = self._engine.workloads[name].login
-        trouble = await self._from_keyring(what, self._adapters.keystore.probe(name, prompt=prompt))
+        trouble = await from_keyring(what, self._adapters.keystore.probe(name, prompt=prompt))
         if trouble is not None or login is None:
             self._engine.apply(name, KeyringDown(self._engine.now(), trouble or Trouble.FAILED, number))
             return
@@ -222,7 +215,7 @@ class EffectRunner:
     async def _store(self, name: str, login: Login, settles: str) -> None:
         """Write a new login to the keyring, then close its intent; `settles` is the fingerprint of the spent token."""
         what = f"store {name} #{login.generation}"
-        trouble = await self._from_keyring(what, self._adapters.keystore.store(name, login))
+        trouble = await from_keyring(what, self._adapters.keystore.store(name, login))
         if trouble is not None:
             self._engine.apply(name, NotStored(self._engine.now(), login.generation, login.lineage, trouble))
             return
@@ -233,7 +226,7 @@ class EffectRunner:
     async def _check_stored(self, name: str, login: Login) -> None:
         """Report a login that the keyring no longer has. One that can't be read now is looked for next time."""
         what = f"look for the login of {name}"
-        if await self._from_keyring(what, self._adapters.keystore.holds(name, login)) is False:
+        if await from_keyring(what, self._adapters.keystore.holds(name, login)) is False:
             log.warning("the keyring no longer has the login of %s: it was replaced or reset", name)
             self._engine.apply(name, LoginMissing(self._engine.now(), login.generation, login.lineage))
 

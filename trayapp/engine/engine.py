@@ -209,12 +209,9 @@ class Engine:
             self._wake.clear()
             await first_of(self._wake, asyncio.sleep(END_POLL))
         if waits:
-            log.warning("quitting without an answer to: %s", ", ".join(sorted(self._unfinished())))
+            left = {*(set(self.workloads) - self._finished), *(task.get_name() for task in self._tasks.needed)}
+            log.warning("quitting without an answer to: %s", ", ".join(sorted(left)))
         await self._tasks.end()
-
-    def _unfinished(self) -> set[str]:
-        """What a quit still waits for: names of workloads and of tasks."""
-        return {*(set(self.workloads) - self._finished), *(task.get_name() for task in self._tasks.needed)}
 
     def unsaved(self) -> list[str]:
         """Workloads whose newest login is in memory only."""

@@ -17,6 +17,7 @@ from trayapp.core import machine
 from trayapp.core.model import Login, Phase, Saved, Trouble
 from trayapp.core.snapshot import Removal
 from trayapp.core.storing import keyring_retry_wait
+from trayapp.engine.guards import from_keyring, revoked
 from trayapp.engine.ports import Adapters, RemovalHost, StoredLogin
 from trayapp.engine.tasks import first_of
 
@@ -158,19 +159,11 @@ class Removals:
             self._sleepers.discard(sleeper)
 
     async def _found(self, name: str) -> StoredLogin | None:
-        try:
-            found = await self._adapters.keystore.load(name)
-        except Exception:
-            log.exception("reading the login of %s failed", name)
-            return None
+        found = await from_keyring(f"reading the login of {name}", self._adapters.keystore.load(name))
         return None if isinstance(found, Trouble) else found
 
     async def _deleted(self, name: str) -> Trouble | None:
-        try:
-            return await self._adapters.keystore.discard(name)
-        except Exception:
-            log.exception("discarding the login of %s failed", name)
-            return Trouble.FAILED
+        return await from_keyring(f"discarding the login of {name}", self._adapters.keystore.discard(name))
 
     async def _record(self, name: str) -> None:
         """Write down what is left to do; a failure is logged and has no other consequence."""
@@ -191,7 +184,7 @@ class Removals:
 
     async def _ended(self, name: str, login: Login) -> bool:
         """Whether the server has confirmed the revocation. If it hasn't, it's asked again."""
-        if await self._revoked(login):
+        if await revoked(self._adapters.tokens, login):
             return True
         log.warning("%s: its server did not confirm that the login is revoked", name)
         until = self._engine.now().wall + sum(REVOKE_WAITS) if login.revocation_endpoint else None
@@ -210,7 +203,7 @@ class Removals:
             w = self._engine.workloads.get(name)
             if self._unrevoked.get(name) is not revocation or (w is not None and w.login is not None):
                 break
-            if revocation.until is not None and await self._revoked(revocation.login):
+            if revocation.until is not None and await revoked(self._adapters.tokens, revocation.login):
                 log.info("%s: its server has revoked the login", name)
                 break
         else:
@@ -218,14 +211,6 @@ class Removals:
         if self._unrevoked.get(name) is revocation:
             del self._unrevoked[name]
         self._publish()
-
-    async def _revoked(self, login: Login) -> bool:
-        """One request (RFC 7009); whether the server confirmed it."""
-        try:
-            return await self._adapters.tokens.revoke(login)
-        except Exception:
-            log.exception("revoking failed unexpectedly")
-            return False
 
     # --- what is shown -----------------------------------------------------------------------------------------------
 
