@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from trayapp.core import schedule
 from trayapp.core.model import Moment, Problem, SignedOut, Trigger, Workload
 from trayapp.core.quirks import may_recheck
-from trayapp.core.refusal import Refusal
+from trayapp.core.refusal import CLIENT_CODES, Refusal
 from trayapp.core.storing import enter_signed_out
 
 RECHECKS = (600.0, 3600.0)  # s after the refusal
-CLIENT_CODES = frozenset({"invalid_client", "unauthorized_client"})  # the server didn't get as far as the token
 KEYRING = Problem("keyring", "The keyring can't be used, so the login wasn't tried.")
 
 
@@ -50,8 +50,7 @@ def asked_for(w: Workload, now: Moment) -> Workload:
     """A person asked for a check: one attempt, spaced like any *Retry now* (M8)."""
     if w.login is None or not w.login.renewable:
         return w
-    spaced = now.at if w.last_attempt_at is None else w.last_attempt_at + w.spec.policy.manual_spacing
-    return replace(w, due=max(now.at, spaced), trigger=Trigger.MANUAL)
+    return replace(w, due=schedule.manual_attempt(w.last_attempt_at, now.at, w.spec.policy), trigger=Trigger.MANUAL)
 
 
 def counted(w: Workload, now: Moment) -> Workload:

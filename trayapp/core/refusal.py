@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# RFC 6749 section 5.2: they blame the client, and the server didn't get as far as the token.
+CLIENT_CODES = frozenset({"invalid_client", "unauthorized_client"})
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:

@@ -21,6 +21,11 @@ def spread(delay: float, fraction: float, jitter: float) -> float:
     return delay * (1.0 + fraction * (2.0 * jitter - 1.0))
 
 
+def manual_attempt(last_attempt_at: float | None, at: float, policy: Policy) -> float:
+    """When a *Retry now* at `at` begins its attempt: immediately, at most one per `manual_spacing` (M8)."""
+    return at if last_attempt_at is None else max(at, last_attempt_at + policy.manual_spacing)
+
+
 def refresh_due(obtained_at: float, expires_at: float | None, policy: Policy) -> float | None:
     """When to refresh a token ahead of its expiry (M1); None if no expiry is known."""
     if expires_at is None:

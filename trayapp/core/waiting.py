@@ -56,18 +56,13 @@ def nudged(w: Workload, e: Event) -> Result:
     """
     w = _reset_series(w, e)
     trigger = Trigger.WAKE if isinstance(e, Woke) else Trigger.NETWORK
-    if (
-        w.keyring is not None
-    ):  # once that is usable, the attempt meets this network, so a failure continues in the burst
-        w = w if w.series is Series.AGAIN else replace(w, series=Series.BURST)
-        # A network change says nothing about the keyring. Whoever opened the lid may have unlocked it, and asking costs no
-        # token.
+    if w.keyring is not None:
+        # Once that is usable, the attempt meets this network. A network change says nothing about the keyring. Whoever opened
+        # the lid may have unlocked it, and asking costs no token.
+        w = _failing_into_burst(w)
         return (replace(w, due=e.now.at) if isinstance(e, Woke) else w), ()
-    if w.trigger in (
-        Trigger.MANUAL,
-        Trigger.REJECTED,
-    ):  # they leave as planned, but DNS may not be back yet, so a failure continues in the burst
-        return (w if w.series is Series.AGAIN else replace(w, series=Series.BURST)), ()
+    if w.trigger in (Trigger.MANUAL, Trigger.REJECTED):  # they leave as planned, but DNS may not be back yet
+        return _failing_into_burst(w), ()
     if w.series is Series.AGAIN:
         return replace(w, due=e.now.at), ()
     first = schedule.burst(0, w.spec.policy, 0.5) or 0.0
@@ -114,9 +109,12 @@ def network_changed_refreshing(w: Workload, e: Event) -> Result:
 
 def _burst_if_probing(w: Workload) -> Workload:
     """An attempt that still probes leaves over the new network, so if nothing can be sent, the burst goes on from it (M8)."""
-    if w.attempt is None or w.attempt.step is not Step.PROBE or w.series is Series.AGAIN:
-        return w
-    return replace(w, series=Series.BURST)
+    return w if w.attempt is None or w.attempt.step is not Step.PROBE else _failing_into_burst(w)
+
+
+def _failing_into_burst(w: Workload) -> Workload:
+    """If its next attempt sends nothing, it continues in the burst; M9 stands above that."""
+    return w if w.series is Series.AGAIN else replace(w, series=Series.BURST)
 
 
 def gate_blocked(w: Workload, e: GateBlocked) -> Result:
@@ -148,8 +146,8 @@ def retry_now(w: Workload, e: Manual) -> Result:
     that can't be renewed."""
     if deadlines.access_only(w):
         return w, ()
-    spaced = (w.last_attempt_at if w.last_attempt_at is not None else float("-inf")) + w.spec.policy.manual_spacing
-    return replace(w, phase=Phase.WAITING, due=max(e.now.at, spaced), trigger=Trigger.MANUAL), ()
+    due = schedule.manual_attempt(w.last_attempt_at, e.now.at, w.spec.policy)
+    return replace(w, phase=Phase.WAITING, due=due, trigger=Trigger.MANUAL), ()
 
 
 def hot_call_valid(w: Workload, e: HotCall) -> Result:

@@ -12,9 +12,9 @@ import re
 
 from trayapp.core.model import Problem
 from trayapp.core.outcomes import Answer, Fault
+from trayapp.core.refusal import CLIENT_CODES
 
 READ_MAX = 64 * 1024  # characters of an error page; its sentence stands before that
-UNKNOWN_CLIENT = ("invalid_client", "unauthorized_client")  # RFC 6749 section 5.2
 # Standard codes that blame something else: the grant, which was made up; scopes, resource or person.
 OTHER_CODES = (
     "invalid_grant",
@@ -57,7 +57,7 @@ def names_unknown_client(reply: Answer | Fault) -> bool:
     text = reply.body[:READ_MAX].decode("utf-8", "replace")
     code = _error_code(text)
     if code:
-        return code in UNKNOWN_CLIENT or (code not in OTHER_CODES and bool(_NAMED.search(text)))
+        return code in CLIENT_CODES or (code not in OTHER_CODES and bool(_NAMED.search(text)))
     return bool(_NAMED.search(html.unescape(_INVISIBLE.sub(" ", text))))
 
 

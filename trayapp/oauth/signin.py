@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from trayapp.core.model import BrowserFault, DeviceCode, Moment, Problem, Secret, Spec, Trouble
 from trayapp.core.quirks import extra_authorization_parameters, scope_parameter
+from trayapp.core.refusal import CLIENT_CODES
 from trayapp.engine.ports import NewLogin
 from trayapp.engine.tasks import Tasks
 from trayapp.oauth.authorization_plan import AuthorizationPlan, Planner
@@ -28,7 +29,7 @@ from trayapp.oauth.code_exchange import new_login, without_refresh_token
 from trayapp.oauth.device import by_device_code
 from trayapp.oauth.flow import NOT_WAITING, Flow, begin, pasted_query
 from trayapp.oauth.idtoken import IdTokens, ValidatorProcess
-from trayapp.oauth.known_client import UNKNOWN_CLIENT, casts_doubt
+from trayapp.oauth.known_client import casts_doubt
 from trayapp.oauth.loopback import LoopbackSockets
 from trayapp.oauth.registration import unregister
 from trayapp.oauth.tokens import CodeGrant, DeviceGrant, HttpTokens
@@ -240,7 +241,7 @@ class BrowserSignIn:
         name, client = plan.spec.name, plan.client
         if isinstance(result, NewLogin):
             await self._clients.trust_client(name, client.id)
-        elif result.code in UNKNOWN_CLIENT:
+        elif result.code in CLIENT_CODES:
             await self._clients.drop_client(name)  # the next sign-in registers again
         elif plan.reused and (self._got_no_redirect(name) or casts_doubt(result)):
             await self._clients.doubt_client(name, client.id)
