@@ -106,6 +106,18 @@ def shown(world: World) -> tuple[Removal, ...]:
     return world.engine.snapshot().removals
 
 
+async def sign_out_behind_a_lock(bench: Bench) -> None:
+    """A run with the workload `one` that ends with its login still in the keyring, which is open again afterwards."""
+    await bench.keystore.store("one", login())
+    async with bench.run("one") as world:
+        await bench.clock.pass_time(1.0)
+        bench.keystore.trouble = Trouble.LOCKED
+        world.do(Verb.SIGN_OUT)
+        await bench.clock.pass_time(1.0)
+        assert "unauthenticated never_signed_in" == world.status()
+    bench.keystore.trouble = None
+
+
 async def test_a_server_that_is_away_is_asked_again(tmp_path: Path) -> None:
     """The workload is gone, what is left is said, and the server's next yes ends it."""
 
@@ -271,14 +283,7 @@ async def test_a_sign_out_behind_a_locked_keyring_lasts(tmp_path: Path) -> None:
     """A later start doesn't find the login again; a keyring that locks again meanwhile is no reason to serve it."""
 
     bench = Bench(tmp_path)
-    await bench.keystore.store("one", login())
-    async with bench.run("one") as world:
-        await bench.clock.pass_time(1.0)
-        bench.keystore.trouble = Trouble.LOCKED
-        world.do(Verb.SIGN_OUT)
-        await bench.clock.pass_time(1.0)
-        assert "unauthenticated never_signed_in" == world.status()
-    bench.keystore.trouble = None
+    await sign_out_behind_a_lock(bench)
     real = bench.keystore.discard
 
     async def locked_again(name: str) -> Trouble | None:

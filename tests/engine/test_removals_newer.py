@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.engine.engines import HeldSignIn, login_of, running, settled, spec_of
-from tests.engine.test_removals import Bench, Lockable, login, shown
+from tests.engine.test_removals import Bench, Lockable, login, shown, sign_out_behind_a_lock
 from trayapp.core.model import AccessToken, Login, Problem, Saved, Secret, Trouble
 from trayapp.core.presentation import Verb
 from trayapp.engine.ports import NewLogin, StoredLogin
@@ -18,13 +18,7 @@ async def test_a_crash_right_after_the_write_deletes_nothing(tmp_path: Path) -> 
     """state.db still says that the old login is to be deleted; the keyring has the one from the sign-in after it."""
 
     bench = Bench(tmp_path)
-    await bench.keystore.store("one", login())
-    async with bench.run("one") as world:
-        await bench.clock.pass_time(1.0)
-        bench.keystore.trouble = Trouble.LOCKED
-        world.do(Verb.SIGN_OUT)
-        await bench.clock.pass_time(1.0)
-    bench.keystore.trouble = None
+    await sign_out_behind_a_lock(bench)
     new = replace(login("rt-new"), lineage="another", generation=9)
     await bench.keystore.store("one", new)
     revoked = list(bench.tokens.revoked)
@@ -45,13 +39,7 @@ async def test_the_same_without_the_workload_in_the_configuration(tmp_path: Path
     """A workload that merely disappears from the configuration keeps its login, the new one too."""
 
     bench = Bench(tmp_path)
-    await bench.keystore.store("one", login())
-    async with bench.run("one") as world:
-        await bench.clock.pass_time(1.0)
-        bench.keystore.trouble = Trouble.LOCKED
-        world.do(Verb.SIGN_OUT)
-        await bench.clock.pass_time(1.0)
-    bench.keystore.trouble = None
+    await sign_out_behind_a_lock(bench)
     await bench.keystore.store("one", replace(login("rt-new"), lineage="another", generation=9))
 
     async with bench.run() as world:

@@ -13,6 +13,7 @@ import trustme
 
 from tests.core.replies import FORM, JSON
 from tests.oauth.provider_answers import CASES, GUID, STANDARD, VARIANTS, Case, grant
+from tests.oauth.tls import trusting
 from tests.oauth.token_requests import AMPLE, CANARY, server_side
 from tests.raw_server import Received, http_response, raw_server, respond_with
 from trayapp.core.classify import classify
@@ -41,15 +42,6 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> None:
         return real("127.0.0.1" if name in hosts else name, *args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
-
-
-def trusting(authority: trustme.CA) -> Wire:
-    def context() -> ssl.SSLContext:
-        made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        authority.configure_trust(made)
-        return made
-
-    return Wire("0", context)
 
 
 def login(case: Case, port: int, **more: Any) -> Login:

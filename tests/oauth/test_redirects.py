@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import ssl
 from dataclasses import replace
 
 import pytest
 import trustme
 
-from tests.oauth.tls import bare_wire
+from tests.oauth.tls import bare_wire, trusting
 from tests.oauth.token_requests import AMPLE, CANARY, NAME, environment, login, server_side
 from tests.raw_server import Behaviour, Received, http_response, raw_server
 from trayapp.core.classify import classify
@@ -20,7 +19,6 @@ from trayapp.oauth.metadata import Endpoints
 from trayapp.oauth.redirects import redirect_target
 from trayapp.oauth.registration import RegisteredClient, register
 from trayapp.oauth.tokens import CodeGrant, HttpTokens
-from trayapp.oauth.wire import Wire
 
 __all__ = ["environment"]
 
@@ -47,15 +45,6 @@ def routes(answers: dict[str, bytes], seen: list[bytes]) -> Behaviour:
 def moved(status: int, location: str | None) -> bytes:
     headers = () if location is None else (f"Location: {location}",)
     return http_response(f"{status} Moved", b"", *headers)
-
-
-def trusting(authority: trustme.CA) -> Wire:
-    def context() -> ssl.SSLContext:
-        made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        authority.configure_trust(made)
-        return made
-
-    return Wire("0", context)
 
 
 async def refreshed(

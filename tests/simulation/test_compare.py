@@ -8,14 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.simulation import compare, deep, process, runner, wire, world
+from tests.simulation.marks import WORLDS
 from trayapp.core import machine
 
-pytestmark = [
-    pytest.mark.slow,
-    # A crash drops coroutines midway, as it must; the interpreter warns about those that had not started.
-    pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = WORLDS
 
 
 def run(folder: Path, worlds: int) -> dict[tuple[str, int], compare.Lived]:

@@ -7,13 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.simulation import deep
+from tests.simulation.marks import WORLDS
 
-pytestmark = [
-    pytest.mark.slow,
-    # A crash drops coroutines midway, as it must; the interpreter warns about those that had not started.
-    pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = WORLDS
 
 
 def run(folder: Path, days: int) -> list[deep.World]:

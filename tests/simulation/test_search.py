@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from tests.simulation.marks import WORLDS
 from tests.simulation.plan import PlannedEvent
 from tests.simulation.search import BrokenInvariantError, cost, play, shortest
 from trayapp.core import gate
 
 GRACE = 60.0  # s
 
-pytestmark = [
-    pytest.mark.slow,
-    # A crash drops coroutines midway, as it must; the interpreter warns about those that had not started.
-    pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = WORLDS
 
 
 def test_one_lost_answer_is_enough_without_a_grace() -> None:

@@ -7,6 +7,7 @@ import datetime
 import pytest
 
 from tests.simulation import runner
+from tests.simulation.marks import WORLDS
 from tests.simulation.planted_bugs import BUGS, Bug, hunt
 from trayapp.core.model import Phase
 
@@ -17,12 +18,7 @@ GROUPS = 10  # so that several processors can share them, and no test reaches it
 TODAY = int(f"{datetime.datetime.now(datetime.UTC):%Y%m%d}") * 100  # the first seed of today
 HUNTED = 30  # worlds that a bug may hide in
 
-pytestmark = [
-    pytest.mark.slow,
-    # A crash drops coroutines midway, as it must; the interpreter warns about those that had not started.
-    pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = WORLDS
 
 
 @pytest.mark.parametrize("group", range(GROUPS))
