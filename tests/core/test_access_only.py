@@ -328,6 +328,7 @@ def test_a_person_is_reminded_a_day_before_its_end() -> None:
     soon = Snapshot(2, {"w": seen})
     assert (Status.RUNNING, True) == (seen.status, seen.auth.ends_soon)
     assert "running, sign-in ends soon" == short(seen, str)
+    assert ("reauthorize", "Reauthorize before then to stay signed in.") == advice(seen)
 
     memory, show, _ = notices.notices(ShownNotices(), before, frozenset(), p.now.wall)
     assert () == show

@@ -143,7 +143,7 @@ def test_a_login_that_lacks_something_says_so(window: Window, show: Open) -> Non
     show(
         workload_view("year", renewable=False, login_ends_at=time.time() + 100 * 86400),
         workload_view("endless", renewable=False),
-        workload_view("soon", renewable=False, login_ends_at=time.time() + 3600),
+        workload_view("soon", renewable=False, login_ends_at=time.time() + 3600, ends_soon=True),
         workload_view(
             "scope",
             Status.RUNNING,
@@ -162,6 +162,7 @@ def test_a_login_that_lacks_something_says_so(window: Window, show: Open) -> Non
     assert "Needs additional permission: write." in cards["scope"]
     assert "Reauthorize asks for: read, write." in cards["scope"]
     assert ["Reauthorize"] == [each.text for each in window.find("#workload-scope button.primary")]
+    assert ["Reauthorize"] == [each.text for each in window.find("#workload-soon button.primary")]
     assert "All 4 signed in" == window.text("#summary")
 
 

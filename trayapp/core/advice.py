@@ -47,6 +47,8 @@ def advice(view: WorkloadView) -> tuple[str, str]:
         return "reauthorize", f"{BY_DETAIL[detail][1]} If it has, Reauthorize gets another login."
     if detail is Detail.PERMISSION_NEEDED and view.auth.reauthorize_scopes:
         return "reauthorize", f"Reauthorize asks for: {scope_names(view.auth.reauthorize_scopes, most=SCOPES_LISTED)}."
+    if status is Status.RUNNING and detail is Detail.OK and view.auth.ends_soon:
+        return "reauthorize", "Reauthorize before then to stay signed in."
     if detail in BY_DETAIL:
         return BY_DETAIL[detail]
     return ("", "") if status is Status.RUNNING and detail is Detail.OK else NO_ACTION_NEEDED

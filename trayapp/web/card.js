@@ -78,7 +78,7 @@ export class Card {
     this.error(row);
     // What couldn't be checked about the current login; irrelevant to a person who has to sign in anyway.
     this.fact("signedIn", row.status === "unauthenticated" ? "" : (row.auth.sign_in_warning?.summary ?? ""));
-    this.fact("renewal", renewal(row, now));
+    this.fact("renewal", renewal(row));
     const held = this.node.contains(document.activeElement) ? document.activeElement : null;
     this.buttons(row, found);
     this.signing(row);

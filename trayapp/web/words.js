@@ -3,7 +3,7 @@
 // A card has separate rows for problem, time and remedy, so its sentences are shorter than the menu's; names and ranking
 // of the states follow the menu. Nothing here touches the DOM. An unknown detail is shown in the app's own words.
 
-import { date, HOUR, instant } from "./times.js";
+import { date, instant } from "./times.js";
 
 // The problem, by detail; null means the app's own sentence (`status_context`). What to do is the app's `help`.
 export const WRONG = {
@@ -101,13 +101,13 @@ export function wrongLabel(row) {
   return ["signed_out", "error", "unhealthy", "retrying", "running"].includes(rank(row)) ? "What is wrong" : "State";
 }
 
-// What to know about a login without a refresh token; empty for any other. A red state has its own sentence.
-export function renewal({ status, auth }, now) {
+// What to know about a login without a refresh token; empty for any other. A red state has its own sentence, and the
+// app's advice says when it is time to sign in again.
+export function renewal({ status, auth }) {
   if (auth.renewable !== false || status === "unauthenticated") return "";
   const end = instant(auth.login_ends_at);
   if (!Number.isFinite(end)) return "Can't be renewed; no known end.";
-  const what = `Can't be renewed; ends on ${date(end)}.`;
-  return end - now < 24 * HOUR ? `${what} Reauthorize before then to stay signed in.` : what;
+  return `Can't be renewed; ends on ${date(end)}.`;
 }
 
 export function signInLabel(row) {
