@@ -43,6 +43,7 @@ class Refused:
     run: int
     stepped: float
     lost: bool  # shown as a lost rotation
+    settled: tuple[int, float]  # the run that the last verdict reached, and when
     verdicts: int = 1
     checks: int = 0  # automatic ones that began, or were missed
     due: float | None = None  # true time of the next one
@@ -106,8 +107,8 @@ class Refusals:
         """Whether it must be sent again: the program has to know that the token is the sign-in's own."""
         if not self._allowed(truth, token, known) or known.checks >= len(AGAIN):
             return False
-        if not self._remembered(known, self._world.runs):
-            return False
+        if not self._remembered(known, self._world.runs) or not self.ran_on(*known.settled):
+            return False  # a run that ended with the verdict may have left the token in doubt
         return known.code in CLIENT or self._world.disk.lost_at < self._original[truth.name][1]
 
     def answered(self, call: Call, reply: Answer) -> None:
@@ -155,10 +156,11 @@ class Refusals:
         known = self.of.get(token)
         if known is not None and self._remembered(known, process.number):
             known.code, known.lost, known.verdicts = code, known.lost or lost, known.verdicts + 1
-            known.in_doubt = False
+            known.in_doubt, known.settled = False, (process.number, t)
             return
         clocks = self._world.clocks
-        self.of[token] = Refused(code, t, clocks.now().wall, process.number, clocks.stepped, lost)
+        run = process.number
+        self.of[token] = Refused(code, t, clocks.now().wall, run, clocks.stepped, lost, (run, t))
         self._world.say(name, "refused: {}", code)
         rng = random_stream(self._world.seed, f"refused {name} {t:.3f}")
         if rng.random() < RETRIES:
