@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from trayapp.core.labels import Label, label
-from trayapp.core.snapshot import Detail, Status
-
-LEAVING = {Status.REMOVING, Status.STOPPING, Status.POLICY_STOPPED, Status.UNKNOWN}
+from trayapp.core.labels import LEAVING, Label, label, label_of
+from trayapp.core.presentation import Colour, Glyph
+from trayapp.core.snapshot import AuthView, Detail, Health, Status, WorkloadView
 
 
 @pytest.mark.parametrize(
@@ -35,12 +34,18 @@ LEAVING = {Status.REMOVING, Status.STOPPING, Status.POLICY_STOPPED, Status.UNKNO
 def test_a_label_says_what_is_true(status: Status, detail: Detail, usable: bool, expected: Label) -> None:
     """A usable token counts as connected, whatever is in the way; without one the obstacle is named."""
 
-    assert expected is label(status, detail, usable=usable)
+    assert expected is label_of(status, detail, usable=usable)
 
 
 @pytest.mark.parametrize("detail", Detail)
 @pytest.mark.parametrize("status", Status)
 def test_only_a_workload_that_is_leaving_has_none(status: Status, detail: Detail) -> None:
-    """Whatever the detail."""
+    """Whatever the detail; it has words of its own."""
 
-    assert (status in LEAVING) is (label(status, detail, usable=False) is None)
+    view = WorkloadView(
+        "x", "https://x", status, "", Health.UNKNOWN, Colour.GREY, Glyph.OPEN, AuthView(detail, since=0.0)
+    )
+
+    found = label_of(status, detail, usable=False)
+    assert (status in LEAVING) is (found is None)
+    assert (found or LEAVING[status]) == label(view)

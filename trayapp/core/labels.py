@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
-from trayapp.core.snapshot import Detail, Status
+from trayapp.core.snapshot import Detail, Status, WorkloadView
 
 
 class Label(StrEnum):
@@ -49,16 +49,25 @@ _BY_DETAIL: Mapping[tuple[Status, Detail], Label] = {
     (Status.UNAUTHENTICATED, Detail.NEVER_SIGNED_IN): Label.NOT_SIGNED_IN,
     (Status.ERROR, Detail.CONFIRM_CHANGE): Label.SIGN_IN_NEEDED,
 }
+LEAVING: Mapping[Status, str] = {
+    Status.REMOVING: "Being removed",
+    Status.STOPPING: "Pausing",
+    Status.POLICY_STOPPED: "Stopped by policy",
+    Status.UNKNOWN: "Unknown",
+}
 
 
-def label(status: Status, detail: Detail, *, usable: bool) -> Label | None:
-    """The label; None for the statuses of a workload that is about to go. `usable`: clients get a token now."""
+def label(view: WorkloadView) -> str:
+    """The label of a workload; of one that is about to go, what happens to it."""
+    return label_of(view.status, view.auth.detail, usable=view.auth.usable) or LEAVING[view.status]
+
+
+def label_of(status: Status, detail: Detail, *, usable: bool) -> Label | None:
+    """The same from the values it depends on; None for `LEAVING`. `usable`: clients get a token now."""
     if found := _BY_DETAIL.get((status, detail)) or _BY_STATUS.get(status):
         return found
-    if status is Status.AUTH_RETRYING:
-        return _OBSTACLES.get(detail, Label.RECONNECTING)
-    if status in (Status.RUNNING, Status.STARTING):
-        if usable or detail in _GOOD:
-            return Label.CONNECTED if status is Status.RUNNING else Label.STARTING
-        return _OBSTACLES.get(detail, Label.RECONNECTING)
-    return None
+    if status in LEAVING:
+        return None
+    if status is not Status.AUTH_RETRYING and (usable or detail in _GOOD):
+        return Label.STARTING if status is Status.STARTING else Label.CONNECTED
+    return _OBSTACLES.get(detail, Label.RECONNECTING)
