@@ -39,7 +39,7 @@ JUST_OFFLINE = gates.network(OPEN, 995.0, offline=True)
 PORTAL = gates.network(OPEN, 980.0, offline=False, portal=True)
 ASLEEP = gates.sleep_soon(OPEN, 999.0)
 SETTLING = gates.woke(gates.with_settling_times(OPEN, 3.0, 15.0), 998.0)  # until 1001
-PAGE = Problem("http", "The server answered 403 with a web page: firewall, VPN or captive portal?", 403)
+PAGE = Problem("http", "A firewall or proxy blocked the request (403).", 403)
 NO = Problem("oauth", "The server no longer accepts this login (invalid_grant).", 400, "invalid_grant")
 
 
@@ -74,7 +74,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OFFLINE,
         Status.RUNNING,
         Detail.OFFLINE,
-        "There is no network; Amberlight goes on by itself when it is back.",
+        "No network connection. Amberlight reconnects when the network is back.",
     ),
     ("past due and offline for a moment", replace(VALID, due=990.0), JUST_OFFLINE, Status.RUNNING, Detail.OK, ""),
     ("the short retry behind a token is unseen", replace(SHORT, access=token()), OPEN, Status.RUNNING, Detail.OK, ""),
@@ -84,8 +84,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OPEN,
         Status.RUNNING,
         Detail.REFRESH_DELAYED,
-        "Works, but its token could not be renewed yet, trying again by itself: the server answered 403 with a web page: "
-        "firewall, VPN or captive portal?",
+        "A firewall or proxy blocked the request (403). The current token still works. Amberlight retries automatically.",
     ),
     (
         "gave up, but the token still works",
@@ -93,7 +92,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OPEN,
         Status.RUNNING,
         Detail.REFRESH_DELAYED,
-        "Works, but its token could not be renewed yet, trying again by itself: waiting for the next attempt.",
+        "Couldn't refresh the token yet. The current token still works. Amberlight retries automatically.",
     ),
     (
         "the upstream rejected the token",
@@ -101,7 +100,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OPEN,
         Status.RUNNING,
         Detail.REFRESH_DELAYED,
-        "Its token is being renewed.",
+        "Refreshing the token.",
     ),
     (
         "the short retry",
@@ -109,8 +108,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OPEN,
         Status.RUNNING,
         Detail.RETRYING,
-        "Cannot refresh now, trying again by itself: the server answered 403 with a web page: firewall, VPN or captive "
-        "portal?",
+        "A firewall or proxy blocked the request (403). Amberlight retries automatically.",
     ),
     (
         "the short retry at a start",
@@ -118,7 +116,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OPEN,
         Status.STARTING,
         Detail.RETRYING,
-        "Cannot refresh now, trying again by itself: waiting for the next attempt.",
+        "Couldn't refresh the token yet. Amberlight retries automatically.",
     ),
     (
         "the long phase",
@@ -126,8 +124,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OPEN,
         Status.AUTH_RETRYING,
         Detail.RETRYING,
-        "Cannot refresh now, trying again by itself: the server answered 403 with a web page: firewall, VPN or captive "
-        "portal?",
+        "A firewall or proxy blocked the request (403). Amberlight retries automatically.",
     ),
     (
         "the server said when",
@@ -135,7 +132,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OPEN,
         Status.AUTH_RETRYING,
         Detail.SERVER_SAID_WAIT,
-        "The server asked to wait; Amberlight tries again by itself after that.",
+        "The server asked to wait. Amberlight retries automatically.",
     ),
     (
         "the portal",
@@ -143,7 +140,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         PORTAL,
         Status.AUTH_RETRYING,
         Detail.PORTAL,
-        "This network wants you to sign in first: open any web page to do so; Amberlight goes on by itself.",
+        "This network asks you to sign in. Open any web page and sign in to this Wi-Fi network.",
     ),
     (
         "sleep comes",
@@ -151,7 +148,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         ASLEEP,
         Status.AUTH_RETRYING,
         Detail.SLEEPING,
-        "The computer is about to sleep; Amberlight goes on when it wakes.",
+        "The computer is about to sleep. Amberlight continues when it wakes.",
     ),
     (
         "settling",
@@ -159,7 +156,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         SETTLING,
         Status.RUNNING,
         Detail.SETTLING,
-        "The network has just changed; Amberlight tries in a moment.",
+        "The network just changed. Amberlight reconnects in a few seconds.",
     ),
     ("starting", START, OPEN, Status.STARTING, Detail.STARTING, "Starting with the saved login."),
     ("reading", work(Phase.LOADING), OPEN, Status.STARTING, Detail.STARTING, "Starting with the saved login."),
@@ -169,7 +166,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         JUST_OFFLINE,
         Status.STARTING,
         Detail.OFFLINE,
-        "There is no network; Amberlight goes on by itself when it is back.",
+        "No network connection. Amberlight reconnects when the network is back.",
     ),
     (
         "starting offline, then",
@@ -177,7 +174,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OFFLINE,
         Status.AUTH_RETRYING,
         Detail.OFFLINE,
-        "There is no network; Amberlight goes on by itself when it is back.",
+        "No network connection. Amberlight reconnects when the network is back.",
     ),
     (
         "the keyring is locked at a start",
@@ -185,7 +182,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OPEN,
         Status.AUTH_RETRYING,
         Detail.KEYRING_LOCKED,
-        "The keyring is locked: unlock it, and Amberlight goes on by itself.",
+        "The keyring is locked. Unlock your keyring to continue.",
     ),
     (
         "the keyring has just been found locked",
@@ -193,7 +190,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OPEN,
         Status.STARTING,
         Detail.KEYRING_LOCKED,
-        "The keyring is locked: unlock it, and Amberlight goes on by itself.",
+        "The keyring is locked. Unlock your keyring to continue.",
     ),
     (
         "locked for a moment, offline for long",
@@ -201,7 +198,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OFFLINE,
         Status.AUTH_RETRYING,
         Detail.KEYRING_LOCKED,
-        "The keyring is locked: unlock it, and Amberlight goes on by itself.",
+        "The keyring is locked. Unlock your keyring to continue.",
     ),
     (
         "the keyring hangs behind a token",
@@ -209,7 +206,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OFFLINE,
         Status.RUNNING,
         Detail.KEYRING_UNAVAILABLE,
-        "The keyring does not answer: look for a window that asks for its password; Amberlight tries again by itself.",
+        "The keyring isn't responding. Look for a window that asks for its password; Amberlight retries automatically.",
     ),
     (
         "no keyring",
@@ -217,7 +214,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OPEN,
         Status.AUTH_RETRYING,
         Detail.KEYRING_UNAVAILABLE,
-        "No safe keyring was found: start one (GNOME Keyring, KWallet, …), and Amberlight goes on by itself.",
+        "No secure keyring was found. Start one, such as GNOME Keyring or KWallet; Amberlight continues automatically.",
     ),
     (
         "a failing keyring",
@@ -225,7 +222,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OPEN,
         Status.AUTH_RETRYING,
         Detail.KEYRING_UNAVAILABLE,
-        "The keyring answered with an error; Amberlight tries again by itself.",
+        "The keyring returned an error. Amberlight retries automatically.",
     ),
     (
         "the write failed",
@@ -233,8 +230,8 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OPEN,
         Status.RUNNING,
         Detail.NOT_STORED,
-        "The newest login could not be saved in the keyring and is held in memory only: keep Amberlight running; it tries "
-        "again by itself.",
+        "The newest login isn't saved in the keyring yet. Keep Amberlight running, and unlock or start your keyring; the "
+        "login is then saved automatically.",
     ),
     ("a write under way", replace(VALID, unsaved=True, storing=2), OPEN, Status.RUNNING, Detail.OK, ""),
     (
@@ -251,8 +248,8 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OPEN,
         Status.RUNNING,
         Detail.NOT_STORED,
-        "The newest login could not be saved in the keyring and is held in memory only: keep Amberlight running; it tries "
-        "again by itself.",
+        "The newest login isn't saved in the keyring yet. Keep Amberlight running, and unlock or start your keyring; the "
+        "login is then saved automatically.",
     ),
     (
         "refused",
@@ -260,7 +257,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OPEN,
         Status.UNAUTHENTICATED,
         Detail.REFUSED,
-        "Choose Reauthorize to sign in again: the server no longer accepts this login (invalid_grant).",
+        "The server no longer accepts this login (invalid_grant). Choose Reauthorize to sign in again.",
     ),
     (
         "refused, while the token still works",
@@ -268,7 +265,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OPEN,
         Status.UNAUTHENTICATED,
         Detail.REFUSED,
-        "Choose Reauthorize to sign in again: the server ended this login.",
+        "The server ended this session. Choose Reauthorize to sign in again.",
     ),
     (
         "lost",
@@ -276,8 +273,8 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OFFLINE,
         Status.UNAUTHENTICATED,
         Detail.LOST_ROTATION,
-        "Choose Reauthorize to sign in again: the server replaced this login, but its answer was lost on the way; you did "
-        "nothing wrong.",
+        "The server's answer with the new login got lost, and the old login no longer works. Choose Reauthorize to sign in "
+        "again.",
     ),
     (
         "over",
@@ -285,7 +282,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OPEN,
         Status.UNAUTHENTICATED,
         Detail.ENDED,
-        "Choose Reauthorize to sign in again: this login couldn't be renewed and has ended.",
+        "The login couldn't be renewed and has ended. Choose Reauthorize to sign in again.",
     ),
     (
         "no refresh token",
@@ -293,7 +290,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OPEN,
         Status.RUNNING,
         Detail.OK,
-        "Its login can't be renewed and ends on 2023-11-14 (UTC). Reauthorize before then to stay signed in.",
+        "The login can't be renewed and ends on 2023-11-14 (UTC). Reauthorize before then to stay signed in.",
     ),
     (
         "no refresh token, and it is rejected",
@@ -301,7 +298,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OPEN,
         Status.UNHEALTHY,
         Detail.UPSTREAM_REJECTS,
-        "The service keeps refusing this login. Check there that your account still has access, or choose Reauthorize.",
+        "The service refuses access. Check your account there. If it has access, choose Reauthorize.",
     ),
     (
         "more permission is needed",
@@ -309,7 +306,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OPEN,
         Status.RUNNING,
         Detail.PERMISSION_NEEDED,
-        "Needs additional permission: write. Reauthorize asks for it; everything else keeps working.",
+        "Needs additional permission: write. Choose Reauthorize to grant it; everything else keeps working.",
     ),
     (
         "more permission is needed, but the token is gone",
@@ -317,8 +314,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OPEN,
         Status.RUNNING,
         Detail.RETRYING,
-        "Cannot refresh now, trying again by itself: the server answered 403 with a web page: firewall, VPN or captive "
-        "portal?",
+        "A firewall or proxy blocked the request (403). Amberlight retries automatically.",
     ),
     (
         "a stronger sign-in is needed",
@@ -326,7 +322,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OPEN,
         Status.RUNNING,
         Detail.STRONGER_SIGN_IN,
-        "Needs a stronger sign-in. Reauthorize asks for it; everything else keeps working.",
+        "Needs a stronger sign-in. Choose Reauthorize to grant it; everything else keeps working.",
     ),
     (
         "never signed in",
@@ -334,7 +330,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OPEN,
         Status.UNAUTHENTICATED,
         Detail.NEVER_SIGNED_IN,
-        "Not signed in yet: choose “Sign in…” in its menu.",
+        "Not signed in yet. Choose Sign in to get started.",
     ),
     (
         "the ceiling",
@@ -342,7 +338,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OPEN,
         Status.UNAUTHENTICATED,
         Detail.CEILING,
-        "No success in 24 h of trying, the login is kept: choose Retry now, or Reauthorize to sign in again.",
+        "Couldn't refresh for 24 hours. The login is kept: choose Retry now, or Reauthorize to sign in again.",
     ),
     (
         "signing in",
@@ -350,7 +346,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OPEN,
         Status.UNAUTHENTICATED,
         Detail.REFUSED,
-        "Finish signing in in your browser; its menu can open the page again.",
+        "Waiting for you to sign in in your browser. The menu can open the page again.",
     ),
     (
         "the upstream rejects",
@@ -358,8 +354,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OPEN,
         Status.UNHEALTHY,
         Detail.UPSTREAM_REJECTS,
-        "The service rejects even fresh tokens: check there that your account still has access; Amberlight asks again "
-        "from time to time.",
+        "The service refuses access. Check your account there. Amberlight asks again periodically.",
     ),
     (
         "broken",
@@ -375,7 +370,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OPEN,
         Status.ERROR,
         Detail.CONFIG_ERROR,
-        "Its configuration cannot be used: mend it, and Amberlight reads it again by itself.",
+        "This workload isn't configured correctly. Fix the configuration; Amberlight reloads it automatically.",
     ),
     (
         "changed",
@@ -383,8 +378,8 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OPEN,
         Status.ERROR,
         Detail.CONFIRM_CHANGE,
-        "Its server or client was changed in the configuration: choose Reauthorize to sign in there; until then nothing "
-        "is sent.",
+        "The configuration names a different server or client, and Amberlight won't connect until you confirm. If you made "
+        "this change, choose Reauthorize to sign in there.",
     ),
     (
         "paused",
@@ -392,7 +387,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OFFLINE,
         Status.STOPPED,
         Detail.PAUSED,
-        "Paused: choose Resume to start it again.",
+        "Paused. Choose Resume to use it again.",
     ),
     (
         "being paused",
@@ -400,7 +395,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OPEN,
         Status.STOPPED,
         Detail.PAUSED,
-        "Paused: choose Resume to start it again.",
+        "Paused. Choose Resume to use it again.",
     ),
     (
         "paused while the keyring is locked",
@@ -408,7 +403,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OPEN,
         Status.STOPPED,
         Detail.PAUSED,
-        "Paused: choose Resume to start it again.",
+        "Paused. Choose Resume to use it again.",
     ),
     (
         "paused without a keyring, behind a portal",
@@ -416,7 +411,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         PORTAL,
         Status.STOPPED,
         Detail.PAUSED,
-        "Paused: choose Resume to start it again.",
+        "Paused. Choose Resume to use it again.",
     ),
     (
         "being paused while the keyring is asked",
@@ -424,7 +419,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         SETTLING,
         Status.STOPPED,
         Detail.PAUSED,
-        "Paused: choose Resume to start it again.",
+        "Paused. Choose Resume to use it again.",
     ),
     (
         "paused with a login that is not saved",
@@ -432,8 +427,8 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OPEN,
         Status.STOPPED,
         Detail.NOT_STORED,
-        "Paused: choose Resume to start it again. The newest login could not be saved in the keyring and is held in memory "
-        "only: keep Amberlight running; it tries again by itself.",
+        "Paused. The newest login isn't saved in the keyring yet. Keep Amberlight running, and unlock or start your keyring; "
+        "the login is then saved automatically.",
     ),
     (
         "changed while the keyring is locked",
@@ -441,8 +436,8 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OFFLINE,
         Status.ERROR,
         Detail.CONFIRM_CHANGE,
-        "Its server or client was changed in the configuration: choose Reauthorize to sign in there; until then nothing "
-        "is sent.",
+        "The configuration names a different server or client, and Amberlight won't connect until you confirm. If you made "
+        "this change, choose Reauthorize to sign in there.",
     ),
     (
         "changed with a login that is not saved",
@@ -450,8 +445,8 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OPEN,
         Status.ERROR,
         Detail.CONFIRM_CHANGE,
-        "Its server or client was changed in the configuration: choose Reauthorize to sign in there; until then nothing "
-        "is sent.",
+        "The configuration names a different server or client, and Amberlight won't connect until you confirm. If you made "
+        "this change, choose Reauthorize to sign in there.",
     ),
     (
         "refused while the keyring is locked",
@@ -459,7 +454,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         PORTAL,
         Status.UNAUTHENTICATED,
         Detail.REFUSED,
-        "Choose Reauthorize to sign in again: the server ended this login.",
+        "The server ended this session. Choose Reauthorize to sign in again.",
     ),
     (
         "refused before it was saved",
@@ -467,7 +462,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OPEN,
         Status.UNAUTHENTICATED,
         Detail.REFUSED,
-        "Choose Reauthorize to sign in again: the server ended this login.",
+        "The server ended this session. Choose Reauthorize to sign in again.",
     ),
     (
         "the ceiling, and then the keyring was locked",
@@ -475,7 +470,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OPEN,
         Status.UNAUTHENTICATED,
         Detail.KEYRING_LOCKED,  # true here: an unlock brings an attempt (M7)
-        "The keyring is locked: unlock it, and Amberlight goes on by itself.",
+        "The keyring is locked. Unlock your keyring to continue.",
     ),
     (
         "being removed while the keyring is locked",
@@ -483,7 +478,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OFFLINE,
         Status.REMOVING,
         Detail.OK,
-        "Being removed: its login is revoked and deleted.",
+        "Amberlight is revoking and deleting its login.",
     ),
     (
         "being removed",
@@ -491,6 +486,6 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OPEN,
         Status.REMOVING,
         Detail.OK,
-        "Being removed: its login is revoked and deleted.",
+        "Amberlight is revoking and deleting its login.",
     ),
 ]

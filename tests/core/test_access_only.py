@@ -312,7 +312,7 @@ def test_it_is_shown_as_what_it_is() -> None:
     red = shown("loaded access-only -5")
     assert (Status.UNAUTHENTICATED, Detail.ENDED) == (red.status, red.auth.detail)
     assert "reauthorize" == advice(red)[0]
-    assert "needs sign-in" == short(red, str)
+    assert "Sign-in needed" == short(red, str)
 
 
 def test_a_person_is_reminded_a_day_before_its_end() -> None:
@@ -327,7 +327,7 @@ def test_a_person_is_reminded_a_day_before_its_end() -> None:
     seen = view.derive(p.w, Gate(), p.now)
     soon = Snapshot(2, {"w": seen})
     assert (Status.RUNNING, True) == (seen.status, seen.auth.ends_soon)
-    assert "running, sign-in ends soon" == short(seen, str)
+    assert "Connected, sign-in ends soon" == short(seen, str)
     assert ("reauthorize", "Reauthorize before then to stay signed in.") == advice(seen)
 
     memory, show, _ = notices.notices(ShownNotices(), before, frozenset(), p.now.wall)
@@ -335,7 +335,7 @@ def test_a_person_is_reminded_a_day_before_its_end() -> None:
     quiet, show, _ = notices.notices(memory, replace(soon, muted=True), frozenset(), p.now.wall)
     assert () == show
     memory, (notice,), _ = notices.notices(quiet, soon, frozenset(), p.now.wall)
-    assert ("ending:w", "w: your sign-in ends soon") == (notice.key, notice.title)
+    assert ("ending:w", "Your sign-in to w ends soon") == (notice.key, notice.title)
     again, show, dropped = notices.notices(memory, soon, frozenset(), p.now.wall)
     assert ((), ()) == (show, dropped)
     forgotten = notices.forget(again, {"ending:w"})

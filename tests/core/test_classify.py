@@ -30,7 +30,7 @@ def test_a_proxy_that_wants_a_login_kept_the_token() -> None:
 
     outcome = outcome_of(407, HTML_PAGE, HTML)
     assert isinstance(outcome, NotSent)
-    assert outcome.problem.summary == "The HTTP proxy asks for a login (407): check the proxy settings."
+    assert outcome.problem.summary == "The HTTP proxy requires a sign-in (407). Check the proxy settings."
 
 
 # --- row 3 -----------------------------------------------------------------------------------------------------------
@@ -243,25 +243,25 @@ def test_a_gateway_leaves_doubt(status: int, spent: bool) -> None:
 
 
 GOLDEN = [
-    (403, HTML_PAGE, HTML, "http", False, "The server answered 403 with a web page: firewall, VPN or captive portal?"),
+    (403, HTML_PAGE, HTML, "http", False, "A firewall or proxy blocked the request (403)."),
     (403, {"message": "Forbidden"}, JSON, "http", False, "The server answered 403 without a reason that Amberlight knows."),
-    (403, {"error": "Forbidden"}, JSON, "oauth", False, 'The server answered 403 with "Forbidden", which is no verdict on the login.'),
-    (400, {"error": "temporarily_unavailable"}, JSON, "oauth", False, 'The server answered 400 with "temporarily_unavailable", which is no verdict on the login.'),
+    (403, {"error": "Forbidden"}, JSON, "oauth", False, 'The server returned "Forbidden" (403), which doesn\'t end the login.'),
+    (400, {"error": "temporarily_unavailable"}, JSON, "oauth", False, 'The server returned "temporarily_unavailable" (400), which doesn\'t end the login.'),
     (400, {"error": "two words"}, JSON, "http", False, "The server answered 400 without a reason that Amberlight knows."),
-    (429, {"message": "slow"}, JSON, "http", False, "The server asks for fewer requests (429)."),
-    (500, b"", "", "http", False, "The server is in trouble itself (500)."),
+    (429, {"message": "slow"}, JSON, "http", False, "The server is limiting requests (429)."),
+    (500, b"", "", "http", False, "The server has a problem of its own (500)."),
     (404, b"", "", "http", False, "The server answered 404 without a reason that Amberlight knows."),
     (100, b"", "", "http", False, "The server answered 100 without a reason that Amberlight knows."),
-    (200, {"foo": "bar"}, JSON, "http", False, "The server answered 200 without an access token."),
-    (200, {"access_token": ""}, JSON, "http", False, "The server answered 200 without an access token."),
-    (200, {"access_token": "a\nb"}, JSON, "http", False, "The server answered 200 without an access token."),
-    (200, [1], JSON, "http", False, "The server answered 200 without an access token."),
-    (204, b"", "", "http", False, "The server answered 204 without an access token."),
-    (200, HTML_PAGE, HTML, "portal", True, "A web page came instead of an answer (200): captive portal or firewall?"),
-    (200, b"  <html>", "text/plain", "portal", True, "A web page came instead of an answer (200): captive portal or firewall?"),
-    (511, HTML_PAGE, HTML, "portal", True, "A web page came instead of an answer (511): captive portal or firewall?"),
-    (302, b"", "", "portal", True, "The server answered 302, a redirect to another page: captive portal?"),
-    (307, HTML_PAGE, HTML, "portal", True, "The server answered 307, a redirect to another page: captive portal?"),
+    (200, {"foo": "bar"}, JSON, "http", False, "The server's answer has no access token (200)."),
+    (200, {"access_token": ""}, JSON, "http", False, "The server's answer has no access token (200)."),
+    (200, {"access_token": "a\nb"}, JSON, "http", False, "The server's answer has no access token (200)."),
+    (200, [1], JSON, "http", False, "The server's answer has no access token (200)."),
+    (204, b"", "", "http", False, "The server's answer has no access token (204)."),
+    (200, HTML_PAGE, HTML, "portal", True, "A web page was returned instead of an answer (200), probably by a firewall or a Wi-Fi sign-in page."),
+    (200, b"  <html>", "text/plain", "portal", True, "A web page was returned instead of an answer (200), probably by a firewall or a Wi-Fi sign-in page."),
+    (511, HTML_PAGE, HTML, "portal", True, "A web page was returned instead of an answer (511), probably by a firewall or a Wi-Fi sign-in page."),
+    (302, b"", "", "portal", True, "The network redirected the request (302). It may ask you to sign in to Wi-Fi."),
+    (307, HTML_PAGE, HTML, "portal", True, "The network redirected the request (307). It may ask you to sign in to Wi-Fi."),
 ]  # fmt: skip
 
 

@@ -23,7 +23,7 @@ def test_the_details_of_an_error_are_fit_for_a_bug_report() -> None:
 
     assert [
         "w: unauthenticated (refused)",
-        "Choose Reauthorize to sign in again: oauth 400invalid_grant",
+        "oauth 400invalid_grant. Choose Reauthorize to sign in again.",
         "Last error: oauth: oauth 400invalid_grant",
         "HTTP status: 400",
         "Error code: invalid_grant",
@@ -87,6 +87,8 @@ def test_a_problem_without_a_status_says_only_its_kind() -> None:
 def test_all_well_has_a_text() -> None:
     """Also with one workload, and with none."""
 
-    assert ["No workload yet. Add one: amberlight add NAME URL", "It is signed in.", "Everything is signed in."] == [
-        details.all_well_text(count) for count in (0, 1, 2)
-    ]
+    assert [
+        "No workloads yet. To add one, run `amberlight add NAME URL`.",
+        "Your workload is connected.",
+        "All workloads are connected.",
+    ] == [details.all_well_text(count) for count in (0, 1, 2)]

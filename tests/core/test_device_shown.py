@@ -45,7 +45,7 @@ def test_the_status_context_begins_with_the_code() -> None:
 
     said = context(w, Status.UNAUTHENTICATED, Detail.NEVER_SIGNED_IN, usable=False)
     assert said.startswith("Enter code ABCD-EFGH at example.com/device to finish signing in")
-    assert "only if you began this sign-in" in said
+    assert "only if you started the sign-in" in said
     assert "" == context(w, Status.RUNNING, Detail.OK, usable=True)
 
 
@@ -66,10 +66,10 @@ def test_the_notification_stands_while_the_code_is_good() -> None:
 
     desk = Desk()
     assert [] == desk.see(GREEN, muted=True)
-    assert ["github: code ABCD-EFGH"] == desk.see(waiting(GREEN), muted=True)
+    assert ["Sign-in code for github: ABCD-EFGH"] == desk.see(waiting(GREEN), muted=True)
     notice = desk.up["device:github"]
     assert "example.com/device" in notice.body
-    assert "Only do so if you began this sign-in yourself." in notice.body
+    assert "Do this only if you started the sign-in yourself." in notice.body
     assert (("Open page", Action(Verb.REAUTHORIZE, "github")),) == notice.buttons
     assert [] == desk.see(waiting(GREEN), muted=True)
     assert ["github: code WXYZ-WXYZ"] == desk.see(waiting(GREEN, replace(CODE, user_code="WXYZ-WXYZ")))

@@ -9,7 +9,7 @@ from trayapp.core.sentences import left_over
 from trayapp.core.snapshot import Removal, Snapshot
 
 LOCKED = (
-    "The login of old is still in the keyring, which can't be used now. Amberlight deletes it when the keyring is unlocked,"
+    "The login of old is still in the keyring, which can't be used now. Amberlight deletes it once the keyring is unlocked,"
     " even after a restart."
 )
 TO_BE_SURE = "To be sure, remove Amberlight's access in your account there."
@@ -21,16 +21,16 @@ TO_BE_SURE = "To be sure, remove Amberlight's access in your account there."
         (Removal("old", deleted=False), LOCKED),
         (
             Removal("old", "as.test", revoked=False, until=5.0),
-            "It may still be valid at as.test, which didn't confirm its revocation. Amberlight keeps asking for an hour. "
+            "It may still be valid at as.test, which didn't confirm that it's revoked. Amberlight retries for an hour. "
             + TO_BE_SURE,
         ),
         (
             Removal("old", "as.test", revoked=False),
-            f"It may still be valid at as.test, which offers no revocation. {TO_BE_SURE}",
+            f"It may still be valid at as.test, which doesn't support revocation. {TO_BE_SURE}",
         ),
         (
             Removal("old", deleted=False, revoked=False),
-            f"{LOCKED} It may still be valid at its server, which didn't confirm its revocation. {TO_BE_SURE}",
+            f"{LOCKED} It may still be valid at its server, which didn't confirm that it's revoked. {TO_BE_SURE}",
         ),
     ],
 )

@@ -77,11 +77,11 @@ def test_amber_is_announced_when_a_client_was_refused() -> None:
     """Online, a minute old, and a client was refused: shown once, with reassurance."""
 
     desk = Desk()
-    assert desk.see(amber("jira"), refused="jira") == ["jira cannot be refreshed right now"]
+    assert desk.see(amber("jira"), refused="jira") == ["jira is reconnecting"]
     assert desk.up["amber:jira"] == Notice(
         "amber:jira",
-        "jira cannot be refreshed right now",
-        "A program just asked in vain. Nothing to do: Amberlight is trying again and goes on by itself.",
+        "jira is reconnecting",
+        "A client is waiting for it. No action needed.",
         (("Retry now", Action(Verb.RETRY, "jira")),),
     )
     assert desk.see(amber("jira"), refused="jira", wall=T + DAY) == []
@@ -110,7 +110,7 @@ def test_amber_without_a_long_phase_counts_from_its_status() -> None:
 
     desk = Desk()
     assert desk.see(amber("jira", None, Detail.KEYRING_LOCKED), refused="jira", wall=T + 60.0) != []
-    assert desk.up["amber:jira"].body == "Unlock the keyring; it goes on by itself."
+    assert desk.up["amber:jira"].body == "The keyring is locked. Unlock your keyring to continue."
 
 
 @pytest.mark.parametrize("after", [green("jira"), view("jira", Status.STOPPED, Detail.PAUSED)])
@@ -130,12 +130,12 @@ def test_several_ambers_are_one_notice() -> None:
 
     desk = Desk()
     desk.see(amber("a"), amber("b"), refused="a")
-    assert desk.see(amber("a"), amber("b"), refused="a b") == ["2 workloads cannot be refreshed right now"]
+    assert desk.see(amber("a"), amber("b"), refused="a b") == ["2 workloads are reconnecting"]
     assert desk.up == {
         "amber": Notice(
             "amber",
-            "2 workloads cannot be refreshed right now",
-            "a, b. Nothing to do: Amberlight is trying again by itself.",
+            "2 workloads are reconnecting",
+            "a, b. No action needed.",
             (SHOW,),
         )
     }
@@ -151,9 +151,7 @@ def test_a_third_amber_replaces_the_notice_of_two() -> None:
 
     desk = Desk()
     desk.see(amber("a"), amber("b"), refused="a b")
-    assert desk.see(amber("a"), amber("b"), amber("c"), refused="a b c") == [
-        "3 workloads cannot be refreshed right now"
-    ]
+    assert desk.see(amber("a"), amber("b"), amber("c"), refused="a b c") == ["3 workloads are reconnecting"]
     assert list(desk.up) == ["amber"]
 
 
@@ -162,7 +160,7 @@ def test_amber_that_turns_red_is_replaced() -> None:
 
     desk = Desk()
     desk.see(amber("jira"), refused="jira")
-    assert desk.see(red("jira", Detail.CEILING), refused="jira") == ["jira needs you to sign in"]
+    assert desk.see(red("jira", Detail.CEILING), refused="jira") == ["jira: sign-in needed"]
     assert list(desk.up) == ["red:jira"]
 
 
@@ -172,16 +170,16 @@ def test_amber_that_turns_red_is_replaced() -> None:
 @pytest.mark.parametrize(
     ("detail", "body"),
     [
-        (Detail.REFUSED, "The server no longer accepts its login. Reauthorize opens its sign-in page."),
+        (Detail.REFUSED, "The server ended this session. Choose Reauthorize to sign in again."),
         (
             Detail.LOST_ROTATION,
-            "The server's answer with the new login was lost on the way; you did nothing wrong. Reauthorize opens its "
-            "sign-in page.",
+            "The server's answer with the new login got lost, and the old login no longer works. Choose Reauthorize to "
+            "sign in again.",
         ),
         (
             Detail.CEILING,
-            "It could not be refreshed for a long time. Retry now if the network is right again; Reauthorize opens its "
-            "sign-in page.",
+            "Couldn't refresh its login for a long time. The login is kept: choose Retry now, or Reauthorize to sign in "
+            "again.",
         ),
     ],
 )
@@ -191,7 +189,7 @@ def test_red_is_announced_at_once(detail: Detail, body: str) -> None:
     desk = Desk()
     desk.see(red("jira", detail), gate="offline")
     buttons = (("Reauthorize", Action(Verb.REAUTHORIZE, "jira")), ("Retry now", Action(Verb.RETRY, "jira")))
-    assert desk.up == {"red:jira": Notice("red:jira", "jira needs you to sign in", body, buttons)}
+    assert desk.up == {"red:jira": Notice("red:jira", "jira: sign-in needed", body, buttons)}
 
 
 def test_never_signed_in_is_no_news() -> None:
@@ -207,7 +205,7 @@ def test_red_is_repeated_once_a_day_when_the_user_is_back() -> None:
     desk.see(red("jira"))
     assert desk.see(red("jira"), wall=T + 2 * DAY) == []
     assert desk.see(red("jira"), wall=T + 1.0, user_is_back=True) == []
-    assert desk.see(red("jira"), wall=T + DAY, user_is_back=True) == ["jira needs you to sign in"]
+    assert desk.see(red("jira"), wall=T + DAY, user_is_back=True) == ["jira: sign-in needed"]
     assert desk.see(red("jira"), wall=T + DAY + 60.0, user_is_back=True) == []
     assert desk.see(red("jira"), wall=T - 5 * DAY, user_is_back=True) != []  # a clock that was set back silences nobody
 
@@ -251,9 +249,9 @@ def test_several_reds_are_one_notice() -> None:
     """With *Show* instead of a button for each; when one is left, its own buttons are back."""
 
     desk = Desk()
-    assert desk.see(red("a"), red("b")) == ["2 workloads need you to sign in"]
-    assert desk.up == {"red": Notice("red", "2 workloads need you to sign in", "a, b.", (SHOW,))}
-    assert desk.see(green("a"), red("b")) == ["b needs you to sign in"]
+    assert desk.see(red("a"), red("b")) == ["2 workloads: sign-in needed"]
+    assert desk.up == {"red": Notice("red", "2 workloads: sign-in needed", "a, b.", (SHOW,))}
+    assert desk.see(green("a"), red("b")) == ["b: sign-in needed"]
     assert list(desk.up) == ["red:b"]
 
 
@@ -262,7 +260,7 @@ def test_a_second_red_joins_the_first() -> None:
 
     desk = Desk()
     desk.see(red("a"), green("b"))
-    assert desk.see(red("a"), red("b")) == ["2 workloads need you to sign in"]
+    assert desk.see(red("a"), red("b")) == ["2 workloads: sign-in needed"]
     assert list(desk.up) == ["red"]
 
 
@@ -279,7 +277,7 @@ def test_muted_shows_nothing_and_forgets_nothing() -> None:
 
     desk = Desk()
     assert desk.see(red("a"), muted=True, user_is_back=True) == []
-    assert desk.see(red("a")) == ["a needs you to sign in"]
+    assert desk.see(red("a")) == ["a: sign-in needed"]
     assert desk.see(red("a"), muted=True, wall=T + 3 * DAY, user_is_back=True) == []
     assert list(desk.up) == ["red:a"]
     assert desk.see(red("a"), wall=T + 3 * DAY) == []
@@ -338,12 +336,12 @@ def failed(kind: str) -> WorkloadView:
 @pytest.mark.parametrize(
     ("kind", "title", "button"),
     [
-        ("port_taken", "n: the sign-in did not work", ("Try again", Action(Verb.REAUTHORIZE, "n"))),
-        ("different_account", "n: use a different account?", ("Use this account", Action(Verb.ACCEPT, "n"))),
-        ("different_server", "n: use a different server?", ("Use this server", Action(Verb.ACCEPT, "n"))),
-        ("scope_lost", "n: use a login with fewer permissions?", ("Use this login", Action(Verb.ACCEPT, "n"))),
-        ("not_renewable", "n: use a login that can't be renewed?", ("Use this login", Action(Verb.ACCEPT, "n"))),
-        ("nothing_pending", "n: the sign-in did not work", ("Try again", Action(Verb.REAUTHORIZE, "n"))),
+        ("port_taken", "Couldn't sign in to n", ("Try again", Action(Verb.REAUTHORIZE, "n"))),
+        ("different_account", "Use a different account for n?", ("Use this account", Action(Verb.ACCEPT, "n"))),
+        ("different_server", "Use a different server for n?", ("Use this server", Action(Verb.ACCEPT, "n"))),
+        ("scope_lost", "Use a login with fewer permissions for n?", ("Use this login", Action(Verb.ACCEPT, "n"))),
+        ("not_renewable", "Use a login for n that can't be renewed?", ("Use this login", Action(Verb.ACCEPT, "n"))),
+        ("nothing_pending", "Couldn't sign in to n", ("Try again", Action(Verb.REAUTHORIZE, "n"))),
     ],
 )
 def test_a_failed_sign_in_is_announced(kind: str, title: str, button: tuple[str, Action]) -> None:
@@ -416,9 +414,9 @@ def test_a_page_that_did_not_open_is_said(muted: bool) -> None:
 
     desk = Desk()
     assert desk.see(seen(None), muted=muted) == []
-    assert desk.see(seen(BrowserFault.UNCERTAIN), muted=muted) == ["jira: sign in in your browser"]
+    assert desk.see(seen(BrowserFault.UNCERTAIN), muted=muted) == ["Sign in to jira in your browser"]
     assert desk.see(seen(BrowserFault.UNCERTAIN), muted=muted) == []
-    assert desk.see(seen(BrowserFault.NOT_OPENED), muted=muted) == ["jira: couldn't open a browser"]
-    assert desk.up["page:jira"].buttons == (("Copy address", Action(Verb.COPY_SIGN_IN, "jira")),)
+    assert desk.see(seen(BrowserFault.NOT_OPENED), muted=muted) == ["Couldn't open a browser for jira"]
+    assert desk.up["page:jira"].buttons == (("Copy URL", Action(Verb.COPY_SIGN_IN, "jira")),)
     assert desk.see(seen(None), muted=muted) == []
     assert desk.up == {}

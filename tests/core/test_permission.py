@@ -189,12 +189,12 @@ def test_everybody_is_told_what_is_missing() -> None:
     told = seen(p)
 
     assert (Status.RUNNING, Detail.PERMISSION_NEEDED, True) == (told.status, told.auth.detail, told.auth.usable)
-    assert "running, needs additional permission: write" == sentences.short(told, str)
+    assert "Connected, needs additional permission: write" == sentences.short(told, str)
     assert ("reauthorize", "Reauthorize asks for: read, write.") == advice(told)
     facts = auth_json(told.auth)
     assert (["write"], ["read", "write"]) == (facts["missing_scopes"], facts["reauthorize_scopes"])
     items = {item.key: item.text for item in tray_view(Snapshot(1, {"w": told}), str).menu}
-    assert "✔ w: running, needs additional permission: write" == items["workload:w"]
+    assert "✔ w: Connected, needs additional permission: write" == items["workload:w"]
     assert "Reauthorize w (adds write)…" == items["top:w"]
 
 
@@ -228,7 +228,7 @@ def test_many_and_long_scopes_stay_one_line() -> None:
     played(p, f"permission https://www.googleapis.com/auth/{'x' * 30}.readonly b c d e")
     line = sentences.short(seen(p), str)
 
-    assert line.startswith("running, needs additional permission: …xx")
+    assert line.startswith("Connected, needs additional permission: …xx")
     assert line.endswith(".readonly, b, c and 2 more")
     assert len(line) < 120
 
@@ -241,7 +241,7 @@ def test_a_stronger_sign_in_is_named() -> None:
     told = seen(p)
 
     assert Detail.STRONGER_SIGN_IN is told.auth.detail
-    assert "running, needs a stronger sign-in" == sentences.short(told, str)
+    assert "Connected, needs a stronger sign-in" == sentences.short(told, str)
     assert "reauthorize" == advice(told)[0]
     items = {item.key: item.text for item in tray_view(Snapshot(1, {"w": told}), str).menu}
     assert "Reauthorize w…" == items["top:w"]

@@ -69,22 +69,28 @@ def test_interaction_required_has_its_own_summary() -> None:
 
     outcome = outcome_of(400, {"error": "consent_required"})
     assert isinstance(outcome, Refused)
-    assert outcome.problem.summary == "The server wants you to sign in again in person (consent_required)."
+    assert outcome.problem.summary == "The server requires you to sign in again (consent_required)."
 
 
 @pytest.mark.parametrize(
     ("kind", "detail", "summary"),
     [
-        ("dns", "secret detail", "The server's name could not be looked up: offline, VPN or DNS?"),
-        ("tls", "", "The server's certificate is not trusted: VPN, inspection or captive portal?"),
+        ("dns", "secret detail", "Can't find the sign-in server. Check your network, VPN and the address."),
+        (
+            "tls",
+            "",
+            "The certificate of the sign-in server isn't trusted. A VPN, firewall or Wi-Fi sign-in page can cause this.",
+        ),
         (
             "tls",
             "self-signed certificate.",
-            "The server's certificate is not trusted: VPN, inspection or captive portal? (self-signed certificate)",
+            "The certificate of the sign-in server isn't trusted (self-signed certificate). A VPN, firewall or Wi-Fi "
+            "sign-in page can cause this.",
         ),
-        ("proxy", "at https://proxy/", "The HTTP proxy did not let the request through: check the proxy settings."),
-        ("timeout", "x", "The server did not answer in time."),
-        ("meteor", "a stone fell", "The request failed. (a stone fell)"),
+        ("proxy", "at https://proxy/", "The HTTP proxy blocked the request. Check the proxy settings."),
+        ("timeout", "x", "No answer from the sign-in server in time."),
+        ("request", "bad port", "Couldn't make the request (bad port)."),
+        ("meteor", "a stone fell", "The request failed (a stone fell)."),
     ],
 )
 def test_fault_summaries(kind: str, detail: str, summary: str) -> None:

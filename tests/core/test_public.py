@@ -151,7 +151,7 @@ def test_a_row_has_the_keys_of_toolhive_and_ours() -> None:
         "colour": "amber",
         "glyph": "retry",
         "action": "",
-        "help": "Nothing to do: it goes on by itself.",
+        "help": "No action needed.",
     }
     assert made["auth"] == auth_json(AUTH)
 

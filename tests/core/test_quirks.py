@@ -296,7 +296,7 @@ def test_every_row_can_be_shown_and_is_cited(row: Provider) -> None:
         len(word) for quirk in QUIRKS if not quirk.providers or row.name in quirk.providers for word in quirk.values
     )
     for words in row.refusals:
-        meaning = VERDICTS.get(words.code, "The server wants you to sign in again in person")
+        meaning = VERDICTS.get(words.code, "The server requires you to sign in again")
         own = len(words.code) if len(words.text) + len(meaning) + longest > SUMMARY_MAX - 6 else longest
         assert len(meaning) + own + len(words.text) + 6 <= SUMMARY_MAX
         assert all(text == text.lower() for text in words.if_description_has)

@@ -55,7 +55,7 @@ def test_retry_now_after_a_refusal_is_one_real_attempt() -> None:
     assert "oauth 400invalid_scope" in shown(p).status_context
     assert (Status.UNAUTHENTICATED, Detail.REFUSED) == (shown(p).status, shown(p).auth.detail)
     assert (p.now.wall - 4.0, p.now.wall) == (shown(p).auth.refused_at, shown(p).auth.rechecked_at)
-    assert "needs sign-in, checked again at 10:42" == short(shown(p), lambda wall: "10:42")
+    assert "Sign-in needed, checked again at 10:42" == short(shown(p), lambda wall: "10:42")
 
 
 @pytest.mark.parametrize("answer", ["refreshed", "refreshed rotated", "refreshed same"])

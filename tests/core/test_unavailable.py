@@ -45,69 +45,81 @@ HELPS: list[tuple[Workload, Gate, str, int | None, str]] = [
         OPEN,
         "retrying",
         200,
-        "Nothing to do: Amberlight is trying to refresh jira and goes on by itself.",
+        "No action needed. jira reconnects automatically.",
     ),
     (
         replace(AMBER, phase=Phase.REFRESHING, due=None, attempt=FLIGHT),
         OPEN,
         "retrying",
         2,
-        "Nothing to do: Amberlight is trying to refresh jira and goes on by itself.",
+        "No action needed. jira reconnects automatically.",
     ),
-    (AMBER, OFFLINE, "retrying", 30, "Connect to a network; jira goes on by itself."),
-    (AMBER, PORTAL, "retrying", 30, "Open any web page and sign in to the network; jira goes on by itself."),
-    (START, OPEN, "starting", 1, "jira is starting: ask again in a moment."),
+    (AMBER, OFFLINE, "retrying", 30, "Connect to a network; jira continues automatically."),
+    (
+        AMBER,
+        PORTAL,
+        "retrying",
+        30,
+        "Open any web page and sign in to this Wi-Fi network; jira continues automatically.",
+    ),
+    (START, OPEN, "starting", 1, "jira is starting. Try again in a few seconds."),
     (
         work(Phase.LOADING, keyring=Trouble.LOCKED, keyring_since=0.0),
         OPEN,
         "retrying",
         30,
-        "Unlock the keyring; jira goes on by itself.",
+        "Unlock your keyring; jira continues automatically.",
     ),
     (
         work(Phase.SIGNED_OUT, signed_out=SignedOut.REFUSED),
         OPEN,
         "reauth_required",
         60,
-        "Choose Reauthorize in the Amberlight menu, or run “amberlight reauthorize jira”.",
+        "Choose Reauthorize in the Amberlight menu, or run `amberlight reauthorize jira`.",
     ),
     (
         work(Phase.SIGNED_OUT, signed_out=SignedOut.NEVER),
         OPEN,
         "reauth_required",
         60,
-        "Choose “Sign in…” in the Amberlight menu, or run “amberlight reauthorize jira”.",
+        "Choose “Sign in…” in the Amberlight menu, or run `amberlight reauthorize jira`.",
     ),
     (
         work(failing=GONE),
         OPEN,
         "reauth_required",
         60,
-        "If the network is right again, choose Retry now in the Amberlight menu or run “amberlight retry jira”; otherwise "
-        "run “amberlight reauthorize jira”.",
+        "Choose Retry now in the Amberlight menu or run `amberlight retry jira`. If that doesn't help, run "
+        "`amberlight reauthorize jira`.",
     ),
     (
         work(Phase.PAUSED, unsaved=True, keyring=Trouble.LOCKED),
         OPEN,
         "stopped",
         None,
-        "jira is paused. Choose Resume in the Amberlight menu, or run “amberlight start jira”.",
+        "jira is paused. Choose Resume in the Amberlight menu, or run `amberlight start jira`.",
     ),
-    (work(after="remove"), OPEN, "stopped", None, "jira is being removed; “amberlight add” brings it back."),
+    (
+        work(after="remove"),
+        OPEN,
+        "stopped",
+        None,
+        "jira is being removed. To keep it, add it again with `amberlight add`.",
+    ),
     (
         work(Phase.BROKEN),
         OPEN,
         "config_error",
         60,
-        "Mend the configuration of jira; “amberlight status jira” says what is wrong.",
+        "Fix the configuration of jira. Run `amberlight status jira` for details.",
     ),
     (
         work(Phase.BROKEN, confirm=SPEC),
         OPEN,
         "config_error",
         60,
-        "The configuration of jira was changed: choose Reauthorize in the Amberlight menu, or run “amberlight reauthorize "
-        "jira”.",
+        "The configuration of jira was changed. To confirm it, choose Reauthorize in the Amberlight menu, or run `amberlight "
+        "reauthorize jira`.",
     ),
     (
         work(access=token(rejected=True), strikes=3, due=1400.0),
@@ -164,7 +176,14 @@ def test_a_server_on_this_machine_has_a_next_attempt_while_offline() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(86400.0, "24 h"), (3600.0, "1 h"), (5400.0, "90 min"), (600.0, "10 min"), (90.0, "90 s"), (0.25, "0.25 s")],
+    [
+        (86400.0, "24 hours"),
+        (3600.0, "1 hour"),
+        (5400.0, "90 minutes"),
+        (600.0, "10 minutes"),
+        (90.0, "90 seconds"),
+        (0.25, "0.25 seconds"),
+    ],
 )
 def test_duration(seconds: float, text: str) -> None:
     """A length of time in the largest unit that divides it."""

@@ -278,7 +278,7 @@ def test_what_was_decided_comes_before_what_is_in_the_way(w: Workload, phase: Ph
         view.auth.detail,
         view.status_context,
     )
-    assert "by itself" not in view.status_context or view.auth.detail is Detail.NOT_STORED
+    assert "automatically" not in view.status_context or view.auth.detail is Detail.NOT_STORED
 
 
 @given(WORKLOADS, st.sampled_from(list(Phase)), st.sampled_from(["", "pause", "remove"]), GATES)

@@ -4,51 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from trayapp.core.sentences import scope_names
+from trayapp.core.model import Trouble
+from trayapp.core.sentences import IF_ACCESS, KEYRING_REMEDIES, NO_ACTION, REAUTHORIZE_IN_TIME, REMEDIES, scope_names
 from trayapp.core.snapshot import Detail, Status, WorkloadView
 
-SCOPES_LISTED = 12  # before the browser opens, a person sees what is asked for
+SCOPES_LISTED = 12  # before the browser opens, a person sees what is requested
 ACTIONS = ("retry", "reauthorize", "resume")
 
-SIGN_IN = "Sign in again: Reauthorize opens the sign-in page in your browser."
+IN_BROWSER = "The sign-in page opens in your browser."
+SIGN_IN = f"Sign in again. {IN_BROWSER}"
 BY_DETAIL: Mapping[Detail, tuple[str, str]] = {
-    Detail.NOT_STORED: ("", "Keep Amberlight running and unlock or start your keyring; the login is saved by itself."),
-    Detail.KEYRING_LOCKED: ("retry", "Unlock your keyring: Retry now asks for its password."),
-    Detail.KEYRING_UNAVAILABLE: ("", "Start a keyring (GNOME Keyring, KWallet, …); it goes on by itself."),
-    Detail.CONFIG_ERROR: ("", "Mend its configuration; it is read again by itself."),
-    Detail.CONFIRM_CHANGE: (
-        "reauthorize",
-        "If the change in its configuration was meant, Reauthorize signs you in there.",
-    ),
-    Detail.UPSTREAM_REJECTS: ("", "Check with the service that your account still has access."),
-    Detail.REFUSED: ("reauthorize", f"{SIGN_IN} If the server was wrong, Retry now tries once more."),
+    Detail.NOT_STORED: ("", REMEDIES[Detail.NOT_STORED]),
+    Detail.KEYRING_LOCKED: ("retry", "Unlock your keyring. Retry now asks for its password."),
+    Detail.KEYRING_UNAVAILABLE: ("", KEYRING_REMEDIES[Trouble.UNAVAILABLE]),
+    Detail.CONFIG_ERROR: ("", REMEDIES[Detail.CONFIG_ERROR]),
+    Detail.CONFIRM_CHANGE: ("reauthorize", REMEDIES[Detail.CONFIRM_CHANGE]),
+    Detail.UPSTREAM_REJECTS: ("", REMEDIES[Detail.UPSTREAM_REJECTS]),
+    Detail.REFUSED: ("reauthorize", f"{SIGN_IN} If the server was wrong, choose Retry now."),
     Detail.LOST_ROTATION: ("reauthorize", SIGN_IN),
     Detail.ENDED: ("reauthorize", SIGN_IN),
-    Detail.PERMISSION_NEEDED: ("reauthorize", "Reauthorize asks for it in your browser."),
-    Detail.STRONGER_SIGN_IN: ("reauthorize", "Reauthorize opens the sign-in page, which asks for more than before."),
-    Detail.CEILING: ("retry", "Retry now if the network is right again; if that does not help, Reauthorize."),
-    Detail.NEVER_SIGNED_IN: ("reauthorize", "Sign in: the sign-in page opens in your browser."),
-    Detail.PORTAL: ("", "Open any web page and sign in to the network; it goes on by itself."),
-    Detail.OFFLINE: ("", "Connect to a network; it goes on by itself."),
+    Detail.PERMISSION_NEEDED: ("reauthorize", f"Reauthorize to grant it. {IN_BROWSER}"),
+    Detail.STRONGER_SIGN_IN: ("reauthorize", f"Reauthorize to confirm that it's you. {IN_BROWSER}"),
+    Detail.CEILING: ("retry", "Choose Retry now. If that doesn't help, reauthorize."),
+    Detail.NEVER_SIGNED_IN: ("reauthorize", f"Sign in to get started. {IN_BROWSER}"),
+    Detail.PORTAL: ("", REMEDIES[Detail.PORTAL]),
+    Detail.OFFLINE: ("", "Connect to a network. Amberlight then reconnects automatically."),
 }
-NO_ACTION_NEEDED = ("", "Nothing to do: it goes on by itself.")
+NO_ACTION_NEEDED = ("", NO_ACTION)
 
 
 def advice(view: WorkloadView) -> tuple[str, str]:
     """The API action that helps most (one of `ACTIONS`, or empty) and what to do; both empty if all is well."""
     detail, status = view.auth.detail, view.status
     if status is Status.STOPPED:
-        return "resume", "Resume it when you want to use it again."
+        return "resume", "Resume it to use it again."
     if status is Status.REMOVING:
         return NO_ACTION_NEEDED
     if status is Status.UNAUTHENTICATED and view.auth.signing_in:
-        return "reauthorize", "Finish signing in in your browser; its page can be opened again from here."
+        return "reauthorize", "Finish signing in in your browser. You can reopen the page from here."
     if detail is Detail.UPSTREAM_REJECTS and not view.auth.renewable:
-        return "reauthorize", f"{BY_DETAIL[detail][1]} If it has, Reauthorize gets another login."
+        return "reauthorize", f"{REMEDIES[detail]} {IF_ACCESS}"
     if detail is Detail.PERMISSION_NEEDED and view.auth.reauthorize_scopes:
-        return "reauthorize", f"Reauthorize asks for: {scope_names(view.auth.reauthorize_scopes, most=SCOPES_LISTED)}."
+        return "reauthorize", f"Reauthorize to grant: {scope_names(view.auth.reauthorize_scopes, most=SCOPES_LISTED)}."
     if status is Status.RUNNING and detail is Detail.OK and view.auth.ends_soon:
-        return "reauthorize", "Reauthorize before then to stay signed in."
+        return "reauthorize", REAUTHORIZE_IN_TIME
     if detail in BY_DETAIL:
         return BY_DETAIL[detail]
     return ("", "") if status is Status.RUNNING and detail is Detail.OK else NO_ACTION_NEEDED

@@ -6,22 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from trayapp.core.model import Trouble
+from trayapp.core.sentences import KEYRING_REMEDIES, RETRYING
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 
-_KEYRING: Mapping[Trouble, tuple[str, str]] = {
-    Trouble.LOCKED: (WARNING, "Unlock it; Amberlight goes on by itself."),
-    Trouble.UNAVAILABLE: (
-        PROBLEM,
-        "Start Amberlight in a desktop session with a keyring (GNOME Keyring, KWallet). Until then logins last only as"
-        " long as it runs.",
-    ),
-    Trouble.NO_COLLECTION: (
-        PROBLEM,
-        "Open the database of your keyring, or create a default collection in its program.",
-    ),
-    Trouble.HANGING: (PROBLEM, "Look for a window that asks for its password."),
-    Trouble.FAILED: (PROBLEM, "Amberlight tries again by itself; its log has the details."),
+_HELP: Mapping[Trouble, str] = {
+    **KEYRING_REMEDIES,
+    Trouble.UNAVAILABLE: "Start Amberlight in a desktop session with a keyring, such as GNOME Keyring or KWallet. Until then,"
+    " logins are lost when Amberlight quits.",
+    Trouble.FAILED: f"{RETRYING} See the log for details.",
 }
 
 
@@ -45,6 +38,7 @@ class Report:
 
 
 def keyring_check(trouble: Trouble | None, text: str) -> Check:
-    """The check of the keyring; `text` names it, or says what is wrong with it."""
-    state, help_ = (OK, "") if trouble is None else _KEYRING[trouble]
-    return Check("keyring", state, text, help_)
+    """The check of the keyring; `text` names it, or says what the problem is."""
+    if trouble is None:
+        return Check("keyring", OK, text)
+    return Check("keyring", WARNING if trouble is Trouble.LOCKED else PROBLEM, text, _HELP[trouble])

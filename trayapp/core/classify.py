@@ -27,13 +27,13 @@ VERDICTS: Mapping[str, str] = {
     "invalid_grant": "The server no longer accepts this login",
     "invalid_client": "The server no longer knows this app's registration",
     "unauthorized_client": "The server no longer lets this app refresh its login",
-    "unsupported_grant_type": "The server does not refresh logins",
+    "unsupported_grant_type": "The server doesn't support refreshing logins",
     "invalid_scope": "The server no longer grants the scopes of this login",
-    "invalid_request": "The server does not understand this login's refresh request",
+    "invalid_request": "The server rejected the refresh request as invalid",
     "invalid_token": "The server no longer accepts this login",
 }
 VERDICT_STATUSES = (400, 401, 403)  # and 200, which some servers use for everything, if no one else can have sent it
-INTERACTION = "The server wants you to sign in again in person"  # row 4: a second factor or consent is needed
+INTERACTION = "The server requires you to sign in again"  # row 4: a second factor or consent is needed
 GATEWAY_STATUSES = (502, 504)  # row 7: a gateway gave up; the server behind it may have used the token
 NETWORK_LOGIN_REQUIRED = 511  # RFC 6585 section 6: sent by captive portals only
 
@@ -48,20 +48,20 @@ _SECRET_LIKE = re.compile(
 _SECONDS = re.compile(r"[0-9]+(?:\.[0-9]+)?", re.ASCII)
 _FORM = re.compile(rb"[A-Za-z0-9_.~%+&=*-]+")
 
-# Rows 1 and 2: why no complete answer came, for people.
+# Rows 1 and 2: why no complete answer came, for people. The transport's own reason follows the first sentence in brackets.
 FAULTS: Mapping[str, str] = {
-    "dns": "The server's name could not be looked up: offline, VPN or DNS?",
-    "refused": "The server refused the connection: is it down, or blocked by a firewall?",
-    "unreachable": "There is no route to the server: offline or VPN?",
-    "connect_timeout": "The server could not be reached in time: offline, VPN or firewall?",
-    "tls": "The server's certificate is not trusted: VPN, inspection or captive portal?",
-    "proxy": "The HTTP proxy did not let the request through: check the proxy settings.",
-    "timeout": "The server did not answer in time.",
-    "reset": "The connection broke before the answer came.",
-    "eof": "The server closed the connection without an answer.",
-    "truncated": "The server's answer broke off.",
-    "request": "The request could not be made.",
-    "internal": "Something went wrong inside Amberlight; the log has the details.",
+    "dns": "Can't find {server}. Check your network, VPN and the address.",
+    "refused": "Can't reach {server} (connection refused).",
+    "unreachable": "Can't reach {server} (no route). Check your network and VPN.",
+    "connect_timeout": "Can't reach {server} (timed out). Check your network, VPN and firewall.",
+    "tls": "The certificate of {server} isn't trusted. A VPN, firewall or Wi-Fi sign-in page can cause this.",
+    "proxy": "The HTTP proxy blocked the request. Check the proxy settings.",
+    "timeout": "No answer from {server} in time.",
+    "reset": "The connection to {server} was lost before the answer came.",
+    "eof": "The connection was closed by {server} without an answer.",
+    "truncated": "The answer from {server} was cut off.",
+    "request": "Couldn't make the request.",
+    "internal": "Something went wrong in Amberlight. See the log for details.",
 }
 EXPLAINED = ("tls", "proxy", "request")  # kinds whose own short reason helps a person
 
@@ -83,7 +83,7 @@ def classify(reply: Reply, provider: str = "", wall: float = 0.0) -> Outcome:
         problem = problem_of(reply)
         return Ambiguous(problem) if reply.sent else NotSent(problem)
     if reply.status == 407:  # row 1: the proxy didn't pass it on
-        return NotSent(Problem("proxy", "The HTTP proxy asks for a login (407): check the proxy settings.", 407))
+        return NotSent(Problem("proxy", "The HTTP proxy requires a sign-in (407). Check the proxy settings.", 407))
     body = _read_body(reply)
     success = 200 <= reply.status < 300
     if success and (token := _printable_token(body.fields.get("access_token"))):  # row 3
@@ -92,7 +92,7 @@ def classify(reply: Reply, provider: str = "", wall: float = 0.0) -> Outcome:
     if quirk := verdict(provider, reply.status, body.fields):  # row 4
         return Refused(_verdict_problem(reply.status, *quirk, body, provider))
     if success and body.claims_json and not body.json:  # row 5
-        return Ambiguous(Problem("truncated", "The server's answer was damaged on its way.", reply.status))
+        return Ambiguous(Problem("truncated", "The server's answer was damaged in transit.", reply.status))
     code = body.fields.get("error")
     decides = reply.status in VERDICT_STATUSES or (reply.status == 200 and reply.verified)
     if decides and isinstance(code, str) and code in VERDICTS:  # row 6
@@ -100,11 +100,16 @@ def classify(reply: Reply, provider: str = "", wall: float = 0.0) -> Outcome:
     return _busy(reply, body, wall)  # rows 7 and 8
 
 
-def problem_of(fault: Fault) -> Problem:
+def problem_of(fault: Fault, server: str = "the sign-in server") -> Problem:
     """The problem to show for a fault. The transport's own reason stands in brackets where it helps and is fit to show."""
-    summary = FAULTS.get(fault.kind, "The request failed.")
+    summary = FAULTS.get(fault.kind, "The request failed.").format(server=server)
     detail = _sanitised(fault.summary) if fault.kind in EXPLAINED or fault.kind not in FAULTS else ""
-    return Problem(fault.kind, _cut(f"{summary} ({detail.rstrip('.')})" if detail else summary, SUMMARY_MAX))
+    return Problem(fault.kind, _cut(_with_reason(summary, detail.rstrip(".")), SUMMARY_MAX))
+
+
+def _with_reason(summary: str, reason: str) -> str:
+    first, end, rest = summary.partition(". ")
+    return f"{first.rstrip('.')} ({reason}).{end[1:]}{rest}" if reason else summary
 
 
 def _refreshed(access_token: str, fields: Mapping[str, object], now: float) -> Refreshed:
@@ -144,22 +149,24 @@ def _busy(answer: Answer, body: _Body, wall: float) -> ServerBusy:
 def _busy_summary(answer: Answer, body: _Body, code: str, portal: bool) -> str:
     status = answer.status
     if 300 <= status < 400 and answer.verified:
-        return f"The server answered {status}, a redirect that Amberlight doesn't follow: has its endpoint moved?"
+        return f"The server redirected the request ({status}). Its endpoint may have moved."
     if 300 <= status < 400:
-        return f"The server answered {status}, a redirect to another page: captive portal?"
+        return f"The network redirected the request ({status}). It may ask you to sign in to Wi-Fi."
     if portal:
-        return f"A web page came instead of an answer ({status}): captive portal or firewall?"
+        return (
+            f"A web page was returned instead of an answer ({status}), probably by a firewall or a Wi-Fi sign-in page."
+        )
     if code:
-        return f'The server answered {status} with "{code}", which is no verdict on the login.'
+        return f'The server returned "{code}" ({status}), which doesn\'t end the login.'
     if status == 429:
-        return "The server asks for fewer requests (429)."
+        return "The server is limiting requests (429)."
     if status >= 500:
-        return f"The server is in trouble itself ({status})."
+        return f"The server has a problem of its own ({status})."
     if body.html:
-        return f"The server answered {status} with a web page: firewall, VPN or captive portal?"
+        return f"A firewall or proxy blocked the request ({status})."
     if 200 <= status < 300:
-        return f"The server answered {status} without an access token."
-    return f"The server answered {status} without a reason that Amberlight knows."
+        return f"The server's answer has no access token ({status})."
+    return f"The server returned an unexpected answer ({status})."
 
 
 def _verdict_problem(status: int, code: str, word: str, body: _Body, provider: str) -> Problem:

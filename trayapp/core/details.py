@@ -47,5 +47,5 @@ def _notice(view: WorkloadView) -> Notice:
 def all_well_text(count: int) -> str:
     """The text to show instead if there are no such notices; `count` is the number of workloads."""
     if not count:
-        return "No workload yet. Add one: amberlight add NAME URL"
-    return "Everything is signed in." if count > 1 else "It is signed in."
+        return "No workloads yet. To add one, run `amberlight add NAME URL`."
+    return "All workloads are connected." if count > 1 else "Your workload is connected."

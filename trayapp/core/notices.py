@@ -7,19 +7,20 @@ call or a plain request, never a list), red until it is solved, offline never. S
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from trayapp.core import sentences
 from trayapp.core.model import BrowserFault, DeviceCode, Problem
+from trayapp.core.notice_kinds import ENDING, KINDS, PERMISSION, RECONNECTING, SIGN_IN
 from trayapp.core.presentation import Action, Notice, Verb
 from trayapp.core.snapshot import Detail, Snapshot, Status, WorkloadView
 
 AMBER_DELAY = 60.0  # s of retrying before it is announced: most outages are over by then
 OVERRULABLE = {  # problems of a sign-in that a person may agree to: question, button
-    "different_account": ("use a different account?", "Use this account"),
-    "different_server": ("use a different server?", "Use this server"),
-    "scope_lost": ("use a login with fewer permissions?", "Use this login"),
-    "not_renewable": ("use a login that can't be renewed?", "Use this login"),
+    "different_account": ("Use a different account for {name}?", "Use this account"),
+    "different_server": ("Use a different server for {name}?", "Use this server"),
+    "scope_lost": ("Use a login with fewer permissions for {name}?", "Use this login"),
+    "not_renewable": ("Use a login for {name} that can't be renewed?", "Use this login"),
 }
 REMINDER_INTERVAL = 86400.0  # s between two reminders of the same sign-in
 
@@ -44,19 +45,24 @@ def notices(
     refused: frozenset[str],
     wall: float,
     user_is_back: bool = False,
+    allowed: Set[str] = frozenset(KINDS),
 ) -> tuple[ShownNotices, tuple[Notice, ...], tuple[str, ...]]:
     """The new memory, the notices to show and the keys to withdraw. `wall` is now.
 
     `refused` names the workloads that had to refuse a caller in this outage (M15). `user_is_back` is true right after
-    a wake or an unlock; only then is a reminder repeated.
+    a wake or an unlock; only then is a reminder repeated. `allowed` are the `KINDS` that may be shown now.
     """
-    amber, show_amber, drop_amber = _amber(shown_before, snapshot, refused, wall)
-    red, shown, show_red, drop_red = _red(shown_before, snapshot, wall, user_is_back)
+
+    def seen_by(kind: str) -> Snapshot:
+        return snapshot if kind in allowed else replace(snapshot, muted=True)
+
+    amber, show_amber, drop_amber = _amber(shown_before, seen_by(RECONNECTING), refused, wall)
+    red, shown, show_red, drop_red = _red(shown_before, seen_by(SIGN_IN), wall, user_is_back)
     failed, show_failed, drop_failed = _failed_sign_ins(shown_before, snapshot)
     codes, show_code, drop_code = _device_codes(shown_before, snapshot)
     pages, show_page, drop_page = _unopened_pages(shown_before, snapshot)
-    ending, show_end, drop_end = _once("ending", shown_before.ending, _ending(snapshot), snapshot)
-    lacking, show_lack, drop_lack = _once("permission", shown_before.lacking, _lacking(snapshot), snapshot)
+    ending, show_end, drop_end = _once("ending", shown_before.ending, _ending(snapshot), seen_by(ENDING))
+    lacking, show_lack, drop_lack = _once("permission", shown_before.lacking, _lacking(snapshot), seen_by(PERMISSION))
     show = show_amber + show_red + show_failed + show_code + show_page + show_end + show_lack
     drop = drop_amber + drop_red + drop_failed + drop_code + drop_page + drop_end + drop_lack
     return ShownNotices(amber, red, shown, failed, codes, pages, ending, lacking), show, drop
@@ -91,7 +97,7 @@ def _ending(snapshot: Snapshot) -> Mapping[str, Notice]:
     """Logins that can't be renewed and end soon (RULES.md section 6)."""
     ending = (n for n, view in snapshot.workloads.items() if view.auth.ends_soon and view.status is Status.RUNNING)
     return {
-        name: _reauthorize_notice("ending", name, f"{name}: your sign-in ends soon", sentences.ENDS_SOON)
+        name: _reauthorize_notice("ending", name, f"Your sign-in to {name} ends soon", sentences.ENDS_SOON)
         for name in ending
     }
 
@@ -123,9 +129,12 @@ def _device_codes(
 
 def _code_notice(name: str, code: DeviceCode) -> Notice:
     """The code, where to type it, and a warning against codes from somebody else (SECURITY.md 13)."""
-    body = f"{sentences.enter_code(code)}, on any machine. Only do so if you began this sign-in yourself."
+    body = f"{sentences.enter_code(code)}, on any device. {sentences.ONLY_IF_YOURS}"
     return Notice(
-        f"device:{name}", f"{name}: code {code.user_code}", body, (("Open page", Action(Verb.REAUTHORIZE, name)),)
+        f"device:{name}",
+        f"Sign-in code for {name}: {code.user_code}",
+        body,
+        (("Open page", Action(Verb.REAUTHORIZE, name)),),
     )
 
 
@@ -141,12 +150,12 @@ def _unopened_pages(
 
 def _page_notice(name: str, fault: BrowserFault) -> Notice:
     """The way on where no browser opens. The address itself is not shown: it is long."""
-    copy = (("Copy address", Action(Verb.COPY_SIGN_IN, name)),)
+    copy = (("Copy URL", Action(Verb.COPY_SIGN_IN, name)),)
     if fault is BrowserFault.NOT_OPENED:
-        body = "Copy the sign-in address and open it in any browser on this machine."
-        return Notice(f"page:{name}", f"{name}: couldn't open a browser", body, copy)
-    body = "If no page opened, copy the sign-in address and open it in any browser on this machine."
-    return Notice(f"page:{name}", f"{name}: sign in in your browser", body, copy)
+        body = "Copy the sign-in URL and open it in any browser on this computer."
+        return Notice(f"page:{name}", f"Couldn't open a browser for {name}", body, copy)
+    body = "If no page opened, copy the sign-in URL into any browser on this computer."
+    return Notice(f"page:{name}", f"Sign in to {name} in your browser", body, copy)
 
 
 def _failed_sign_ins(
@@ -164,9 +173,9 @@ def _failed_sign_ins(
 def _failed_notice(name: str, error: Problem) -> Notice:
     if error.kind in OVERRULABLE:
         question, words = OVERRULABLE[error.kind]
-        title, button = f"{name}: {question}", (words, Action(Verb.ACCEPT, name))
+        title, button = question.format(name=name), (words, Action(Verb.ACCEPT, name))
     else:
-        title, button = f"{name}: the sign-in did not work", ("Try again", Action(Verb.REAUTHORIZE, name))
+        title, button = f"Couldn't sign in to {name}", ("Try again", Action(Verb.REAUTHORIZE, name))
     return Notice(f"sign_in:{name}", title, error.summary, (button,))
 
 
@@ -232,12 +241,12 @@ def _notice_keys(kind: str, names: tuple[str, ...]) -> tuple[str, ...]:
 def _amber_notice(names: tuple[str, ...], views: Mapping[str, WorkloadView]) -> Notice:
     (key,) = _notice_keys("amber", names)
     if len(names) > 1:
-        title = f"{len(names)} workloads cannot be refreshed right now"
-        body = f"{sentences.list_names(names)}. Nothing to do: Amberlight is trying again by itself."
+        title = f"{len(names)} workloads are reconnecting"
+        body = f"{sentences.list_names(names)}. {sentences.NO_ACTION}"
         return Notice(key, title, body, (("Show", Action(Verb.SHOW)),))
     name = names[0]
     body = sentences.AMBER_BODIES.get(views[name].auth.detail, sentences.AMBER_BODY_DEFAULT)
-    return Notice(key, f"{name} cannot be refreshed right now", body, (("Retry now", Action(Verb.RETRY, name)),))
+    return Notice(key, f"{name} is reconnecting", body, (("Retry now", Action(Verb.RETRY, name)),))
 
 
 def _red_notice(names: tuple[str, ...], views: Mapping[str, WorkloadView]) -> Notice:
@@ -245,11 +254,11 @@ def _red_notice(names: tuple[str, ...], views: Mapping[str, WorkloadView]) -> No
     if len(names) > 1:
         return Notice(
             key,
-            f"{len(names)} workloads need you to sign in",
+            f"{len(names)} workloads: sign-in needed",
             f"{sentences.list_names(names)}.",
             (("Show", Action(Verb.SHOW)),),
         )
     name = names[0]
     body = sentences.RED_BODIES.get(views[name].auth.detail, sentences.RED_BODY_DEFAULT)
     buttons = (("Reauthorize", Action(Verb.REAUTHORIZE, name)), ("Retry now", Action(Verb.RETRY, name)))
-    return Notice(key, f"{name} needs you to sign in", body, buttons)
+    return Notice(key, f"{name}: sign-in needed", body, buttons)

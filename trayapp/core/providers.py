@@ -53,11 +53,11 @@ PROVIDERS: tuple[Provider, ...] = (
         "github",
         ("github.com", "ghe.com"),  # ghe.com: GitHub Enterprise with data residency
         grace=0.0,
-        no_refresh_help="GitHub gives refresh tokens only to GitHub Apps with expiring user tokens; those of"
-        " OAuth apps do not expire.",
+        no_refresh_help="GitHub gives refresh tokens only to GitHub Apps with expiring user tokens. Tokens of"
+        " OAuth apps don't expire.",
         refusals=(
             RefusalText("GitHub ends logins that were unused for six months, or whose token was used twice."),
-            RefusalText("GitHub asks its apps for their client secret at every refresh.", code="invalid_client"),
+            RefusalText("GitHub requires the app's client secret for every refresh.", code="invalid_client"),
         ),
         sources=(
             "https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/refreshing-user-access-tokens",
@@ -91,13 +91,13 @@ PROVIDERS: tuple[Provider, ...] = (
         "google",
         ("oauth2.googleapis.com", "accounts.google.com", "www.googleapis.com"),
         authorization_parameters={"access_type": "offline", "prompt": "consent"},
-        no_refresh_help="Google gives a refresh token with a new consent only: take this app out of your Google"
+        no_refresh_help="Google gives a refresh token only with a new consent. Remove this app from your Google"
         " account's connections, then sign in again.",
         refusals=(
             RefusalText(
-                "Your Google Workspace wants you to sign in again from time to time.", ("invalid_rapt", "reauth")
+                "Your Google Workspace requires you to sign in again periodically.", ("invalid_rapt", "reauth")
             ),
-            RefusalText("Every week? Google ends logins of apps in testing after 7 days: publish the app."),
+            RefusalText("Google ends logins of apps in testing after 7 days. If this happens weekly, publish the app."),
             RefusalText("The app was deleted in the Google Cloud console.", ("deleted",), "invalid_client"),
         ),
         sources=(
@@ -124,33 +124,33 @@ PROVIDERS: tuple[Provider, ...] = (
         offline_scope="offline_access",
         no_resource=ENTRA_V2,  # v1 has the same hosts and wants it
         names_scope_at_refresh=ENTRA_V2,  # else an app that is client and API in one gets AADSTS90009
-        no_refresh_help="Microsoft gives a refresh token only for the scope offline_access: add it to scopes.",
+        no_refresh_help="Microsoft gives a refresh token only with the scope offline_access. Add it to scopes.",
         refusals=(
+            RefusalText("Microsoft ends logins after 90 days without use.", ("aadsts700082", "aadsts70008:")),
             RefusalText(
-                "Unused for too long; Microsoft ends such logins after 90 days.", ("aadsts700082", "aadsts70008:")
-            ),
-            RefusalText(
-                "Microsoft ends logins of web-page apps after 24 hours: register a desktop app.", ("aadsts700084",)
+                "Microsoft ends logins of single-page apps after 24 hours. Register a desktop app.", ("aadsts700084",)
             ),
             RefusalText("The password was changed, or the login was revoked at Microsoft.", ("aadsts50173",)),
-            RefusalText("Your organisation wants you to sign in again at set times.", ("aadsts70043", "aadsts50078")),
+            RefusalText(
+                "Your organisation requires you to sign in again at set times.", ("aadsts70043", "aadsts50078")
+            ),
             RefusalText("A second factor is needed.", ("aadsts50076", "aadsts50079", "aadsts50158")),
-            RefusalText("Your organisation's rules block this place or device.", ("aadsts53003", "aadsts53000")),
+            RefusalText("Your organisation's policy blocks this location or device.", ("aadsts53003", "aadsts53000")),
             RefusalText("The account is disabled or deleted.", ("aadsts50057", "aadsts50034")),
-            RefusalText("Consent is missing: you or an administrator must agree.", ("aadsts65001",)),
+            RefusalText("Consent is missing. You or an administrator must grant it.", ("aadsts65001",)),
             RefusalText(
                 "A second factor is needed.", ("aadsts50076", "aadsts50079", "aadsts50158"), "interaction_required"
             ),
             RefusalText(
-                "Consent is missing: you or an administrator must agree.", ("aadsts65001",), "interaction_required"
+                "Consent is missing. You or an administrator must grant it.", ("aadsts65001",), "interaction_required"
             ),
             RefusalText(
-                "Your organisation's rules block this place or device.",
+                "Your organisation's policy blocks this location or device.",
                 ("aadsts53003", "aadsts53000"),
                 "interaction_required",
             ),
             RefusalText(
-                "Client and API are one app in Entra: write the scope as CLIENT_ID/NAME, not api://….",
+                "Client and API are the same app in Entra. Write the scope as CLIENT_ID/NAME instead of api://…",
                 ("aadsts90009",),
                 "invalid_request",
             ),
@@ -160,7 +160,7 @@ PROVIDERS: tuple[Provider, ...] = (
             RefusalText(
                 "The app's client secret has expired or is wrong.", ("aadsts7000222", "aadsts7000215"), "invalid_client"
             ),
-            RefusalText("The app is not known in this Microsoft tenant.", ("aadsts700016",), "unauthorized_client"),
+            RefusalText("This Microsoft tenant doesn't know the app.", ("aadsts700016",), "unauthorized_client"),
         ),
         sources=(
             "https://learn.microsoft.com/entra/identity-platform/refresh-tokens",
@@ -185,7 +185,7 @@ PROVIDERS: tuple[Provider, ...] = (
         grace=600.0,
         offline_scope="offline_access",
         authorization_parameters={"audience": "api.atlassian.com", "prompt": "consent"},
-        no_refresh_help="Atlassian gives a refresh token only for the scope offline_access: add it to scopes.",
+        no_refresh_help="Atlassian gives a refresh token only with the scope offline_access. Add it to scopes.",
         refusals=(RefusalText("Atlassian ends logins when the password is changed, and after 90 days without use."),),
         sources=(
             "https://developer.atlassian.com/cloud/jira/platform/oauth-2-3lo-apps",
@@ -197,9 +197,11 @@ PROVIDERS: tuple[Provider, ...] = (
         # Access tokens live 12 h. A refresh token is revoked when used; no grace is documented.
         "slack",
         ("slack.com",),
-        no_refresh_help="Slack gives refresh tokens only to apps with token rotation; without it tokens do not"
-        " expire. Turn it on in the app's settings.",
-        refusals=(RefusalText("Slack knows this refresh token no more: it was used before, or the app was removed."),),
+        no_refresh_help="Slack gives refresh tokens only to apps with token rotation. Turn it on in the app's"
+        " settings; without it, tokens don't expire.",
+        refusals=(
+            RefusalText("Slack no longer knows this refresh token: it was already used, or the app was removed."),
+        ),
         sources=(
             "https://docs.slack.dev/authentication/using-token-rotation",
             "https://github.com/slackapi/node-slack-sdk/issues/2038",  # invalid_refresh_token
@@ -219,7 +221,7 @@ PROVIDERS: tuple[Provider, ...] = (
         "notion",
         ("api.notion.com",),
         authorization_parameters={"owner": "user"},
-        refusals=(RefusalText("Notion's API wants the client secret.", code="invalid_client"),),
+        refusals=(RefusalText("Notion's API requires the client secret.", code="invalid_client"),),
         sources=(
             "https://developers.notion.com/reference/refresh-a-token",
             "https://developers.notion.com/docs/authorization",
@@ -243,7 +245,7 @@ PROVIDERS: tuple[Provider, ...] = (
         grace=30.0,
         no_recheck=True,
         offline_scope="offline_access",
-        no_refresh_help="Okta gives refresh tokens to apps that have the grant type Refresh Token, for the scope"
+        no_refresh_help="Okta gives refresh tokens only to apps with the grant type Refresh Token, with the scope"
         " offline_access.",
         refusals=(RefusalText("Okta ends a login when its token is used twice, and when it is unused for too long."),),
         sources=(
@@ -322,7 +324,7 @@ PROVIDERS: tuple[Provider, ...] = (
         ("zitadel.cloud",),
         grace=0.0,
         offline_scope="offline_access",
-        no_refresh_help="Zitadel gives refresh tokens to apps that have the checkbox Refresh Token, for the scope"
+        no_refresh_help="Zitadel gives refresh tokens only to apps with the checkbox Refresh Token, with the scope"
         " offline_access.",
         sources=(
             "https://help.zitadel.com/how-to-enable-and-receive-refresh-tokens",

@@ -1,4 +1,4 @@
-"""Texts about a workload: what is wrong, and what happens or what to do next.
+"""Sentences about a workload: what happened, then what to do.
 
 Each sentence is written once, in this module. None contains a time of day, which would go stale, except a menu line,
 which is redrawn. Nothing here decides a status; `view.py` does.
@@ -6,11 +6,12 @@ which is redrawn. Nothing here decides a status; `view.py` does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from trayapp.core.deadlines import access_only
+from trayapp.core.labels import label
 from trayapp.core.model import BrowserFault, DeviceCode, Login, Problem, Trigger, Trouble, Workload
 from trayapp.core.permission import Needs
 from trayapp.core.snapshot import Detail, Removal, Status, WorkloadView
@@ -22,181 +23,212 @@ YEAR_9999 = 253402300799.0  # s since the epoch; the last second that a datetime
 ADDRESS_MAX = 80  # characters of a URL in a menu line; of a longer one only the host is shown
 LocalTime = Callable[[float], str]  # wall seconds → the time of day where the user is, such as "14:32"
 
-# What a state means and what happens next. For details that depend on more, see `context`.
-CONTEXT: Mapping[Detail, str] = {
-    Detail.NOT_STORED: "The newest login could not be saved in the keyring and is held in memory only: keep Amberlight "
-    "running; it tries again by itself.",
-    Detail.KEYRING_LOCKED: "The keyring is locked: unlock it, and Amberlight goes on by itself.",
-    Detail.CONFIRM_CHANGE: "Its server or client was changed in the configuration: choose Reauthorize to sign in there; "
-    "until then nothing is sent.",
-    Detail.UPSTREAM_REJECTS: "The service rejects even fresh tokens: check there that your account still has access; "
-    "Amberlight asks again from time to time.",
-    Detail.LOST_ROTATION: "Choose Reauthorize to sign in again: the server replaced this login, but its answer was lost "
-    "on the way; you did nothing wrong.",
-    Detail.ENDED: "Choose Reauthorize to sign in again: this login couldn't be renewed and has ended.",
-    Detail.NEVER_SIGNED_IN: "Not signed in yet: choose “Sign in…” in its menu.",
-    Detail.PAUSED: "Paused: choose Resume to start it again.",
-    Detail.SLEEPING: "The computer is about to sleep; Amberlight goes on when it wakes.",
-    Detail.PORTAL: "This network wants you to sign in first: open any web page to do so; Amberlight goes on by itself.",
-    Detail.OFFLINE: "There is no network; Amberlight goes on by itself when it is back.",
-    Detail.SETTLING: "The network has just changed; Amberlight tries in a moment.",
-    Detail.SERVER_SAID_WAIT: "The server asked to wait; Amberlight tries again by itself after that.",
+# What happened. For details that depend on more, see `context`.
+PROBLEMS: Mapping[Detail, str] = {
+    Detail.NOT_STORED: "The newest login isn't saved in the keyring yet.",
+    Detail.KEYRING_LOCKED: "The keyring is locked.",
+    Detail.CONFIG_ERROR: "This workload isn't configured correctly.",
+    Detail.CONFIRM_CHANGE: "The configuration names a different server or client, and Amberlight won't connect until you "
+    "confirm.",
+    Detail.UPSTREAM_REJECTS: "The service refuses access.",
+    Detail.REFUSED: "The server ended this session.",
+    Detail.LOST_ROTATION: "The server's answer with the new login got lost, and the old login no longer works.",
+    Detail.ENDED: "The login couldn't be renewed and has ended.",
+    Detail.NEVER_SIGNED_IN: "Not signed in yet.",
+    Detail.PAUSED: "Paused.",
+    Detail.SLEEPING: "The computer is about to sleep.",
+    Detail.PORTAL: "This network asks you to sign in.",
+    Detail.OFFLINE: "No network connection.",
+    Detail.SETTLING: "The network just changed.",
+    Detail.SERVER_SAID_WAIT: "The server asked to wait.",
+    Detail.RETRYING: "Couldn't refresh the token yet.",
     Detail.STARTING: "Starting with the saved login.",
-    Detail.OK: "",
+}
+KEYRING_PROBLEMS: Mapping[Trouble, str] = {
+    Trouble.LOCKED: PROBLEMS[Detail.KEYRING_LOCKED],
+    Trouble.UNAVAILABLE: "No secure keyring was found.",
+    Trouble.NO_COLLECTION: "The keyring has no default collection.",
+    Trouble.HANGING: "The keyring isn't responding.",
+    Trouble.FAILED: "The keyring returned an error.",
 }
 
-KEYRING_CONTEXT: Mapping[Trouble, str] = {
-    Trouble.LOCKED: CONTEXT[Detail.KEYRING_LOCKED],
-    Trouble.UNAVAILABLE: "No safe keyring was found: start one (GNOME Keyring, KWallet, …), and Amberlight goes on by "
-    "itself.",
-    Trouble.NO_COLLECTION: "The keyring has no default collection: open its database, or create one in its program; Amberlight "
-    "continues automatically.",
-    Trouble.HANGING: "The keyring does not answer: look for a window that asks for its password; Amberlight tries again "
-    "by itself.",
-    Trouble.FAILED: "The keyring answered with an error; Amberlight tries again by itself.",
+# What to do about it, or what Amberlight does.
+NO_ACTION = "No action needed."
+RETRYING = "Amberlight retries automatically."
+CONTINUES = "Amberlight continues automatically."
+SIGN_IN_AGAIN = "Choose Reauthorize to sign in again."
+REMEDIES: Mapping[Detail, str] = {
+    Detail.NOT_STORED: "Keep Amberlight running, and unlock or start your keyring; the login is then saved automatically.",
+    Detail.KEYRING_LOCKED: "Unlock your keyring to continue.",
+    Detail.CONFIG_ERROR: "Fix the configuration; Amberlight reloads it automatically.",
+    Detail.CONFIRM_CHANGE: "If you made this change, choose Reauthorize to sign in there.",
+    Detail.UPSTREAM_REJECTS: "Check your account there.",
+    Detail.REFUSED: SIGN_IN_AGAIN,
+    Detail.LOST_ROTATION: SIGN_IN_AGAIN,
+    Detail.ENDED: SIGN_IN_AGAIN,
+    Detail.CEILING: "The login is kept: choose Retry now, or Reauthorize to sign in again.",
+    Detail.NEVER_SIGNED_IN: "Choose Sign in to get started.",
+    Detail.PAUSED: "Choose Resume to use it again.",
+    Detail.SLEEPING: "Amberlight continues when it wakes.",
+    Detail.PORTAL: "Open any web page and sign in to this Wi-Fi network.",
+    Detail.OFFLINE: "Amberlight reconnects when the network is back.",
+    Detail.SETTLING: "Amberlight reconnects in a few seconds.",
+    Detail.SERVER_SAID_WAIT: RETRYING,
+    Detail.RETRYING: RETRYING,
+}
+KEYRING_REMEDIES: Mapping[Trouble, str] = {
+    Trouble.LOCKED: REMEDIES[Detail.KEYRING_LOCKED],
+    Trouble.UNAVAILABLE: f"Start one, such as GNOME Keyring or KWallet; {CONTINUES}",
+    Trouble.NO_COLLECTION: f"Open its database or create a default collection in your keyring app; {CONTINUES}",
+    Trouble.HANGING: f"Look for a window that asks for its password; {RETRYING}",
+    Trouble.FAILED: RETRYING,
 }
 
-# The state in a menu line.
+# The detail in a few words: in a menu line after the label, and in the command line's list.
 SHORT_STATE: Mapping[Detail, str] = {
-    Detail.NOT_STORED: "login not saved",
+    Detail.NOT_STORED: "login not saved yet",
     Detail.KEYRING_LOCKED: "keyring locked",
-    Detail.KEYRING_UNAVAILABLE: "keyring not available",
+    Detail.KEYRING_UNAVAILABLE: "keyring unavailable",
     Detail.CONFIG_ERROR: "configuration error",
-    Detail.CONFIRM_CHANGE: "changed, needs sign-in",
-    Detail.UPSTREAM_REJECTS: "rejected by the service",
-    Detail.REFUSED: "needs sign-in",
-    Detail.LOST_ROTATION: "needs sign-in",
-    Detail.ENDED: "needs sign-in",
-    Detail.CEILING: "needs sign-in or a retry",
-    Detail.NEVER_SIGNED_IN: "not signed in yet",
+    Detail.CONFIRM_CHANGE: "configuration changed",
+    Detail.UPSTREAM_REJECTS: "access refused",
+    Detail.REFUSED: "sign-in needed",
+    Detail.LOST_ROTATION: "sign-in needed",
+    Detail.ENDED: "sign-in needed",
+    Detail.CEILING: "couldn't refresh",
+    Detail.NEVER_SIGNED_IN: "not signed in",
     Detail.PAUSED: "paused",
     Detail.SLEEPING: "going to sleep",
     Detail.PORTAL: "network sign-in needed",
     Detail.OFFLINE: "offline",
-    Detail.SETTLING: "network settling",
+    Detail.SETTLING: "network changed",
     Detail.SERVER_SAID_WAIT: "server asked to wait",
-    Detail.RETRYING: "retrying",
+    Detail.RETRYING: "reconnecting",
     Detail.REFRESH_DELAYED: "refresh delayed",
     Detail.STARTING: "starting",
     Detail.PERMISSION_NEEDED: "needs additional permission",
     Detail.STRONGER_SIGN_IN: "needs a stronger sign-in",
-    Detail.OK: "running",
+    Detail.OK: "connected",
 }
+WORTH_A_WORD = frozenset(  # details that say more than the label
+    {
+        Detail.NOT_STORED,
+        Detail.KEYRING_LOCKED,
+        Detail.KEYRING_UNAVAILABLE,
+        Detail.CONFIRM_CHANGE,
+        Detail.CEILING,
+        Detail.SLEEPING,
+        Detail.PORTAL,
+        Detail.OFFLINE,
+        Detail.SETTLING,
+        Detail.SERVER_SAID_WAIT,
+        Detail.REFRESH_DELAYED,
+        Detail.PERMISSION_NEEDED,
+        Detail.STRONGER_SIGN_IN,
+    }
+)
 TIMED = frozenset({Detail.RETRYING, Detail.SERVER_SAID_WAIT})  # menu lines that say when the next attempt is
 
-NEEDS_A_PERSON = frozenset({Detail.REFUSED, Detail.LOST_ROTATION, Detail.ENDED, Detail.CEILING, Detail.NEVER_SIGNED_IN})
-SHORT_BY_STATUS: Mapping[Status, str] = {
-    Status.REMOVING: "being removed",
-    Status.STOPPING: "stopping",
-    Status.POLICY_STOPPED: "stopped by policy",
-    Status.UNKNOWN: "unknown",
-}
-
 # For a client that got no token, to be shown to its user (M15).
+REAUTHORIZE_HELP = "Choose Reauthorize in the Amberlight menu, or run `amberlight reauthorize {name}`."
 HELP: Mapping[Detail, str] = {
-    Detail.KEYRING_LOCKED: "Unlock the keyring; {name} goes on by itself.",
-    Detail.KEYRING_UNAVAILABLE: "Start a keyring (GNOME Keyring, KWallet, …); {name} goes on by itself.",
-    Detail.CONFIRM_CHANGE: "The configuration of {name} was changed: choose Reauthorize in the Amberlight menu, or run "
-    "“amberlight reauthorize {name}”.",
-    Detail.CEILING: "If the network is right again, choose Retry now in the Amberlight menu or run “amberlight retry "
-    "{name}”; otherwise run “amberlight reauthorize {name}”.",
-    Detail.NEVER_SIGNED_IN: "Choose “Sign in…” in the Amberlight menu, or run “amberlight reauthorize {name}”.",
-    Detail.PORTAL: "Open any web page and sign in to the network; {name} goes on by itself.",
-    Detail.OFFLINE: "Connect to a network; {name} goes on by itself.",
+    Detail.KEYRING_LOCKED: "Unlock your keyring; {name} continues automatically.",
+    Detail.KEYRING_UNAVAILABLE: "Start a keyring, such as GNOME Keyring or KWallet; {name} continues automatically.",
+    Detail.CONFIRM_CHANGE: "The configuration of {name} was changed. To confirm it, choose Reauthorize in the Amberlight "
+    "menu, or run `amberlight reauthorize {name}`.",
+    Detail.CEILING: "Choose Retry now in the Amberlight menu or run `amberlight retry {name}`. If that doesn't help, run "
+    "`amberlight reauthorize {name}`.",
+    Detail.NEVER_SIGNED_IN: "Choose “Sign in…” in the Amberlight menu, or run `amberlight reauthorize {name}`.",
+    Detail.PORTAL: "Open any web page and sign in to this Wi-Fi network; {name} continues automatically.",
+    Detail.OFFLINE: "Connect to a network; {name} continues automatically.",
 }
 HELP_BY_STATUS: Mapping[Status, str] = {
-    Status.UNAUTHENTICATED: "Choose Reauthorize in the Amberlight menu, or run “amberlight reauthorize {name}”.",
-    Status.STOPPED: "{name} is paused. Choose Resume in the Amberlight menu, or run “amberlight start {name}”.",
-    Status.REMOVING: "{name} is being removed; “amberlight add” brings it back.",
-    Status.ERROR: "Mend the configuration of {name}; “amberlight status {name}” says what is wrong.",
+    Status.UNAUTHENTICATED: REAUTHORIZE_HELP,
+    Status.STOPPED: "{name} is paused. Choose Resume in the Amberlight menu, or run `amberlight start {name}`.",
+    Status.REMOVING: "{name} is being removed. To keep it, add it again with `amberlight add`.",
+    Status.ERROR: "Fix the configuration of {name}. Run `amberlight status {name}` for details.",
     Status.UNHEALTHY: "Check that your account still has access to the service behind {name}.",
-    Status.STARTING: "{name} is starting: ask again in a moment.",
+    Status.STARTING: "{name} is starting. Try again in a few seconds.",
 }
-DOUBTED = (
-    "{name}: the service didn't accept its token (401), and there is no other. If it happens again, sign in again."
-)
-HELP_DEFAULT = "Nothing to do: Amberlight is trying to refresh {name} and goes on by itself."
+DOUBTED = "{name}: the service didn't accept its token (401), and there's no other. If it happens again, sign in again."
+HELP_DEFAULT = f"{NO_ACTION} {{name}} reconnects automatically."
 
-ENDS_SOON = "Its login can't be renewed automatically. It works until it ends. Reauthorize opens its sign-in page."
+IF_ACCESS = "If it has access, choose Reauthorize."
+REAUTHORIZE_IN_TIME = "Reauthorize before then to stay signed in."
+ONLY_IF_YOURS = "Do this only if you started the sign-in yourself."
+ENDS_SOON = "Its login can't be renewed. Choose Reauthorize to stay signed in."
 
 # The body of a notification: shorter, and without any text from a server.
 RED_BODIES: Mapping[Detail, str] = {
-    Detail.REFUSED: "The server no longer accepts its login. Reauthorize opens its sign-in page.",
-    Detail.LOST_ROTATION: "The server's answer with the new login was lost on the way; you did nothing wrong. "
-    "Reauthorize opens its sign-in page.",
-    Detail.ENDED: "Its login couldn't be renewed and has ended. Reauthorize opens its sign-in page.",
+    detail: f"{PROBLEMS[detail]} {SIGN_IN_AGAIN}" for detail in (Detail.REFUSED, Detail.LOST_ROTATION, Detail.ENDED)
 }
 RED_BODY_DEFAULT = (  # the ceiling, whatever is in the way by now: nobody refused this login
-    "It could not be refreshed for a long time. Retry now if the network is right again; Reauthorize opens its sign-in "
-    "page."
+    f"Couldn't refresh its login for a long time. {REMEDIES[Detail.CEILING]}"
 )
 AMBER_BODIES: Mapping[Detail, str] = {
-    Detail.KEYRING_LOCKED: "Unlock the keyring; it goes on by itself.",
-    Detail.KEYRING_UNAVAILABLE: "The keyring does not answer as it should; it goes on by itself when it does.",
+    Detail.KEYRING_LOCKED: f"{PROBLEMS[Detail.KEYRING_LOCKED]} {REMEDIES[Detail.KEYRING_LOCKED]}",
+    Detail.KEYRING_UNAVAILABLE: f"The keyring can't be used. {CONTINUES}",
 }
-AMBER_BODY_DEFAULT = "A program just asked in vain. Nothing to do: Amberlight is trying again and goes on by itself."
+AMBER_BODY_DEFAULT = f"A client is waiting for it. {NO_ACTION}"
 
 
 def context(w: Workload, status: Status, detail: Detail, usable: bool) -> str:
-    """The `status_context`: one sentence, empty if all is well."""
+    """The `status_context`: what happened, then what to do; empty if all is well."""
     if status is Status.REMOVING:
-        return "Being removed: its login is revoked and deleted."
+        return "Amberlight is revoking and deleting its login."
     if status is Status.UNAUTHENTICATED and w.device is not None:
-        return f"{enter_code(w.device)} to finish signing in, on any machine; only if you began this sign-in."
+        return f"{enter_code(w.device)} to finish signing in, on any device. {ONLY_IF_YOURS}"
     if status is Status.UNAUTHENTICATED and w.browser_fault is BrowserFault.NOT_OPENED:
-        return "Couldn't open a browser. Copy the sign-in address from the menu and open it in any browser."
+        return "Couldn't open a browser. Copy the sign-in URL from the menu and open it in any browser."
     if status is Status.UNAUTHENTICATED and w.signing_in:
-        return "Finish signing in in your browser; its menu can open the page again."
+        return "Waiting for you to sign in in your browser. The menu can open the page again."
     if status is Status.STOPPED and detail is Detail.NOT_STORED:  # both are true: it is written again while paused, too
-        return f"{CONTEXT[Detail.PAUSED]} {CONTEXT[Detail.NOT_STORED]}"
+        return f"{PROBLEMS[Detail.PAUSED]} {PROBLEMS[detail]} {REMEDIES[detail]}"
     match detail:
         case Detail.KEYRING_UNAVAILABLE:
-            return KEYRING_CONTEXT[w.keyring or Trouble.UNAVAILABLE]
-        case Detail.CONFIG_ERROR:
-            return w.broken or "Its configuration cannot be used: mend it, and Amberlight reads it again by itself."
+            trouble = w.keyring or Trouble.UNAVAILABLE
+            return f"{KEYRING_PROBLEMS[trouble]} {KEYRING_REMEDIES[trouble]}"
+        case Detail.CONFIG_ERROR if w.broken:
+            return w.broken
         case Detail.REFUSED:
             return _refused_context(w)
         case Detail.CEILING:
-            tried = duration(w.spec.policy.ceiling)
-            return f"No success in {tried} of trying, the login is kept: choose Retry now, or Reauthorize to sign in again."
+            return f"Couldn't refresh for {duration(w.spec.policy.ceiling)}. {REMEDIES[detail]}"
         case Detail.RETRYING:
-            return f"Cannot refresh now, trying again by itself: {_reason_clause(w.last_error, 'waiting for the next attempt.')}"
+            return f"{_reason(w.last_error)} {RETRYING}"
         case Detail.REFRESH_DELAYED if w.failing is None:
-            return "Its token is being renewed."
+            return "Refreshing the token."
         case Detail.REFRESH_DELAYED:
-            subject = "Works, but its token" if usable else "Its token"
-            reason = _reason_clause(w.last_error, "waiting for the next attempt.")
-            return f"{subject} could not be renewed yet, trying again by itself: {reason}"
+            works = " The current token still works." if usable else ""
+            return f"{_reason(w.last_error)}{works} {RETRYING}"
         case Detail.PERMISSION_NEEDED | Detail.STRONGER_SIGN_IN:
             wanted = beyond_login(detail, w.needs.missing(w.login.scope) if w.needs and w.login else ())
-            return f"{wanted[:1].upper()}{wanted[1:]}. Reauthorize asks for it; everything else keeps working."
+            return f"{wanted[:1].upper()}{wanted[1:]}. Choose Reauthorize to grant it; everything else keeps working."
         case Detail.UPSTREAM_REJECTS if access_only(w):
-            return "The service keeps refusing this login. Check there that your account still has access, or choose Reauthorize."
-        case Detail.OK if usable and access_only(w):
-            return renewal(w.login)
+            return f"{PROBLEMS[detail]} {REMEDIES[detail]} {IF_ACCESS}"
+        case Detail.UPSTREAM_REJECTS:
+            return f"{PROBLEMS[detail]} {REMEDIES[detail]} Amberlight asks again periodically."
+        case Detail.OK:
+            return renewal(w.login) if usable and access_only(w) else ""
         case _:
-            return CONTEXT[detail]
+            return " ".join(text for text in (PROBLEMS[detail], REMEDIES.get(detail)) if text)
 
 
 def _refused_context(w: Workload) -> str:
     """The verdict, whatever a check has met since, and whether another check is planned."""
     said = w.refusal.summary if w.refusal and w.refusal.summary else w.last_error.summary if w.last_error else ""
-    text = f"Choose Reauthorize to sign in again: {_clause(said) or 'the server ended this login.'}"
+    text = f"{_sentence(said) or PROBLEMS[Detail.REFUSED]} {REMEDIES[Detail.REFUSED]}"
     planned = w.due is not None and w.trigger is Trigger.RECHECK
-    return (
-        f"{text.rstrip('.')}. Amberlight checks again within the hour, in case the server was wrong."
-        if planned
-        else text
-    )
+    return f"{text} Amberlight checks again within the hour, in case the server was wrong." if planned else text
 
 
 def renewal(login: Login | None) -> str:
     """What to know about a login without a refresh token."""
     if login is None or login.expires_at is None:
-        return "Its login can't be renewed and has no known end."
+        return "The login can't be renewed; its end isn't known."
     short = login.expires_at - login.obtained_at < SHORT_LOGIN
     ends = utc(login.expires_at, "%Y-%m-%d at %H:%M" if short else "%Y-%m-%d")
-    return f"Its login can't be renewed and ends on {ends}. Reauthorize before then to stay signed in."
+    return f"The login can't be renewed and ends on {ends}. {REAUTHORIZE_IN_TIME}"
 
 
 def utc(wall: float, form: str) -> str:
@@ -234,36 +266,35 @@ def enter_code(device: DeviceCode) -> str:
     return f"Enter code {device.user_code} at {address if len(address) <= ADDRESS_MAX else parts.netloc}"
 
 
-def _reason_clause(problem: Problem | None, otherwise: str) -> str:
-    """The problem's summary, to follow a colon."""
-    return _clause(problem.summary if problem else "") or otherwise
+def _reason(problem: Problem | None) -> str:
+    """Why the last attempt failed, as a sentence."""
+    return _sentence(problem.summary if problem else "") or PROBLEMS[Detail.RETRYING]
 
 
-def _clause(text: str) -> str:
-    return text[:1].lower() + text[1:]
+def _sentence(text: str) -> str:
+    return text if not text or text.endswith((".", "!", "?", "…")) else f"{text}."
 
 
 def short(view: WorkloadView, local: LocalTime) -> str:
-    """The state in a few words for a menu line. Times are times of day, so that nothing is redrawn as time passes."""
-    auth = view.auth
-    if view.status in SHORT_BY_STATUS:
-        return SHORT_BY_STATUS[view.status]
-    if view.status is Status.UNAUTHENTICATED and auth.signing_in:
-        return "no browser opened" if auth.browser_fault is BrowserFault.NOT_OPENED else "signing in"
-    text = beyond_login(auth.detail, auth.missing_scopes)
+    """The state for a menu line: its label and what else is worth a word. Times are times of day, so that nothing is
+    redrawn as time passes."""
+    return ", ".join((label(view), *_additions(view, local)))
+
+
+def _additions(view: WorkloadView, local: LocalTime) -> Iterator[str]:
+    auth, status = view.auth, view.status
+    if status is Status.UNAUTHENTICATED and auth.signing_in:
+        yield "no browser opened" if auth.browser_fault is BrowserFault.NOT_OPENED else "finish in your browser"
+        return
+    said = auth.detail not in WORTH_A_WORD or SHORT_STATE[auth.detail] == label(view).lower()
+    if status is not Status.REMOVING and not said:
+        yield beyond_login(auth.detail, auth.missing_scopes)
     if auth.detail in TIMED and auth.next_attempt_at is not None:
-        text += f", next at {local(auth.next_attempt_at)}"
-    if auth.rechecked_at is not None and view.status is Status.UNAUTHENTICATED:
-        text += f", checked again at {local(auth.rechecked_at)}"
-    if view.status is Status.RUNNING and auth.detail not in (Detail.OK, Detail.RETRYING):
-        return f"running, {text}"
-    if view.status is Status.RUNNING and auth.ends_soon:
-        return "running, sign-in ends soon"
-    if view.status is Status.STOPPED and auth.detail is not Detail.PAUSED:
-        return f"paused, {text}"
-    if view.status is Status.UNAUTHENTICATED and auth.detail not in NEEDS_A_PERSON:
-        return f"needs sign-in, {text}"
-    return text
+        yield f"next try at {local(auth.next_attempt_at)}"
+    if auth.rechecked_at is not None and status is Status.UNAUTHENTICATED:
+        yield f"checked again at {local(auth.rechecked_at)}"
+    if status is Status.RUNNING and auth.detail is Detail.OK and auth.ends_soon:
+        yield "sign-in ends soon"
 
 
 def help_for(view: WorkloadView) -> str:
@@ -297,23 +328,23 @@ def left_over(removal: Removal) -> str:
     sentences = []
     if not removal.deleted:
         sentences.append(
-            f"The login of {removal.name} is still in the keyring, which can't be used now. Amberlight deletes it when the"
+            f"The login of {removal.name} is still in the keyring, which can't be used now. Amberlight deletes it once the"
             " keyring is unlocked, even after a restart."
         )
     if not removal.revoked:
         offered = removal.until is not None or not removal.server
-        why = "didn't confirm its revocation" if offered else "offers no revocation"
+        why = "didn't confirm that it's revoked" if offered else "doesn't support revocation"
         what = f"The login of {removal.name}" if removal.deleted else "It"
         sentences.append(f"{what} may still be valid at {removal.server or 'its server'}, which {why}.")
         if removal.until is not None:
-            sentences.append("Amberlight keeps asking for an hour.")
+            sentences.append("Amberlight retries for an hour.")
         sentences.append("To be sure, remove Amberlight's access in your account there.")
     return " ".join(sentences)
 
 
 def duration(seconds: float) -> str:
-    """A length of time in the largest unit that divides it: "24 h", "10 min", "90 s"."""
-    for size, unit in ((3600, "h"), (60, "min")):
-        if seconds >= size and seconds % size == 0:
-            return f"{seconds / size:g} {unit}"
-    return f"{seconds:g} s"
+    """A length of time in the largest unit that divides it: "24 hours", "1 minute", "90 seconds"."""
+    units = ((3600, "hour"), (60, "minute"))
+    size, unit = next(((s, u) for s, u in units if seconds >= s and seconds % s == 0), (1, "second"))
+    count = f"{seconds / size:g}"
+    return f"{count} {unit}" if count == "1" else f"{count} {unit}s"
