@@ -94,11 +94,11 @@ def test_the_last_day_is_shown_everywhere(program: Program, server: OAuthServer,
     keep(program, server, 3600.0)
     with program:
         program.becomes("running ok")
-        assert "✔ one: running, sign-in ends soon" == lines(program)["workload:one"]
+        assert "✔ one: Connected, sign-in ends soon" == lines(program)["workload:one"]
         assert "can't be renewed, ends on " in said(capsys, "list")
         assert "Login ends:" in said(capsys, "status", "one")
         _, (notice,), _ = notices(ShownNotices(), program.last, frozenset(), time.time())
-        assert "one: your sign-in ends soon" == notice.title
+        assert "Your sign-in to one ends soon" == notice.title
 
 
 def test_its_end_needs_a_person_everywhere(program: Program, server: OAuthServer, capsys: Capture) -> None:
@@ -107,10 +107,10 @@ def test_its_end_needs_a_person_everywhere(program: Program, server: OAuthServer
     keep(program, server, -5.0)
     with program:
         program.becomes("unauthenticated ended")
-        assert "needs sign-in" in said(capsys, "list")
+        assert "sign-in needed" in said(capsys, "list")
         assert "couldn't be renewed and has ended" in said(capsys, "status", "one", code=4)
         assert "" == said(capsys, "token", "one", code=4)
-        assert "⚠ one: needs sign-in" == lines(program)["workload:one"]
+        assert "⚠ one: Sign-in needed" == lines(program)["workload:one"]
         assert "Reauthorize one…" == lines(program)["top:one"]
     assert 0 == server.count("token")
 
@@ -158,5 +158,5 @@ def test_a_missing_permission_is_shown_everywhere(program: Program, server: OAut
             assert "needs additional permission: write" in said(capsys, "list")
             assert "Needs additional permission: write. Reauthorize asks for it" in said(capsys, "status", "one")
             assert KEPT == said(capsys, "token", "one").strip()
-            assert "✔ one: running, needs additional permission: write" == lines(program)["workload:one"]
+            assert "✔ one: Connected, needs additional permission: write" == lines(program)["workload:one"]
             assert "Reauthorize one (adds write)…" == lines(program)["top:one"]

@@ -120,7 +120,7 @@ async def test_an_outage_is_announced_only_when_somebody_missed_a_token(stage: S
     assert {} == stage.screen.up
     await stage.world.engine.token("one")
     await stage.pass_time(60.0)
-    assert ["one cannot be refreshed right now"] == stage.texts()
+    assert ["one is reconnecting"] == stage.texts()
     await stage.pass_time(600.0)
     assert 1 == len([line for line in stage.screen.log if line.startswith("show")])
     stage.tokens.reply = None
@@ -136,7 +136,7 @@ async def test_red_is_announced_until_it_is_solved(stage: Stage) -> None:
     stage.world.do(Verb.RETRY)
     await stage.pass_time(5.0)
     (notice,) = stage.screen.up.values()
-    assert "one needs you to sign in" == notice.title
+    assert "one: sign-in needed" == notice.title
     assert [Action(Verb.REAUTHORIZE, "one"), Action(Verb.RETRY, "one")] == [action for _, action in notice.buttons]
     shown = len(stage.screen.log)
     stage.tokens.reply = None
@@ -225,7 +225,7 @@ async def test_red_is_shown_as_soon_as_it_can_be(stage: Stage) -> None:
     stage.screen.away = False
     stage.screen.listener.on_ready()
     await stage.pass_time(5.0)
-    assert ["one needs you to sign in"] == stage.texts()
+    assert ["one: sign-in needed"] == stage.texts()
     stage.screen.listener.on_ready()
     await stage.pass_time(5.0)
     assert ["show red:one"] == stage.screen.log[-1:]

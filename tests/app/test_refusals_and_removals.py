@@ -52,7 +52,7 @@ def test_retry_asks_the_server_and_says_what_it_said(program: Program, server: O
         assert "Rechecked: " in told
         assert 0 == main(["list"])
         assert "checked again" in capsys.readouterr().out
-        assert menu(program)["workload:one"].endswith("one: needs sign-in, checked again at 10:42")
+        assert menu(program)["workload:one"].endswith("one: Sign-in needed, checked again at 10:42")
         server.mode = Mode.SUCCESS
         assert 0 == main(["retry", "one"])
         program.becomes("running ok")

@@ -61,7 +61,7 @@ def test_list(app: FakeApp, capsys: Capture) -> None:
     assert 3 == len(out)
     assert ["NAME", "STATUS", "DETAIL", "NEXT", "URL", "SINCE"] == out[0].split()
     assert ["github", "running", "https://github.example.com/mcp"] == out[1].split()[:3]
-    assert "unauthenticated  needs sign-in" in out[2]
+    assert "unauthenticated  sign-in needed" in out[2]
 
     assert 0 == main(["list"])
     assert ["Not shown: 1 paused. See: amberlight list --all"] == capsys.readouterr().out.splitlines()[3:]
@@ -352,8 +352,8 @@ def test_remove(paths: Paths, app: FakeApp, capsys: Capture) -> None:
 @pytest.mark.parametrize(
     ("rest", "says"),
     [
-        ({"server": "as.test", "revoked": False, "until": "2026-01-02T03:04:05.000Z"}, "keeps asking for an hour"),
-        ({"server": "as.test", "revoked": False, "until": None}, "at as.test, which offers no revocation"),
+        ({"server": "as.test", "revoked": False, "until": "2026-01-02T03:04:05.000Z"}, "retries for an hour"),
+        ({"server": "as.test", "revoked": False, "until": None}, "at as.test, which doesn't support revocation"),
         ({"server": None, "deleted": False, "revoked": False, "until": None}, "when the keyring is unlocked"),
         ({"server": None, "deleted": False, "until": None}, "when the keyring is unlocked"),
     ],

@@ -35,14 +35,14 @@ ROWS = [
     row("zebra", "sideways", "upside_down"),
 ]
 PLAIN = """\
-NAME    STATUS           DETAIL                         NEXT      URL                             SINCE
-files   running                                                   https://files.example.com/mcp   55 s ago
-github  auth_retrying    retrying                       in 7 min  https://github.example.com/mcp  2 h 5 min ago
-jira    unauthenticated  needs sign-in                            https://jira.example.com/mcp    2 d 3 h ago
-new     unauthenticated  not signed in yet, signing in            https://new.example.com/mcp     55 s ago
-slow    running          offline                                  https://slow.example.com/mcp    55 s ago
-wiki    stopped          paused                                   https://wiki.example.com/mcp    55 s ago
-zebra   sideways         upside_down                              https://zebra.example.com/mcp   55 s ago"""
+NAME    STATUS           DETAIL                     NEXT      URL                             SINCE
+files   running                                               https://files.example.com/mcp   55 s ago
+github  auth_retrying    reconnecting               in 7 min  https://github.example.com/mcp  2 h 5 min ago
+jira    unauthenticated  sign-in needed                       https://jira.example.com/mcp    2 d 3 h ago
+new     unauthenticated  not signed in, signing in            https://new.example.com/mcp     55 s ago
+slow    running          offline                              https://slow.example.com/mcp    55 s ago
+wiki    stopped          paused                               https://wiki.example.com/mcp    55 s ago
+zebra   sideways         upside_down                          https://zebra.example.com/mcp   55 s ago"""
 
 
 def test_plain_table() -> None:
@@ -110,18 +110,18 @@ def test_status_page() -> None:
         next_attempt_at="2026-01-02T03:12:00Z",
         last_error={"kind": "http", "http_status": 403, "code": "", "summary": "A firewall answered"},
     )
-    one["status_context"] = "Cannot refresh now, trying again by itself: a firewall answered"
+    one["status_context"] = "A firewall answered. Amberlight retries automatically."
 
     assert status_lines(one, Style(), NOW, verbose=False) == (
         "Name:         github\n"
         "Status:       auth_retrying\n"
-        "Detail:       retrying\n"
+        "Detail:       reconnecting\n"
         "Health:       healthy\n"
         "URL:          https://github.example.com/mcp\n"
         "Since:        2026-01-02T03:04:05.000Z (55 s ago)\n"
         "Next attempt: 2026-01-02T03:12:00Z (in 7 min)\n"
         "Last error:   A firewall answered (HTTP 403)\n"
-        "Note:         Cannot refresh now, trying again by itself: a firewall answered"
+        "Note:         A firewall answered. Amberlight retries automatically."
     )
 
 
@@ -267,7 +267,7 @@ def test_what_a_login_lacks_is_in_the_list() -> None:
         "can't be renewed, ends on 2027-01-10",
         "can't be renewed, no known end",
         "can't be renewed",
-        "needs sign-in",
+        "sign-in needed",
         "needs additional permission: write, admin",
         "needs a stronger sign-in",
     ):

@@ -175,7 +175,7 @@ async def test_a_server_without_revocation_is_named(tmp_path: Path) -> None:
         world.do(Verb.REMOVE)
         await bench.clock.pass_time(1.0)
         (rest,) = shown(world)
-        assert "offers no revocation" in left_over(rest)
+        assert "doesn't support revocation" in left_over(rest)
         assert "may still be valid at as.example" in left_over_short(rest)
         await bench.clock.pass_time(61.0)
         assert ((), 1) == (shown(world), len(bench.tokens.revoked))
