@@ -79,12 +79,12 @@ def test_interaction_required_has_its_own_summary() -> None:
         (
             "tls",
             "",
-            "The certificate of the sign-in server isn't trusted. A VPN, firewall or Wi-Fi sign-in page can cause this.",
+            "No secure connection to the sign-in server. A VPN, firewall or Wi-Fi sign-in page can cause this.",
         ),
         (
             "tls",
             "self-signed certificate.",
-            "The certificate of the sign-in server isn't trusted (self-signed certificate). A VPN, firewall or Wi-Fi "
+            "No secure connection to the sign-in server (self-signed certificate). A VPN, firewall or Wi-Fi "
             "sign-in page can cause this.",
         ),
         ("proxy", "at https://proxy/", "The HTTP proxy blocked the request. Check the proxy settings."),
