@@ -189,7 +189,7 @@ class Hub:
     def summary(self) -> str:
         """Instructions for a language model: what these tools are, and which can't be used at present."""
         lines = [
-            "Tools of several servers through Amberlight; each name begins with its server's. A call that cannot be "
+            "Tools of several servers through Amberlight; each name begins with its server's. A call that can't be "
             "made now returns an error that says how long to wait or what the user has to do.",
         ]
         for name, row in sorted(self._rows.items()):

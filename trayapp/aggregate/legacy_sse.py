@@ -19,8 +19,8 @@ import mcp_types as types
 from mcp.shared._context_streams import ContextReceiveStream, ContextSendStream, create_context_streams
 from mcp.shared.message import SessionMessage
 
-NOT_ACCEPTED = "The message was not accepted"
-NO_ANSWER = "SSE stream: the message could not be posted"
+NOT_ACCEPTED = "The message wasn't accepted"
+NO_ANSWER = "SSE stream: the message couldn't be posted"
 
 
 @contextlib.asynccontextmanager

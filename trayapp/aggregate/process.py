@@ -71,7 +71,7 @@ class ProcessSetup:
                 "log_level": str(level),
             }:
                 return cls(url, Secret(app_key), Secret(secret), level)
-        raise ValueError("the first line is not what Amberlight sends")
+        raise ValueError("the first line isn't what Amberlight sends")
 
 
 def main() -> int:

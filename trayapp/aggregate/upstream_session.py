@@ -219,7 +219,7 @@ class UpstreamSession:
                 async with asyncio.timeout(OPEN_LIMIT):
                     self._open = await opened
             except TimeoutError:
-                why = blocked.no_session(self.name, f"it did not answer within {OPEN_LIMIT:.0f} seconds")
+                why = blocked.no_session(self.name, f"it didn't answer within {OPEN_LIMIT:.0f} seconds")
                 raise BlockedError(why) from None
             finally:
                 if not opened.done() or opened.cancelled() or opened.exception() is not None:

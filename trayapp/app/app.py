@@ -102,8 +102,8 @@ class App:
             loop.run_until_complete(self._main())
         except Exception:
             self.failed = True
-            log.exception("Amberlight came to an unexpected end")
-            print(f"Amberlight came to an unexpected end. See {self.paths.log_file}", file=sys.stderr)
+            log.exception("Amberlight has crashed")
+            print(f"Amberlight quit unexpectedly. See {self.paths.log_file}", file=sys.stderr)
         finally:
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.close()

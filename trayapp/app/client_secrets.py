@@ -84,6 +84,6 @@ def _is_registered(login: Login) -> bool:
 def _sentence(name: str, ends: float) -> str:
     day = time.strftime("%d %B %Y", time.localtime(ends)).lstrip("0")
     return (
-        f"The client secret of {name} ends on {day}, and the server doesn't renew it. Sign in again before then: "
-        f"amberlight reauthorize {name}."
+        f"The client secret of {name} ends on {day}, and the server doesn't renew it. Before then, run "
+        f"`amberlight reauthorize {name}`."
     )

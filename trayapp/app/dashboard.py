@@ -24,10 +24,11 @@ log = logging.getLogger(__name__)
 
 FILE = "open-dashboard.html"  # in the runtime directory
 CLICK_SPACING = 1.0  # s; a double click opens one page, not two
-NO_BROWSER = "No browser could be started here. For a link: amberlight dashboard --print"
-NOT_SEEN = "If the dashboard didn't open in your browser, get a link: amberlight dashboard --print"
+LINK = "For a link, run `amberlight dashboard --print`."
+NO_BROWSER = f"Couldn't open a browser. {LINK}"
+NOT_SEEN = f"Did the dashboard not open in your browser? {LINK}"
 COLD_START = 20.0  # s; a browser may take this long on a busy machine
-NO_SERVER = "Amberlight does not listen on this machine, so there is no page to open. See: amberlight doctor"
+NO_SERVER = "Amberlight has no port to serve the dashboard on. Run `amberlight doctor`."
 
 _PAGE = """<!doctype html>
 <meta charset="utf-8">
@@ -92,7 +93,7 @@ class Dashboard:
             return
         await asyncio.sleep(COLD_START)
         if self._unused(secret):
-            log.warning("the program that opens the dashboard has not ended, and no page asked for it")
+            log.warning("the browser has not requested the dashboard yet, and its program has not ended")
             self._tell(NOT_SEEN)
 
 

@@ -17,6 +17,7 @@ from trayapp.autostart.state import AutostartError
 
 NAME = "amberlight"
 RUN = "run"
+NOT_INSTALLED = "Can't start at login, because this Amberlight isn't installed. Install it"
 PACKAGED = Path("/usr/bin/amberlight")  # what the Debian package links to its program below /opt
 
 
@@ -61,9 +62,7 @@ def login_command(given: Interpreter | None = None) -> tuple[str, ...]:
             return str(folder / NAME), RUN
     if running.installed:
         return str(running.executable), "-m", "trayapp", RUN
-    raise CannotStartError(
-        "This Amberlight is not installed, so a login could not find it. Install it (pipx install .) and try again."
-    )
+    raise CannotStartError(f"{NOT_INSTALLED} (`pipx install .`) and try again.")
 
 
 def client_command(*arguments: str, given: Interpreter | None = None) -> tuple[str, ...]:
@@ -91,7 +90,7 @@ def _packaged_link(running: Interpreter) -> Path:
 def _windows(running: Interpreter) -> tuple[str, ...]:
     """The command on Windows: pythonw with the module, as scripts are console programs there."""
     if not running.installed:
-        raise CannotStartError("This Amberlight is not installed, so a login could not find it. Install it first.")
+        raise CannotStartError(f"{NOT_INSTALLED} first.")
     return str(_windowless(running, "pythonw.exe")), "-m", "trayapp", RUN
 
 

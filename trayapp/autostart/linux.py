@@ -18,7 +18,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trayapp.autostart.state import SWITCH_ON_AGAIN, AutostartError, Kind, State, entry_state, reason, runnable
+from trayapp.autostart.state import (
+    OFF,
+    RUN_ON,
+    SWITCH_ON_AGAIN,
+    AutostartError,
+    Kind,
+    State,
+    entry_state,
+    reason,
+    runnable,
+)
 from trayapp.system.plain_files import read_plain, within
 
 FILE = "amberlight.desktop"
@@ -85,7 +95,7 @@ class DesktopEntry:
         if entry.on or not unit.exists():
             return entry
         text = f"On: systemd starts Amberlight without an icon ({unit})."
-        return State(Kind.ON, text, "Switch it off there: systemctl --user disable amberlight")
+        return State(Kind.ON, text, "To turn it off, run `systemctl --user disable amberlight`.")
 
     def _entry(self) -> State:
         """The state of the first entry that exists: it overrides the others."""
@@ -95,14 +105,14 @@ class DesktopEntry:
             except FileNotFoundError:
                 continue
             except (OSError, ValueError) as error:
-                return State(Kind.BROKEN, f"{path} cannot be read: {_parse_reason(error)}.", f"Remove {path}.")
+                return State(Kind.BROKEN, f"{path} can't be read: {_parse_reason(error)}.", f"Remove {path}.")
             return self._state_of(path, found)
-        return State(Kind.OFF, "Off: Amberlight does not start at login.")
+        return State(Kind.OFF, OFF)
 
     def on(self, command: Sequence[str]) -> State:
         for word in command:
             if any(ord(char) < 32 for char in word):
-                raise AutostartError(f"Can't start at login: its path has a control character ({word!r}).")
+                raise AutostartError(f"Can't start at login: the path contains a control character ({word!r}).")
         needed = str(MODULE) if "-m" in command[1:2] else command[0]
         script = " ".join((*GUARD, shlex.quote(needed), *START, shlex.join(command)))
         line = " ".join((*SHELL, exec_quoted(script)))
@@ -115,7 +125,7 @@ class DesktopEntry:
         try:
             self.file.unlink(missing_ok=True)
         except OSError as error:
-            raise AutostartError(f"{self.file} cannot be removed: {reason(error)}.") from None
+            raise AutostartError(f"{self.file} can't be removed: {reason(error)}.") from None
         if self._entry().kind in (Kind.ON, Kind.BROKEN):  # the system has an entry of its own
             _write(self.file, HIDDEN)
         return self.status()
@@ -127,16 +137,16 @@ class DesktopEntry:
     def _state_of(self, path: Path, entry: Mapping[str, str]) -> State:
         if entry.get("Hidden", "") == "true":
             # A desktop tool, a package or Amberlight itself may have written this: in each case it means off.
-            return State(Kind.OFF, f"Off: switched off in {path} (Hidden=true).")
+            return State(Kind.OFF, f"Off: turned off in {path} (Hidden=true).")
         if entry.get("X-GNOME-Autostart-enabled", "true") == "false":
-            text = f"Off: the desktop's own settings switched it off in {path} (X-GNOME-Autostart-enabled=false)."
-            return State(Kind.DISABLED, text, "Switch it on there, or with: amberlight autostart on")
+            text = f"Off: turned off by the desktop's settings in {path} (X-GNOME-Autostart-enabled=false)."
+            return State(Kind.DISABLED, text, f"Turn it on there, or {RUN_ON}")
         if not self._shown_here(entry):
-            text = f"Off in this desktop ({':'.join(self.desktops)}): {path} is for others (OnlyShowIn or NotShowIn)."
-            return State(Kind.DISABLED, text, "Switch it on for all: amberlight autostart on")
+            text = f"Off in this desktop ({':'.join(self.desktops)}): {path} is for other desktops (OnlyShowIn or NotShowIn)."
+            return State(Kind.DISABLED, text, f"To turn it on for all desktops, {RUN_ON}")
         words = command_of(entry.get("Exec", ""))
         if "%" in first_word(entry.get("Exec", "")):
-            return State(Kind.BROKEN, f"On, but desktops cannot read the path with % in {path}.", SWITCH_ON_AGAIN)
+            return State(Kind.BROKEN, f"On, but desktops can't read the path with % in {path}.", SWITCH_ON_AGAIN)
         try_exec = unescaped(entry.get("TryExec", ""))
         if words and try_exec and not runnable(try_exec):
             words = (try_exec, *words[1:])  # desktops skip an entry whose TryExec program is missing
@@ -244,8 +254,8 @@ def _write(path: Path, text: str) -> None:
     except (OSError, UnicodeEncodeError) as error:
         with contextlib.suppress(OSError):
             draft.unlink()
-        raise AutostartError(f"{path} cannot be written: {_parse_reason(error)}.") from None
+        raise AutostartError(f"{path} can't be written: {_parse_reason(error)}.") from None
 
 
 def _parse_reason(error: OSError | ValueError) -> str:
-    return reason(error) if isinstance(error, OSError) else "it is no text in UTF-8"
+    return reason(error) if isinstance(error, OSError) else "it isn't UTF-8 text"

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.parsers.expat import ExpatError
 
-from trayapp.autostart.state import AutostartError, Kind, State, entry_state, reason
+from trayapp.autostart.state import OFF, RUN_ON, AutostartError, Kind, State, entry_state, reason
 from trayapp.system.plain_files import read_plain
 
 LABEL = "io.github.amberlight"
@@ -60,11 +60,11 @@ class LaunchAgent:
         try:
             agent = plistlib.loads(read_plain(self.file, MAX_AGENT_SIZE))
         except FileNotFoundError:
-            return State(Kind.OFF, "Off: Amberlight does not start at login.")
+            return State(Kind.OFF, OFF)
         except OSError as error:
-            return State(Kind.BROKEN, f"{self.file} cannot be read: {reason(error)}.", f"Remove {self.file}.")
+            return State(Kind.BROKEN, f"{self.file} can't be read: {reason(error)}.", f"Remove {self.file}.")
         except (plistlib.InvalidFileException, ExpatError, ValueError):
-            return State(Kind.BROKEN, f"{self.file} is no property list.", f"Remove {self.file}.")
+            return State(Kind.BROKEN, f"{self.file} isn't a property list.", f"Remove {self.file}.")
         return self._state_of(agent)
 
     def on(self, command: Sequence[str]) -> State:
@@ -82,7 +82,7 @@ class LaunchAgent:
         if code and state.on:  # no override disables it, so the failure does not matter
             return state
         if code:
-            raise AutostartError(f"launchd did not take it: {_first_line(output)}.")
+            raise AutostartError(f"launchd refused it: {_first_line(output)}.")
         return state
 
     def off(self) -> State:
@@ -90,19 +90,19 @@ class LaunchAgent:
         try:
             self.file.unlink(missing_ok=True)
         except OSError as error:
-            raise AutostartError(f"{self.file} cannot be removed: {reason(error)}.") from None
+            raise AutostartError(f"{self.file} can't be removed: {reason(error)}.") from None
         return self.status()
 
     def _state_of(self, agent: object) -> State:
         if not isinstance(agent, dict):
-            return State(Kind.BROKEN, f"{self.file} is no launch agent.", f"Remove {self.file}.")
-        off = f"Switch it on in {SETTINGS}, or with: amberlight autostart on"
+            return State(Kind.BROKEN, f"{self.file} isn't a launch agent.", f"Remove {self.file}.")
+        off = f"Turn it on in {SETTINGS}, or {RUN_ON}"
         if agent.get("Disabled") is True:
             return State(Kind.DISABLED, f"Off: {self.file} is marked as disabled.", off)
         if self._disabled_by_user():
-            return State(Kind.DISABLED, f"Off: switched off in {SETTINGS}.", off)
+            return State(Kind.DISABLED, f"Off: turned off in {SETTINGS}.", off)
         if agent.get("RunAtLoad") is not True:
-            return State(Kind.DISABLED, f"Off: {self.file} does not start at login (RunAtLoad).", off)
+            return State(Kind.DISABLED, f"Off: {self.file} doesn't start at login (RunAtLoad).", off)
         words = agent.get("ProgramArguments")
         command = [word for word in words if isinstance(word, str)] if isinstance(words, list) else []
         return entry_state(command, str(self.file))
@@ -131,4 +131,4 @@ def _write(path: Path, data: bytes) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             draft.unlink()
-        raise AutostartError(f"{path} cannot be written: {reason(error)}.") from None
+        raise AutostartError(f"{path} can't be written: {reason(error)}.") from None

@@ -54,17 +54,19 @@ class Autostart(Protocol):
         ...
 
 
-SWITCH_ON_AGAIN = "Switch it on anew: amberlight autostart on"
+OFF = "Off: Amberlight doesn't start at login."
+RUN_ON = "run `amberlight autostart on`."
+SWITCH_ON_AGAIN = f"To turn it on again, {RUN_ON}"
 
 
 def entry_state(command: Sequence[str], entry: str) -> State:
     """The state of an entry that is not switched off: `ON` if its command can still be started, else `BROKEN`."""
     if not command:
-        return State(Kind.BROKEN, f"On, but {entry} names no command.", SWITCH_ON_AGAIN)
+        return State(Kind.BROKEN, f"On, but {entry} contains no command.", SWITCH_ON_AGAIN)
     program = command[0]
     if not runnable(program):
-        return State(Kind.BROKEN, f"On, but {program} is not there any more ({entry}).", SWITCH_ON_AGAIN)
-    return State(Kind.ON, f"On: every login starts {program} ({entry}).")
+        return State(Kind.BROKEN, f"On, but {program} no longer exists ({entry}).", SWITCH_ON_AGAIN)
+    return State(Kind.ON, f"On: {program} starts at login ({entry}).")
 
 
 def runnable(program: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from trayapp.autostart.state import AutostartError, Kind, State, entry_state, reason
+from trayapp.autostart.state import OFF, AutostartError, Kind, State, entry_state, reason
 
 RUN = r"Software\Microsoft\Windows\CurrentVersion\Run"
 APPROVED = r"Software\Microsoft\Windows\CurrentVersion\Explorer\StartupApproved\Run"
@@ -74,21 +74,21 @@ class RunKey:
             line = self._registry.read(RUN, NAME)
             approval = self._registry.read(APPROVED, NAME)
         except OSError as error:
-            return State(Kind.OFF, f"The registry cannot be read: {reason(error)}.", "Look at it in the Task Manager.")
+            return State(Kind.OFF, f"The registry can't be read: {reason(error)}.", "Check it in the Task Manager.")
         if not isinstance(line, str):
-            return State(Kind.OFF, "Off: Amberlight does not start at login.")
+            return State(Kind.OFF, OFF)
         if switched_off(approval):
-            return State(Kind.DISABLED, f"Off: switched off in {SETTINGS}.", f"Switch it on in {SETTINGS}.")
+            return State(Kind.DISABLED, f"Off: turned off in {SETTINGS}.", f"Turn it on in {SETTINGS}.")
         return entry_state(command_words(line), "the Run key")
 
     def on(self, command: Sequence[str]) -> State:
         line = " ".join(command_quoted(word) for word in command)
         if len(line) > MAX_COMMAND:
-            raise AutostartError(f"Windows takes at most {MAX_COMMAND} characters, and this is longer: {line}")
+            raise AutostartError(f"The command is longer than the {MAX_COMMAND} characters that Windows allows: {line}")
         try:
             self._registry.write(RUN, NAME, line)
         except OSError as error:
-            raise AutostartError(f"The registry cannot be written: {reason(error)}.") from None
+            raise AutostartError(f"The registry can't be written: {reason(error)}.") from None
         return self.status()
 
     def off(self) -> State:
@@ -96,7 +96,7 @@ class RunKey:
         try:
             self._registry.delete(RUN, NAME)
         except OSError as error:
-            raise AutostartError(f"The registry cannot be written: {reason(error)}.") from None
+            raise AutostartError(f"The registry can't be written: {reason(error)}.") from None
         return self.status()
 
 
@@ -108,7 +108,7 @@ def switched_off(value: str | bytes | None) -> bool:
 def command_quoted(word: str) -> str:
     """One word of a command line, always in quotes, as CommandLineToArgvW reads it. Raises `AutostartError`."""
     if '"' in word:
-        raise AutostartError(f"A login cannot start a program with a quotation mark in its path: {word}")
+        raise AutostartError(f"Can't start at login: the path contains a quotation mark ({word}).")
     slashes = len(word) - len(word.rstrip("\\"))
     return f'"{word}{slashes * chr(92)}"'
 

@@ -204,11 +204,15 @@ def running_text(client: Client) -> str:
 
 def not_lasting_text(url: str) -> str:
     """What to do so that clients can rely on this address."""
+    port = None
     with contextlib.suppress(ValueError):
-        if (port := urlsplit(url).port) is not None:
-            keep = f"set port = {port} under [settings] in config.toml"
-            return f"Amberlight's address changes the next time it starts. To keep it, {keep}."
-    return "Amberlight's address changes the next time it starts. See: amberlight doctor"
+        port = urlsplit(url).port
+    keep = (
+        "Run `amberlight doctor`."
+        if port is None
+        else f"To keep it, set port = {port} under [settings] in config.toml."
+    )
+    return f"Amberlight's port changes the next time it starts. {keep}"
 
 
 def disconnected_text(client: Client, names: Sequence[str], place: str) -> str:

@@ -44,7 +44,7 @@ def read(file: Path, size_max: int = SIZE_MAX) -> FileContents:
     try:
         return FileContents(file, data, data.decode("utf-8"))
     except UnicodeDecodeError:
-        raise FileError(f"{file} is not UTF-8 text") from None
+        raise FileError(f"{file} isn't UTF-8 text") from None
 
 
 def others_may_read(file: Path) -> bool:

@@ -120,7 +120,7 @@ class _Scanner:
         try:
             return JsonNode(position, found.end(), json.loads(found[0]))
         except ValueError:  # an escape that JSON lacks, or a number of 5,000 digits
-            raise self.error_at(position, "this is not JSON") from None
+            raise self.error_at(position, "this isn't JSON") from None
 
     def error_at(self, position: int, message: str) -> JsonError:
         return JsonError(f"line {self.text.count(chr(10), 0, position) + 1}: {message}")

@@ -34,7 +34,7 @@ def parse_duration(text: str) -> float:
     if rest == "0":
         return 0.0
     if not rest:
-        raise DurationError(f"an empty text is not a duration: {_SYNTAX_HINT}")
+        raise DurationError(f"an empty text isn't a duration: {_SYNTAX_HINT}")
     total = 0
     at = 0
     while at < len(rest):
@@ -63,7 +63,7 @@ def _nanoseconds(text: str, found: re.Match[str]) -> int:
 def _parse_error(text: str, rest: str, at: int) -> str:
     if re.fullmatch(r"[0-9.]+", rest[at:]):
         return f"{quoted(text)} has a number without a unit: {_SYNTAX_HINT}"
-    return f"{quoted(text)} is not a duration: {_SYNTAX_HINT}"
+    return f"{quoted(text)} isn't a duration: {_SYNTAX_HINT}"
 
 
 def quoted(text: str) -> str:

@@ -318,7 +318,7 @@ def overdue(w: Workload, e: Time) -> Result:
     attempt = w.attempt
     if attempt is None or attempt.step is not Step.SENT or e.now.at < attempt.deadline:
         return w, ()
-    problem = Problem("timeout", "The server took the request and did not answer in time.")
+    problem = Problem("timeout", "The server took the request and didn't answer in time.")
     lost = Finished(e.now, attempt.number, attempt.fingerprint, attempt.lineage, Ambiguous(problem))
     w, effects = finished(w, lost)
     return w, (Abandon(attempt.number), *effects)

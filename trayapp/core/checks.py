@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from trayapp.core.model import Trouble
-from trayapp.core.sentences import KEYRING_REMEDIES, RETRYING
+from trayapp.core.sentences import KEYRING_REMEDIES, RETRYING, SEE_LOG
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 
@@ -14,7 +14,7 @@ _HELP: Mapping[Trouble, str] = {
     **KEYRING_REMEDIES,
     Trouble.UNAVAILABLE: "Start Amberlight in a desktop session with a keyring, such as GNOME Keyring or KWallet. Until then,"
     " logins are lost when Amberlight quits.",
-    Trouble.FAILED: f"{RETRYING} See the log for details.",
+    Trouble.FAILED: f"{RETRYING} {SEE_LOG}",
 }
 
 

@@ -21,6 +21,7 @@ from trayapp.core.jwt_end import jwt_end
 from trayapp.core.model import Problem, Secret
 from trayapp.core.outcomes import Ambiguous, Answer, Fault, NotSent, Outcome, Refreshed, Refused, Reply, ServerBusy
 from trayapp.core.quirks import refusal_text, verdict
+from trayapp.core.sentences import UNEXPECTED
 
 # Row 6: the codes of RFC 6749 section 5.2, and RFC 6750's `invalid_token`, with what they mean for people.
 VERDICTS: Mapping[str, str] = {
@@ -48,20 +49,21 @@ _SECRET_LIKE = re.compile(
 _SECONDS = re.compile(r"[0-9]+(?:\.[0-9]+)?", re.ASCII)
 _FORM = re.compile(rb"[A-Za-z0-9_.~%+&=*-]+")
 
+INTERCEPTED = "A VPN, firewall or Wi-Fi sign-in page can cause this."
 # Rows 1 and 2: why no complete answer came, for people. The transport's own reason follows the first sentence in brackets.
 FAULTS: Mapping[str, str] = {
     "dns": "Can't find {server}. Check your network, VPN and the address.",
     "refused": "Can't reach {server} (connection refused).",
     "unreachable": "Can't reach {server} (no route). Check your network and VPN.",
     "connect_timeout": "Can't reach {server} (timed out). Check your network, VPN and firewall.",
-    "tls": "The certificate of {server} isn't trusted. A VPN, firewall or Wi-Fi sign-in page can cause this.",
+    "tls": f"No secure connection to {{server}}. {INTERCEPTED}",
     "proxy": "The HTTP proxy blocked the request. Check the proxy settings.",
     "timeout": "No answer from {server} in time.",
     "reset": "The connection to {server} was lost before the answer came.",
     "eof": "The connection was closed by {server} without an answer.",
     "truncated": "The answer from {server} was cut off.",
     "request": "Couldn't make the request.",
-    "internal": "Something went wrong in Amberlight. See the log for details.",
+    "internal": UNEXPECTED,
 }
 EXPLAINED = ("tls", "proxy", "request")  # kinds whose own short reason helps a person
 

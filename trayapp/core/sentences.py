@@ -158,6 +158,9 @@ REAUTHORIZE_IN_TIME = "Reauthorize before then to stay signed in."
 ONLY_IF_YOURS = "Do this only if you started the sign-in yourself."
 ENDS_SOON = "Its login can't be renewed. Choose Reauthorize to stay signed in."
 
+SEE_LOG = "See the log for details."
+UNEXPECTED = f"Something went wrong in Amberlight. {SEE_LOG}"
+
 # The body of a notification: shorter, and without any text from a server.
 RED_BODIES: Mapping[Detail, str] = {
     detail: f"{PROBLEMS[detail]} {SIGN_IN_AGAIN}" for detail in (Detail.REFUSED, Detail.LOST_ROTATION, Detail.ENDED)
@@ -295,6 +298,14 @@ def _additions(view: WorkloadView, local: LocalTime) -> Iterator[str]:
         yield f"checked again at {local(auth.rechecked_at)}"
     if status is Status.RUNNING and auth.detail is Detail.OK and auth.ends_soon:
         yield "sign-in ends soon"
+
+
+def no_workload(name: str) -> str:
+    return f"There's no workload named {name}."
+
+
+def no_sign_in(name: str) -> str:
+    return f"No sign-in to {name} is in progress."
 
 
 def help_for(view: WorkloadView) -> str:

@@ -89,7 +89,7 @@ def _paths(root: Path) -> Paths:
     own = Paths.under(root)
     usual = Paths.default()
     if usual.server_file.exists() or is_held(usual.lock_file):
-        print("Another Amberlight runs: `amberlight` commands go to that one, not to this demo.", file=sys.stderr)
+        print("Another Amberlight is running. `amberlight` commands go to that one, not to this demo.", file=sys.stderr)
         return own
     return Paths(
         config_file=own.config_file,

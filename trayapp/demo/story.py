@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 from trayapp.app.app import App
 from trayapp.config.paths import Paths
+from trayapp.core.labels import label
 from trayapp.core.menu import GLYPH_CHARACTERS
 from trayapp.core.presentation import Action, Verb
 from trayapp.core.public import rfc3339
@@ -92,7 +93,7 @@ class Narrator:
             return
         at = time.strftime("%H:%M:%S")
         print(
-            f"  {at}  {GLYPH_CHARACTERS[view.glyph]} {view.name:<10} {view.status.value:<16} {view.status_context}",
+            f"  {at}  {GLYPH_CHARACTERS[view.glyph]} {view.name:<10} {label(view):<19} {view.status_context}",
             flush=True,
         )
 
@@ -104,9 +105,9 @@ def play(app: App, narrator: Narrator, servers: dict[str, OAuthServer], fast: bo
     except DemoEnded:
         return
     except TimeoutError as error:
-        _fail(narrator, f"The demo waited in vain for: {error}")
+        _fail(narrator, f"The demo timed out waiting for: {error}")
     except Exception as error:  # a demo whose story has stopped would never end
-        log.exception("the day stopped")
+        log.exception("the demo stopped")
         _fail(narrator, f"The demo stopped: {type(error).__name__}: {error}")
     else:
         if not exit_when_done:
@@ -121,35 +122,35 @@ def _fail(narrator: Narrator, sentence: str) -> None:
 
 def _play(app: App, narrator: Narrator, servers: dict[str, OAuthServer], fast: bool) -> None:
     pause = 0.2 if fast else PAUSE
-    narrator.say("Good morning: everything is signed in.")
+    narrator.say("Good morning. All workloads are connected.")
     narrator.until("green", lambda views: _all(views, "running"))
     narrator.pause(pause)
-    narrator.say("The laptop wakes behind a firewall: amber, and nobody has to do anything.")
+    narrator.say("The laptop wakes behind a firewall: amber, no action needed.")
     for server in servers.values():
         server.mode = Mode.FIREWALL
     narrator.until("amber", lambda views: _all(views, "auth_retrying"))
     narrator.pause(pause / 2)
-    narrator.say("The network is back: green by itself.")
+    narrator.say("The network is back: green again.")
     for server in servers.values():
         server.mode = Mode.SUCCESS
     narrator.until("green again", lambda views: _all(views, "running"))
     narrator.pause(pause / 2)
-    narrator.say(f"The server of {BLOCKED} stays blocked for longer than the ceiling allows: red, one click needed.")
+    narrator.say(f"{BLOCKED} stays blocked for too long: red, sign-in needed.")
     servers[BLOCKED].mode = Mode.FIREWALL
     narrator.until("red", lambda views: views[BLOCKED].status.value == "unauthenticated")
     servers[BLOCKED].mode = Mode.SUCCESS
-    narrator.say(f"Click: menu or notification → Reauthorize{_command_hint(app.paths)}")
+    narrator.say(f"In the menu or notification, choose Reauthorize{_command_hint(app.paths)}.")
     if fast:
         app.act(Action(Verb.REAUTHORIZE, BLOCKED))
     narrator.until("the click", lambda views: _all(views, "running"), patient=not fast)
-    narrator.say("Green again, by one click.")
+    narrator.say("One click, and it's green again.")
     narrator.pause(pause / 2)
 
 
 def _command_hint(paths: Paths) -> str:
     """The same click as a command, unless commands would reach another running app."""
     reached = paths.runtime_dir == Paths.default().runtime_dir
-    return f", or: amberlight reauthorize {BLOCKED}" if reached else ""
+    return f", or run `amberlight reauthorize {BLOCKED}`" if reached else ""
 
 
 def _all(views: dict[str, WorkloadView], status: str) -> bool:

@@ -11,6 +11,7 @@ from collections import Counter
 
 from trayapp.core import deadlines, view
 from trayapp.core.model import AccessToken, Phase, Workload
+from trayapp.core.sentences import no_workload
 from trayapp.core.snapshot import Detail, Status, Unavailable
 from trayapp.engine.ports import CallerHost
 
@@ -142,5 +143,5 @@ def _unknown(name: str) -> Unavailable:
         since=0.0,
         retry_after=None,
         next_attempt_at=None,
-        help=f"There is no workload named {name}. See: amberlight list --all",
+        help=f"{no_workload(name)} See `amberlight list --all`.",
     )

@@ -17,6 +17,7 @@ from trayapp.core.messages import SignedIn, SignInEnded, SignInStarted
 from trayapp.core.model import BrowserFault, DeviceCode, Login, Phase, Problem, Spec, Trouble, Workload
 from trayapp.core.permission import Needs
 from trayapp.core.quirks import comparable_scopes
+from trayapp.core.sentences import SEE_LOG, no_sign_in, no_workload
 from trayapp.engine.candidates import Candidates
 from trayapp.engine.ports import Adapters, Checked, NewLogin, TokenIssuer
 
@@ -25,7 +26,7 @@ log = logging.getLogger(__name__)
 URL_LIMIT = 45.0  # s until the authorization URL is known: discovery and registration may come first
 KEYRING_LIMIT = 2.0  # s to wait for a read or a write; a keyring that hangs must not hold up a sign-in
 CHECK_LIMIT = 7.0  # s for fetching keys and checking the signature; with `KEYRING_LIMIT` less than a quit waits
-UNCHECKED = "Signed in, but whose account it is could not be checked; the log has the details."
+UNCHECKED = f"Signed in, but couldn't verify the account. {SEE_LOG}"
 CANCELLED = Problem("cancelled", "The sign-in was cancelled.")
 SUMMARY_MAX = 200  # characters; the promise of `Problem`
 CLICK_SPACING = 2.0  # s; a double click opens one page, not two
@@ -63,17 +64,17 @@ class SignIns:
         """Begin a sign-in whose failure nobody waits for: it is logged."""
         answer = await self.begin(name, browser=True, accept=False)
         if isinstance(answer, Problem):
-            log.warning("the sign-in of %s did not begin: %s", name, answer.summary)
+            log.warning("the sign-in to %s did not start: %s", name, answer.summary)
 
     async def begin(self, name: str, *, browser: bool, accept: bool, flow: str = "") -> str | Problem:
-        """Start a sign-in or join the one under way; the authorization URL, or why there is none.
+        """Start a sign-in or join the one in progress; the authorization URL, or why there is none.
 
-        `flow` is browser or device; empty means as configured, or as the one under way. If it differs from the one under
-        way, that one is ended first. `accept` accepts the candidate instead, and returns an empty URL.
+        `flow` is browser or device; empty means as configured, or as the one in progress. If it differs from the one in
+        progress, that one is ended first. `accept` accepts the candidate instead, and returns an empty URL.
         """
         w = self._engine.workloads.get(name)
         if w is None:
-            return Problem("unknown", f"There is no workload named {name}.")
+            return Problem("unknown", no_workload(name))
         if w.after == "remove":  # its candidate would outlive it, in the keyring and at the server
             return Problem("removing", f"{name} is being removed.")
         if accept:
@@ -90,7 +91,7 @@ class SignIns:
             async with asyncio.timeout(URL_LIMIT):
                 return await asyncio.shield(self._urls[name])
         except TimeoutError:
-            return Problem("timed_out", "The authorization server did not tell where to sign in. Try again.")
+            return Problem("timed_out", "The sign-in server didn't say where to sign in. Try again.")
 
     def _start(self, name: str, spec: Spec, browser: bool) -> None:
         """Begin the flow as a task; `_urls` holds what becomes of its URL."""
@@ -114,7 +115,7 @@ class SignIns:
     def paste(self, name: str, url: str) -> Problem | None:
         """Take a redirect URL that a person copied; None if the flow accepted it."""
         if name not in self._running:
-            return Problem("not_waiting", f"No sign-in of {name} is waiting. Start one: amberlight reauthorize {name}")
+            return Problem("not_waiting", f"{no_sign_in(name)} To start one, run `amberlight reauthorize {name}`.")
         return self._sign_in.paste(name, url)
 
     def cancel(self, name: str) -> None:
@@ -153,8 +154,8 @@ class SignIns:
                 browser_fault=lambda fault: self._browser_opened(name, fault),
             )
         except Exception:
-            log.exception("the sign-in of %s failed unexpectedly", name)
-            result = Problem("internal", "The sign-in failed unexpectedly; the log has the details.")
+            log.exception("the sign-in to %s failed unexpectedly", name)
+            result = Problem("internal", f"The sign-in failed unexpectedly. {SEE_LOG}")
         del self._running[name]  # from here on another click begins another sign-in
         if not url.done():
             url.set_result(result if isinstance(result, Problem) else "")
@@ -176,7 +177,7 @@ class SignIns:
 
     def _ended(self, name: str, problem: Problem) -> None:
         """The sign-in ended without a login to use; `problem` says why."""
-        log.warning("the sign-in of %s ended: %s", name, problem.summary)
+        log.warning("the sign-in to %s ended: %s", name, problem.summary)
         self._engine.apply(name, SignInEnded(self._engine.now(), problem))
 
     async def _decide(self, name: str, spec: Spec, new: NewLogin) -> None:
@@ -281,8 +282,8 @@ class SignIns:
         """Make the candidate the login; an empty string, or why that is not possible."""
         w, pending = self._engine.workloads.get(name), self.candidates.take(name)
         if w is None or pending is None:
-            words = f"No sign-in of {name} waits for your agreement: it is kept for 10 minutes."
-            return Problem("nothing_pending", f"{words} Sign in once more: amberlight reauthorize {name}"[:200])
+            words = f"No login of {name} is waiting for confirmation; it's kept for 10 minutes."
+            return Problem("nothing_pending", f"{words} {sign_in_again(name)}"[:200])
         if (changed := outdated(w, pending.spec)) is not None:
             self.candidates.decline(name, pending.new.login)
             return changed
@@ -303,8 +304,12 @@ def outdated(w: Workload, spec: Spec) -> Problem | None:
     if spec.identity() == (w.confirm or w.spec).identity():
         return None
     name = w.spec.name
-    how = f"Sign in once more: amberlight reauthorize {name}"
-    return Problem("changed", f"The configuration of {name} was changed since that sign-in began. {how}"[:200])
+    text = f"The configuration of {name} changed during the sign-in. {sign_in_again(name)}"
+    return Problem("changed", text[:200])
+
+
+def sign_in_again(name: str) -> str:
+    return f"To sign in again, run `amberlight reauthorize {name}`."
 
 
 def without_proof(w: Workload, new: Login) -> Login:
@@ -319,20 +324,20 @@ def differs(w: Workload, new: Login) -> Problem | None:
     old = w.login
     if old is None or w.phase is Phase.BROKEN:  # after a changed identity, signing in was the agreement
         return None
-    how = f"To use it anyway: amberlight reauthorize {w.spec.name} --accept"
+    how = f"To use it, run `amberlight reauthorize {w.spec.name} --accept`."
     if old.issuer and new.issuer and old.issuer != new.issuer:  # discovered anew, from the URL itself
         hosts = (urlsplit(old.issuer).hostname, urlsplit(new.issuer).hostname)
         return Problem(
-            "different_server", f"Another server signed you in: {hosts[1]} instead of {hosts[0]}. {how}"[:200]
+            "different_server", f"A different server signed you in: {hosts[1]} instead of {hosts[0]}. {how}"[:200]
         )
     if old.subject and new.subject and old.subject != new.subject:
-        return Problem("different_account", f"You signed in with another account than before. {how}")
+        return Problem("different_account", f"You signed in with a different account than before. {how}")
     if old.renewable and not new.renewable and _still_works(w):
-        text = "The new login has no refresh token, so it can't be renewed; the old one is kept."
+        text = "The new login can't be renewed, so the old one was kept."
         return Problem("not_renewable", f"{text} {how}"[:SUMMARY_MAX])
     missing = sorted(_scopes(old) - _scopes(new))
     if new.scope and missing:
-        text = "The new login may do less than before (missing: {}). " + how
+        text = "The new login has fewer permissions than before (missing: {}). " + how
         room = SUMMARY_MAX - len(text.format(""))
         return Problem("scope_lost", text.format(shorten(", ".join(missing), max(room, 1), placeholder="…")))
     return None

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from trayapp.clients.entries import HEADER_FIELDS, PROXY_URL, URL_FIELDS
-from trayapp.importers.entries import CREDENTIAL, ImportableEntry, SkippedEntry, make_entry
+from trayapp.importers.entries import CREDENTIAL, NO_URL, REMOTE_WITHOUT_URL, ImportableEntry, SkippedEntry, make_entry
 from trayapp.importers.mcp_json import (
     ALREADY_PROXIED,
     FIXED_CREDENTIAL,
-    NO_ADDRESS,
     NOT_AN_OBJECT,
     OF_VARIABLES,
     REMOTE_TYPES,
@@ -53,7 +52,7 @@ def _server(name: str, entry: Any) -> ImportableEntry | SkippedEntry | None:
     if url is None:
         kind = next((each for each in (entry.get("type"), _get(entry, ("transport", "type"))) if each), None)
         if kind in REMOTE_TYPES:
-            return SkippedEntry(name, NO_ADDRESS)
+            return SkippedEntry(name, NO_URL)
         return _through_mcp_remote(name, entry)
     if PROXY_URL.fullmatch(url):
         return SkippedEntry(name, ALREADY_PROXIED)
@@ -68,7 +67,7 @@ def _through_mcp_remote(name: str, entry: Mapping[str, Any]) -> ImportableEntry 
         case None:
             return None
         case "":
-            return SkippedEntry(name, "it calls mcp-remote without an address")
+            return SkippedEntry(name, REMOTE_WITHOUT_URL)
         case url:
             if PROXY_URL.fullmatch(url):
                 return SkippedEntry(name, ALREADY_PROXIED)

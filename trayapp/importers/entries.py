@@ -17,6 +17,9 @@ from trayapp.clients.connections import comparable_url
 from trayapp.config.settings import IN_WORKLOAD, NAME
 from trayapp.core.model import Spec
 
+NO_URL = "it has no URL"
+NO_LOGIN = "so there's no login to keep"
+REMOTE_WITHOUT_URL = "it calls mcp-remote without a URL"
 NAME_MAX = 63  # characters
 FALLBACK_NAME = "workload"
 # Names of headers and query parameters that carry somebody's key.
@@ -62,14 +65,14 @@ def make_entry(
             IN_WORKLOAD[key].check(value)
         except ValueError as error:  # its sentences never repeat the value
             if key == "url":
-                return SkippedEntry(original_name, f"its address {error}")
+                return SkippedEntry(original_name, f"its URL {error}")
             notes_so_far.append(f"Left out its {key}, which {error}.")
         else:
             keys[key] = value
     if "url" not in keys:
-        return SkippedEntry(original_name, "it has no address")
+        return SkippedEntry(original_name, NO_URL)
     if any(CREDENTIAL.fullmatch(name) for name, _ in parse_qsl(urlsplit(keys["url"]).query)):
-        return SkippedEntry(original_name, "it has a fixed key in its address, so there is no login to keep")
+        return SkippedEntry(original_name, f"it has a fixed key in its URL, {NO_LOGIN}")
     endpoint_keys = keys.keys() & {"authorization_endpoint", "token_endpoint"}
     # Endpoints are useless alone or without a client: discovery finds them.
     if len(endpoint_keys) == 1 or not keys.keys() & {"issuer", "client_id"}:
@@ -93,7 +96,7 @@ def assign_names(entries: Iterable[ImportableEntry], configured: Mapping[str, Sp
         own_name = workload_name(entry.original_name)
         there = names_by_url.get(comparable_url(entry.url), [])
         if len(there) > 1 and own_name not in there:
-            note = f"{' and '.join(sorted(there))} have this address; connect the right one: amberlight connect"
+            note = f"{' and '.join(sorted(there))} have this URL. Connect the right one with `amberlight connect`."
             named.append(replace(entry, already_configured=True, ambiguous=True, notes=(*entry.notes, note)))
             continue
         name = (own_name if own_name in there else there[0]) if there else unused(own_name, used_names, next_numbers)

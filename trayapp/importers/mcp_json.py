@@ -14,16 +14,23 @@ from dataclasses import dataclass
 
 from trayapp.clients.entries import PROXY_URL
 from trayapp.clients.jsonc import JsonMember, JsonNode, parse
-from trayapp.importers.entries import CREDENTIAL, ImportableEntry, SkippedEntry, make_entry
+from trayapp.importers.entries import (
+    CREDENTIAL,
+    NO_LOGIN,
+    NO_URL,
+    REMOTE_WITHOUT_URL,
+    ImportableEntry,
+    SkippedEntry,
+    make_entry,
+)
 
 LIST_KEYS = ("mcpServers", "servers", "context_servers", "amp.mcpServers", "extensions")  # Zed, Amp, Goose
 URL_KEYS = ("url", "serverUrl", "httpUrl", "uri")  # Windsurf, Gemini CLI, Goose
 REMOTE_TYPES = ("http", "sse", "streamable-http", "streamableHttp", "streamable_http", "remote")
-FIXED_CREDENTIAL = "it has a fixed key in its headers (Authorization or similar), so there is no login to keep"
+FIXED_CREDENTIAL = f"it has a fixed key in its headers, {NO_LOGIN}"
 ALREADY_PROXIED = "it already goes through Amberlight"
-NO_ADDRESS = "it has no address"
 NOT_AN_OBJECT = "its entry is empty, or not an object"
-OF_VARIABLES = "its address contains variables that only its client knows"
+OF_VARIABLES = "its URL contains variables that only its client knows"
 
 _MCP_REMOTE = re.compile(r"(?:.*[/\\])?mcp-remote(?:@[^/\\]*)?(?:\.cmd)?")
 _HEADER = re.compile(r"\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*:")
@@ -106,7 +113,7 @@ def _server(name: str, entry: JsonNode, list_key: str, list_index: int) -> Liste
         )
     kind = entry.get("type")
     if url_node is not None or (kind is not None and kind.data in REMOTE_TYPES):
-        return SkippedEntry(name, NO_ADDRESS)
+        return SkippedEntry(name, NO_URL)
     return _through_mcp_remote(name, entry, list_key, list_index)
 
 
@@ -124,7 +131,7 @@ def _through_mcp_remote(
         return None
     url_index = next((i for i in range(first, len(argument_texts)) if re.match(r"https?://", argument_texts[i])), None)
     if url_index is None:
-        return SkippedEntry(name, "it calls mcp-remote without an address")
+        return SkippedEntry(name, REMOTE_WITHOUT_URL)
     if PROXY_URL.fullmatch(argument_texts[url_index]):
         return SkippedEntry(name, ALREADY_PROXIED)
     header_arguments = [

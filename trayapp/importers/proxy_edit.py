@@ -199,7 +199,7 @@ def _verify(before: str, after: str, targets: Sequence[ProxyEntry]) -> None:
     parts = [servers.data for _, servers in server_lists(insertion)]
     for target in targets:
         if json.dumps(target.url) not in json.dumps(parts[target.server.list_index][target.server.name]):
-            raise ProxyEditError(f"the entry {target.server.name} could not be changed")
+            raise ProxyEditError(f"the entry {target.server.name} couldn't be changed")
     if _unrelated_data(parse(before), targets) != _unrelated_data(insertion, targets):
         raise ProxyEditError("other parts of the file would change")
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trayapp.importers.entries import ImportableEntry, SkippedEntry, make_entry
+from trayapp.importers.entries import NO_LOGIN, ImportableEntry, SkippedEntry, make_entry
 
 FOLDER = Path("toolhive", "runconfigs")
 
@@ -45,7 +45,7 @@ def read(stem: str, text: str) -> ImportableEntry | SkippedEntry | None:
     except (ValueError, RecursionError):
         return SkippedEntry(f"{stem}.json", "the file is damaged: it isn't valid JSON")
     if not isinstance(config, Mapping):
-        return SkippedEntry(f"{stem}.json", "the file is damaged: it holds no object")
+        return SkippedEntry(f"{stem}.json", "the file is damaged: it isn't a JSON object")
     if not (url := config.get("remote_url")):
         return None
     name = config.get("name")
@@ -53,7 +53,7 @@ def read(stem: str, text: str) -> ImportableEntry | SkippedEntry | None:
     found_auth = config.get("remote_auth_config")
     auth: Mapping[str, Any] = found_auth if isinstance(found_auth, Mapping) else {}
     if any(auth.get(key) for key in ("bearer_token", "bearer_token_file", "BearerToken", "BearerTokenFile")):
-        return SkippedEntry(original_name, "it uses a fixed token, so there is no login to keep")
+        return SkippedEntry(original_name, f"it uses a fixed token, {NO_LOGIN}")
     keys = {ours: _first_set(auth, theirs) for ours, theirs in _FIELDS.items()}
     port = _first_set(auth, ("callback_port", "CallbackPort")) if keys["client_id"] else None
     return make_entry(original_name, {"url": url, **keys, "redirect_port": port}, _notes(auth, port))
@@ -68,9 +68,9 @@ def _notes(auth: Mapping[str, Any], port: object) -> list[str]:
     if _first_set(auth, ("client_secret", "ClientSecret")) or _first_set(
         auth, ("client_secret_file", "ClientSecretFile")
     ):
-        notes.append("Its client secret stays with ToolHive; give it to Amberlight with: amberlight secret set NAME")
+        notes.append("Its client secret stays with ToolHive. To add it here, run `amberlight secret set NAME`.")
     if port:
-        notes.append(f"Its client has to allow the redirect http://127.0.0.1:{port}/callback.")
+        notes.append(f"Its client must allow the redirect http://127.0.0.1:{port}/callback.")
     if auth.get("oauth_params") or auth.get("OAuthParams") or auth.get("scope_param_name"):
-        notes.append("Its further OAuth parameters have no counterpart here and were left out.")
+        notes.append("Its other OAuth parameters aren't supported here and were left out.")
     return notes

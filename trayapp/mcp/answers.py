@@ -42,7 +42,7 @@ def initialize(noted: Json | None, version: str, why: Blocked) -> Json:
         "protocolVersion": version,
         "capabilities": {name: {"listChanged": True} for name in LIST_CHANGED},
         "serverInfo": SERVER,
-        "instructions": f"{why.workload} was not available when this session began. {why.text} {LISTED_LATER}",
+        "instructions": f"{why.workload} wasn't available when this session began. {why.text} {LISTED_LATER}",
     }
 
 

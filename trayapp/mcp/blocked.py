@@ -1,4 +1,4 @@
-"""What a client is told instead of an answer: a sentence that says what is wrong and what to do, and facts for programs."""
+"""What a client is told instead of an answer: what happened and what to do, as a sentence and as facts for programs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from http import HTTPStatus
 from trayapp.core.snapshot import Status, Unavailable
 
 REASON_MAX = 300  # characters of a server's own words
+UNAVAILABLE = "isn't available"
+FATE = "The call may or may not have run. Check before you repeat it."
 META = "io.github.amberlight/workload"  # the key of the facts in `_meta`
 
 
@@ -34,23 +36,23 @@ class Blocked:
 
 
 def without_token(name: str, why: Unavailable) -> Blocked:
-    """There is no usable token. `why.help` is the sentence that says what happens or what to do next."""
+    """There is no usable token. `why.help` says what happens or what to do next."""
     wait = f" Try again in {_span(why.retry_after)}." if why.status in _WAITING and why.retry_after else ""
     named = why.help.startswith((f"{name} is ", f"{name} needs ", f"{name}: "))
-    state = "" if named else f"{name} {_STATES.get(why.status, 'is not available')}. "
+    state = "" if named else f"{name} {_STATES.get(why.status, UNAVAILABLE)}. "
     text = f"{state}{_sentence(why.help)}{wait}"
     return Blocked(name, text, why.status.value, why.detail.value, why.retry_after, why.next_attempt_at)
 
 
 def unreachable(name: str, reason: str) -> Blocked:
     """The login is fine; the workload's server can't be reached. `reason` is a sentence about its host."""
-    text = f"{name} isn't available. {_sentence(reason)} Try again shortly."
+    text = f"{name} {UNAVAILABLE}. {_sentence(reason)} Try again shortly."
     return Blocked(name, text, Status.RUNNING.value, "upstream_unreachable", 5)
 
 
 def answered_badly(name: str, host: str, status: int, called: bool) -> Blocked:
     """A gateway, or an overloaded server, answered 502, 503 or 504 in the MCP server's place."""
-    fate = " The call may or may not have run: check before you repeat it." if called else ""
+    fate = f" {FATE}" if called else ""
     return Blocked(name, f"{host} answered {status} for {name}.{fate}", Status.RUNNING.value, "upstream_error", 5)
 
 
@@ -61,14 +63,14 @@ def send_again(name: str) -> Blocked:
 
 def fate_unknown(name: str) -> Blocked:
     """The call was sent, and the connection ended before the answer."""
-    text = f"The connection to {name} was lost before it answered. The call may or may not have run: check before you repeat it."
+    text = f"The connection to {name} was lost before it answered. {FATE}"
     return Blocked(name, text, Status.RUNNING.value, "fate_unknown")
 
 
 def session_restarted(name: str) -> Blocked:
     """The upstream forgot the session, and something in it may have depended on earlier calls."""
     text = (
-        f"{name} restarted its session, so this call was not made: state from earlier calls may be gone. "
+        f"{name} restarted its session, so this call wasn't made. State from earlier calls may be gone. "
         "Set it up again if needed, then repeat the call."
     )
     return Blocked(name, text, Status.RUNNING.value, "session_restarted", 0)

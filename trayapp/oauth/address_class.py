@@ -33,7 +33,12 @@ class AddressClass(IntEnum):
     PUBLIC = 2
 
 
-PLACE_TEXTS = {AddressClass.LOCAL: "on this machine", AddressClass.PRIVATE: "in a private network"}
+PLACE_TEXTS = {AddressClass.LOCAL: "on this computer", AddressClass.PRIVATE: "in a private network"}
+
+
+def too_near(host: str, reached: AddressClass) -> str:
+    """Why a request isn't sent to an address that a server farther away has named."""
+    return f"{host} is {PLACE_TEXTS[reached]}, but the server that named it isn't"
 
 
 def class_of_address(text: str) -> AddressClass:

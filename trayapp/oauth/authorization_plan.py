@@ -76,7 +76,7 @@ class Planner:
                 return await self._find_server(spec, report)
         except TimeoutError:
             host = urlsplit(spec.issuer or spec.url).hostname
-            return Problem("timed_out", f"{host} took too long to say who signs people in. Please try again."[:200])
+            return Problem("timed_out", f"{host} took too long to name its sign-in server. Try again."[:200])
 
     async def _find_server(self, spec: Spec, report: Report) -> AuthorizationPlan | Problem:
         if spec.issuer or spec.authorization_endpoint or spec.token_endpoint:
@@ -91,13 +91,13 @@ class Planner:
         if isinstance(discovered, Problem):
             if record.discovered is None or record.url != spec.url or discovered.kind in SERVER_PROBLEMS:
                 return discovered
-            log.warning("%s: %s The server found earlier is used.", spec.name, discovered.summary)
+            log.warning("%s: %s Using the server found earlier.", spec.name, discovered.summary)
             discovered = record.discovered
         by_hand = find_endpoints(spec, self._wire, limit=self._limit) if spec.metadata_url else None
         endpoints = await (by_hand or self._endpoints(spec, discovered))
         if isinstance(endpoints, Problem):
             return endpoints
-        report(f"Found the authorization server {urlsplit(endpoints.issuer or endpoints.token).netloc}.")
+        report(f"Found the sign-in server: {urlsplit(endpoints.issuer or endpoints.token).netloc}.")
         if discovered.issuers and (record.url, record.discovered) != (spec.url, discovered):
             record = await self.clients.load(spec.name)  # a person may have entered a secret in the meantime
             await self.clients.save(spec.name, replace(record, url=spec.url, discovered=discovered))
@@ -105,7 +105,7 @@ class Planner:
 
     async def _endpoints(self, spec: Spec, discovered: DiscoveredServer) -> Endpoints | Problem:
         """The endpoints of the first server that can be used, otherwise the problem of the last one."""
-        problem = Problem("metadata", f"{urlsplit(spec.url).hostname} names no authorization server.")
+        problem = Problem("metadata", f"{urlsplit(spec.url).hostname} doesn't name a sign-in server.")
         for issuer in discovered.issuers:
             document = await fetch_metadata(
                 issuer, self._wire, limit=self._limit, nearest_allowed=discovered.nearest_allowed
@@ -140,7 +140,7 @@ class Planner:
         if not record.doubted and (reused := await self._reuse(plan, record, wall, report, listen)) is not None:
             return reused
         if record.doubted:
-            report("The latest sign-in got no answer, so Amberlight registers again.")
+            report("The last sign-in got no answer. Registering again.")
         registered = await self._register(plan, report, listen)
         if isinstance(registered, Problem) and record.doubted:  # it was doubted only, and there is no other
             return await self._reuse(plan, record, wall, report, listen) or registered
@@ -183,7 +183,7 @@ class Planner:
         try:
             sockets = _bind_for(client) if listen else None
         except OSError:  # Another program has the port; servers that compare the whole address need a new registration.
-            log.info("%s: port %d of its registration is taken; it is registered anew", spec.name, client.port())
+            log.info("%s: port %d of its registration is taken, registering again", spec.name, client.port())
             return None
         known = False
         try:
@@ -193,7 +193,7 @@ class Planner:
                 sockets.close()
         if known:
             return replace(self._with_client(plan, client), reused=True), sockets
-        report(f"{urlsplit(plan.endpoints.token).netloc} no longer knows the registration of Amberlight.")
+        report(f"{urlsplit(plan.endpoints.token).netloc} no longer knows Amberlight's registration.")
         return None
 
     async def _is_registered(self, plan: AuthorizationPlan, client: RegisteredClient, listen: bool) -> bool:
@@ -262,7 +262,7 @@ def _planned(spec: Spec, discovered: DiscoveredServer, endpoints: Endpoints, rep
         scopes = union(scopes, needs.scopes)
         extras = {"acr_values": " ".join(needs.acr_values)} if needs.acr_values else {}  # RFC 9470 section 5
         extras |= {"max_age": str(needs.max_age)} if needs.max_age is not None else {}
-        report(f"Asks {urlsplit(endpoints.authorization or endpoints.token).netloc} for: {', '.join(scopes)}.")
+        report(f"Asking {urlsplit(endpoints.authorization or endpoints.token).netloc} for: {', '.join(scopes)}.")
     advertised = not configured or "offline_access" in endpoints.scopes
     if advertised and {"openid", "offline_access"} <= set(scopes):
         extras |= CONSENT
@@ -279,8 +279,10 @@ def _configured_client(spec: Spec, endpoints: Endpoints, record: ClientRecord) -
     if record.secret_for not in ("", owner):
         return Problem(
             "other_server",
-            f"The client secret of {spec.name} belongs to {urlsplit(record.secret_for).hostname}, and now "
-            f"{urlsplit(owner).hostname} is named. If that is right: amberlight secret set {spec.name}"[:200],
+            f"The client secret of {spec.name} belongs to {urlsplit(record.secret_for).hostname}, but the sign-in "
+            f"server is now {urlsplit(owner).hostname}. If that's right, run `amberlight secret set {spec.name}`."[
+                :200
+            ],
         )
     offered = [method for method in SECRET_METHODS if method in endpoints.auth_methods]
     return RegisteredClient(spec.client_id, record.secret, offered[0] if offered else "", endpoints.issuer)

@@ -50,7 +50,7 @@ POLICY = (
 
 
 def page(title: str, text: str) -> bytes:
-    """A complete static page. `title` and `text` are our own words, never text from a request."""
+    """A complete static page. `title` and `text` are our own words and a workload's name, never text from a request."""
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title} · Amberlight</title>'
         f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style>'
@@ -58,24 +58,26 @@ def page(title: str, text: str) -> bytes:
     ).encode()
 
 
-DONE = page("You are signed in", "It worked. You can close this tab.")
-FAILED = page(
-    "The sign-in did not work",
-    "You can close this tab. Amberlight says what went wrong; choose <i>Reauthorize</i> there to try again.",
-)
+CLOSE_TAB = "You can close this tab."
 STALE = page(
-    "This address is not valid",
-    "It does not belong to a sign-in that is waiting, or it was used already. You can close this tab. If Amberlight "
-    "still asks for a sign-in, choose <i>Reauthorize</i> there.",
+    "This link isn't valid",
+    f"It was already used, or its sign-in has ended. {CLOSE_TAB} To sign in, choose <i>Reauthorize</i> in Amberlight.",
 )
-
-
 UNMARKED = page(
-    "The sign-in is still waiting",
-    "An error arrived that can't be tied to this sign-in, so Amberlight ignored it. If you declined, end the sign-in: "
-    "choose <i>Cancel sign-in</i> in Amberlight's menu, or press Ctrl-C where you started it. Otherwise, go back and "
-    "finish signing in.",
+    "Still waiting for you to sign in",
+    "Amberlight ignored an error that doesn't belong to this sign-in. Go back and finish signing in. If you declined, choose "
+    "<i>Cancel sign-in</i> in Amberlight's menu, or press Ctrl-C where you started it.",
 )
+
+
+def result_page(name: str, succeeded: bool) -> bytes:
+    """The last page of a sign-in to the workload `name`."""
+    if succeeded:
+        return page(f"Signed in to {name}", CLOSE_TAB)
+    return page(
+        f"Couldn't sign in to {name}",
+        f"Amberlight shows what went wrong. To try again, choose <i>Reauthorize</i> there. {CLOSE_TAB}",
+    )
 
 
 class Arrival(Enum):
@@ -97,10 +99,13 @@ class RedirectListener:
         path: str,
         arrived: Callable[[str], Arrival],
         *,
+        name: str = "",
         header_limit: float = HEADER_LIMIT,
         host: str = "127.0.0.1",
     ) -> None:
-        """`host` is the host of the redirect address; it is `localhost` where the server requires it."""
+        """`name` is the workload. `host` is the host of the redirect address; it is `localhost` where the server requires
+        it."""
+        self._name = name
         self._sockets = [sock for sock in (sockets.ipv4, sockets.ipv6) if sock is not None]
         self._path = path
         self._arrived = arrived
@@ -215,7 +220,7 @@ class RedirectListener:
             return _response("303 See Other", b"", f"Location: {self._path}/done\r\n")
         if target == f"{self._path}/done" and self.redirected:
             succeeded = await asyncio.wait_for(asyncio.shield(self._outcome), PAGE_LIMIT)
-            return _response("200 OK", DONE if succeeded else FAILED)
+            return _response("200 OK", result_page(self._name, succeeded))
         return _response("404 Not Found", STALE)
 
     def _admit(self, head: bytes) -> tuple[str, str]:

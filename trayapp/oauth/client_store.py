@@ -123,6 +123,14 @@ class ClientRecords:
         record = await self.load(name, retry_unreadable=True)
         return await self.save(name, replace(record, secret=secret, secret_for=""))
 
+    def rename(self, name: str, new: str) -> None:
+        """The keyring's entry was moved; so is what this run knows of it."""
+        if (record := self._records.pop(name, None)) is not None:
+            self._records[new] = record
+        if name in self._unreadable:
+            self._unreadable.remove(name)
+            self._unreadable.add(new)
+
     async def forget(self, name: str) -> tuple[RegisteredClient, ...]:
         """Delete the record. Returns the registrations it held, so that they can be deleted at the server too."""
         record = await self.load(name)

@@ -12,24 +12,25 @@ from trayapp.core.model import AccessToken, Login, Moment, Problem, Secret, Spec
 from trayapp.core.outcomes import Ambiguous, NotSent, Refreshed, Refused, Reply, ServerBusy
 from trayapp.core.quirks import no_refresh_help, provider_of
 from trayapp.engine.ports import NewLogin
-from trayapp.oauth.flow import UNKNOWN_RESOURCE
-from trayapp.oauth.idtoken import subject_of
+from trayapp.oauth.flow import BAD_REQUEST, REFUSED, UNKNOWN_RESOURCE, UNKNOWN_SCOPES
+from trayapp.oauth.idtoken import CHECK_CLOCK, subject_of
 from trayapp.oauth.metadata import Endpoints
 
+NOT_ACCEPTED = "The server didn't accept the code of this sign-in; try again"
 # The error codes of RFC 6749 section 5.2, in the words that fit a sign-in.
 ERROR_TEXTS: Mapping[str, str] = {
-    "invalid_grant": "The server did not accept the code of this sign-in: please try again",
-    "invalid_client": "The server does not know this client: check client_id, or its secret",
-    "unauthorized_client": "The server does not let this client sign in like this: check its registration",
-    "unsupported_grant_type": "The server does not know this way to sign in",
-    "invalid_scope": "The server does not know these scopes: check scopes",
+    "invalid_grant": NOT_ACCEPTED,
+    "invalid_client": "The server doesn't know this client; check client_id and its secret",
+    "unauthorized_client": "The server doesn't let this client sign in this way; check its registration",
+    "unsupported_grant_type": "The server doesn't support this way to sign in",
+    "invalid_scope": UNKNOWN_SCOPES,
     "invalid_target": UNKNOWN_RESOURCE,
-    "invalid_request": "The server did not understand the request: check client_id, scopes and resource",
-    "invalid_token": "The server did not accept the code of this sign-in: please try again",
+    "invalid_request": BAD_REQUEST,
+    "invalid_token": NOT_ACCEPTED,
 }
 
 
-ENDED = "The server gave no refresh token, and its access token has already expired. Check this computer's clock."
+ENDED = f"The server gave no refresh token, and its access token has already expired. {CHECK_CLOCK}"
 
 
 def new_login(
@@ -55,7 +56,7 @@ def new_login(
             kept = replace(new.login, client_secret=client_secret, registration=registration)
             return replace(new, login=kept)
         case Refused(problem):
-            words = ERROR_TEXTS.get(problem.code, "The server refused the sign-in")
+            words = ERROR_TEXTS.get(problem.code, REFUSED)
             return Problem("exchange", f"{words} ({problem.code}).", problem.http_status, problem.code)
         case NotSent(problem) | Ambiguous(problem):
             return Problem("exchange", problem.summary, problem.http_status, problem.code)
@@ -109,7 +110,5 @@ def _life(spec: Spec, refreshed: Refreshed) -> float | None:
 
 def without_refresh_token(token_endpoint: str) -> str:
     """What a person should know about a login that the server gave no refresh token for, in two sentences at most."""
-    words = (
-        no_refresh_help(token_endpoint) or "Adding the scope that it requires for one (often offline_access) may help."
-    )
+    words = no_refresh_help(token_endpoint) or "It may need another scope for that, often offline_access."
     return f"The server gave no refresh token. {words}"

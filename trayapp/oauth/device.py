@@ -21,6 +21,7 @@ from trayapp.core.outcomes import Ambiguous, Answer, Fault, Refreshed, Reply, Se
 from trayapp.engine.ports import NewLogin
 from trayapp.oauth.address_class import PLACE_TEXTS, class_of_host
 from trayapp.oauth.code_exchange import ERROR_TEXTS, new_login
+from trayapp.oauth.flow import DECLINED, REFUSED
 from trayapp.oauth.metadata import Endpoints
 from trayapp.oauth.tokens import DeviceGrant, HttpTokens
 from trayapp.oauth.wire import url_problem
@@ -36,20 +37,19 @@ URI_MAX = 2000  # characters; what fits a terminal and a menu
 USER_CODE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._ -]{0,38}[A-Za-z0-9])?")  # no control characters, no markup
 VISIBLE = re.compile(r"[\x20-\x7e]{1,8192}")
 
+NO_DEVICE_CODE = "The server doesn't let this client sign in with a device code"
 # Error codes of both endpoints of the device flow, beyond those of RFC 6749 section 5.2.
 REFUSAL_TEXTS: Mapping[str, str] = {
     **ERROR_TEXTS,
-    "unauthorized_client": "The server does not let this client sign in by device code",
-    "unsupported_grant_type": "The server does not let this client sign in by device code",
-    "device_flow_disabled": "The server does not let this client sign in by device code",
-    "invalid_grant": "The server did not accept the code of this sign-in: please try again",
-    "invalid_token": "The server did not accept the code of this sign-in: please try again",
+    "unauthorized_client": NO_DEVICE_CODE,
+    "unsupported_grant_type": NO_DEVICE_CODE,
+    "device_flow_disabled": NO_DEVICE_CODE,
 }
 RETRYABLE_STATUSES = (408, 425, 429)  # a 4xx that means "later"
 RETRYABLE_CODES = ("temporarily_unavailable", "server_error")
-DENIED = Problem("denied", "You declined, or the server denied access.", code="access_denied")
-EXPIRED = "The code expired before anybody entered it: please try again."
-LOGIN_LOST = Problem("exchange", "The server's answer with the new login was lost on the way: please try again.")
+DENIED = Problem("denied", DECLINED, code="access_denied")
+EXPIRED = "The code expired before it was entered. Try again."
+LOGIN_LOST = Problem("exchange", "The server's answer with the new login got lost. Try again.")
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -99,7 +99,8 @@ async def by_device_code(
 def _no_device_flow(spec: Spec) -> Problem:
     command = f"amberlight reauthorize {spec.name} --no-browser"
     return Problem(
-        "no_device_flow", f"This server does not offer sign-in by device code. Without a browser here: {command}"[:200]
+        "no_device_flow",
+        f"This server doesn't offer sign-in with a device code. Without a browser here, run `{command}`."[:200],
     )
 
 
@@ -115,16 +116,14 @@ def read_authorization(reply: Reply, endpoints: Endpoints) -> DeviceAuthorizatio
     if reply.status != 200 or "error" in fields or not isinstance(device_code, str):
         return _authorization_problem(reply, endpoints)
     if not VISIBLE.fullmatch(device_code):
-        return Problem("device", "The server gave a device code that cannot be sent back.")
+        return Problem("device", "The server sent a device code with invalid characters.")
     if not isinstance(user_code, str) or not USER_CODE.fullmatch(user_code):
-        return Problem("device", "The server gave a code that cannot be shown: letters and digits were expected.")
+        return Problem("device", "The server sent a code that isn't made of letters and digits.")
     uri = fields.get(
         "verification_uri", fields.get("verification_url")
     )  # the early draft's name, which Google still uses
     if not isinstance(uri, str) or (problem := _uri_problem(uri, endpoints)):
-        return Problem(
-            "device", f"The server's address for the code {problem if isinstance(uri, str) else 'is missing'}."
-        )
+        return Problem("device", f"The server's URL for the code {problem if isinstance(uri, str) else 'is missing'}.")
     complete = fields.get("verification_uri_complete")
     same = isinstance(complete, str) and not _uri_problem(complete, endpoints) and _origin(complete) == _origin(uri)
     return DeviceAuthorization(
@@ -142,7 +141,7 @@ def _uri_problem(uri: str, endpoints: Endpoints) -> str:
     if problem := "is too long" if len(uri) > URI_MAX else url_problem(uri):
         return problem
     reached = class_of_host(urlsplit(uri).hostname or "")
-    return f"is {PLACE_TEXTS[reached]}, where the server has no business" if reached < endpoints.nearest_allowed else ""
+    return f"is {PLACE_TEXTS[reached]}, but the server isn't" if reached < endpoints.nearest_allowed else ""
 
 
 def _origin(uri: str) -> tuple[str, str]:
@@ -154,11 +153,13 @@ def _authorization_problem(answer: Answer, endpoints: Endpoints) -> Problem:
     problem = _problem_of(answer)
     if not problem.code and answer.status in (404, 405, 410, 501):
         host = urlsplit(endpoints.device).hostname
-        return Problem("device", f"{host} has no device authorization endpoint there ({answer.status}).", answer.status)
+        return Problem(
+            "device", f"{host} has no device authorization endpoint at this URL ({answer.status}).", answer.status
+        )
     if problem.code in REFUSAL_TEXTS:
         return Problem("device", f"{REFUSAL_TEXTS[problem.code]} ({problem.code}).", answer.status, problem.code)
     if answer.status == 200 and not problem.code and problem.kind not in ("portal", "truncated"):
-        return Problem("device", "The server's answer holds no device code.", 200)
+        return Problem("device", "The server's answer contains no device code.", 200)
     return Problem("device", problem.summary, answer.status, problem.code)
 
 
@@ -248,13 +249,17 @@ def _is_transient(reply: Reply, code: str) -> bool:
 
 
 def _token_problem(problem: Problem) -> Problem:
-    words = REFUSAL_TEXTS.get(problem.code, "The server refused the sign-in")
+    words = REFUSAL_TEXTS.get(problem.code, REFUSED)
     return Problem("exchange", f"{words} ({problem.code}).", problem.http_status, problem.code)
 
 
 def _problem_of(answer: Answer) -> Problem:
     outcome = classify(answer)
-    return Problem("device", "The server gave a token unasked.") if isinstance(outcome, Refreshed) else outcome.problem
+    return (
+        Problem("device", "The server sent a token before it was requested.")
+        if isinstance(outcome, Refreshed)
+        else outcome.problem
+    )
 
 
 def _object(reply: Reply) -> Mapping[str, object]:

@@ -54,6 +54,8 @@ MCP_HEADERS: Mapping[str, str] = {
     "Accept": "application/json, text/event-stream",
     "Content-Type": "application/json",
 }
+CHECK_ADDRESS = "Check the URL."
+OPEN_IT = "Open it in a browser and try again, or check the URL."
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ class _Discovery:
         ):
             answer = await fetch_same_origin(request, self.wire, self.limit, on_reached=self._on_reached)
             if isinstance(answer, Fault):
-                return problem_of(answer)
+                return problem_of(answer, self.host or "the server")
             if answer.status == 401:
                 self.requires_sign_in = True
                 self.challenges = bearer_challenges(answer.headers.get("www-authenticate", ""))
@@ -111,14 +113,14 @@ class _Discovery:
         if target and not same_origin(target, self.url):
             return Problem(
                 "portal",
-                f"{self.host} sends everybody on to {urlsplit(target).hostname}: a captive portal or a VPN's login? "
-                "Open it in a browser and try again, or check the address."[:200],
+                f"{self.host} redirects to {urlsplit(target).hostname}, perhaps for a Wi-Fi or VPN sign-in. {OPEN_IT}"[
+                    :200
+                ],
             )
         if is_web_page(answer):
             return Problem(
                 "portal",
-                f"{self.host} answers with a web page: a captive portal, or not the address of an API. "
-                "Open it in a browser and try again, or check the address."[:200],
+                f"{self.host} returned a web page, perhaps from a Wi-Fi sign-in page or a website. {OPEN_IT}"[:200],
             )
         return None
 
@@ -144,7 +146,7 @@ class _Discovery:
             if isinstance(answer, Fault):
                 first_fault = first_fault or answer
                 silent.add(origin(address))
-                tried.append(f"{words} gave no answer")
+                tried.append(f"{words} didn't answer")
                 continue
             document = json_object(answer)
             if document is None:
@@ -153,22 +155,22 @@ class _Discovery:
             resource = document.get("resource")
             if isinstance(resource, str) and covers(resource, self.url) and not url_problem(resource):
                 return document
-            tried.append(f"{words} speaks of another resource")
+            tried.append(f"{words} is for a different resource")
             if address != well_known(self.url)[-1] or len(well_known(self.url)) == 1:  # at the root it may be anybody's
                 misleading, other = True, other or resource
         if misleading:
             return _tried_problem(self.host, tried, self._other_resource_hint(other))
-        return None if first_fault is None else problem_of(first_fault)
+        return None if first_fault is None else problem_of(first_fault, self.host or "the server")
 
     def _places(self) -> tuple[tuple[str, str], ...]:
         """Where the metadata may be, in order, each place with its name in a sentence."""
         named = dict.fromkeys(filter(None, (each.get("resource_metadata", "") for each in self.challenges)))
-        words = (("the address it names", "another address it names")[min(number, 1)] for number in range(NAMED_MAX))
+        words = (("the URL it names", "another URL it names")[min(number, 1)] for number in range(NAMED_MAX))
         places = {address: text for text, address in zip(words, named, strict=False)}
         for address in well_known(self.url):
             path = urlsplit(address).path.removeprefix(WELL_KNOWN) or "/"
             places.setdefault(
-                address, f"the well-known one for {path if len(path) <= PATH_MAX else path[:PATH_MAX] + '…'}"
+                address, f"the well-known URL for {path if len(path) <= PATH_MAX else path[:PATH_MAX] + '…'}"
             )
         return tuple((text, address) for address, text in places.items())
 
@@ -188,10 +190,10 @@ class _Discovery:
         """The sentence after metadata of another resource: which one, and what to do. Servers often have several
         resources below different paths."""
         if not isinstance(resource, str) or url_problem(resource) or len(resource) > SHOWN_MAX:
-            return "Check the address."
+            return CHECK_ADDRESS
         if same_origin(resource, self.url):
-            return f"If you mean {resource}, use that address."
-        return f"It names {resource}. Check the address."
+            return f"If you mean {resource}, use that URL."
+        return f"It's for {resource}. {CHECK_ADDRESS}"
 
     def _unusable(self, url: str) -> str:
         """Why an address that the server named isn't requested, as the end of a sentence; empty if it may be."""
@@ -209,8 +211,8 @@ class _Discovery:
             else ()
         )
         for server in servers:
-            if problem := self._unusable(server) or ("must not have a query" if urlsplit(server).query else ""):
-                return metadata_problem(f"The authorization server that {self.host} names {problem}.")
+            if problem := self._unusable(server) or ("can't have a query" if urlsplit(server).query else ""):
+                return metadata_problem(f"The sign-in server that {self.host} names {problem}.")
         scopes = self._challenged_scopes() or scope_tokens(document.get("scopes_supported"))
         return DiscoveredServer(servers or self._own_origin(), str(document["resource"]), scopes, self.reached)
 
@@ -240,7 +242,7 @@ async def discover(url: str, wire: Wire, *, limit: float = METADATA_LIMIT) -> Di
     if not discovery.requires_sign_in:
         return Problem(
             "no_sign_in",
-            f"{discovery.host} asks for no sign-in at this address. If it needs one, set its issuer."[:200],
+            f"{discovery.host} doesn't ask for a sign-in at this URL. If it needs one, set its issuer."[:200],
         )
     return discovery.legacy_server()
 

@@ -2,7 +2,8 @@
 
 The proof is `RequestProgress.sent`, never the class of an exception: a silent proxy raises the
 same `ReadTimeout` as a silent token endpoint, and a write that broke halfway shows up as a `ReadError`. Classes only
-choose the name and the wording. Nothing here quotes an exception's own text, because that may hold a URL.
+choose the name and the wording: for the kinds in `core/classify.py:EXPLAINED` a reason to stand in brackets. Nothing here
+quotes an exception's own text, because that may hold a URL.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from collections.abc import Iterator
 import httpx2
 
 from trayapp.core.outcomes import Fault
-from trayapp.oauth.address_class import PLACE_TEXTS
+from trayapp.oauth.address_class import too_near
 from trayapp.oauth.progress import AddressTooNearError, ConnectionDoneError, RequestProgress, TooLateError
 
 log = logging.getLogger(__name__)
 
 # How TLS says "wait"; a time limit leaves them behind in the chain of exceptions.
+UNSENDABLE = "a value in it can't be sent"
 IGNORED_CAUSES = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
-UNTRUSTED_CERTIFICATE = "certificate not trusted: VPN, inspection or captive portal?"
 
 
 class TooLargeError(Exception):
@@ -63,25 +64,22 @@ def exception_chain(exc: BaseException) -> Iterator[BaseException]:
 
 
 def _name_unsent(causes: list[BaseException], progress: RequestProgress) -> tuple[str, str]:
-    """Kind and sentence for a request of which nothing left: everything here is safe to retry."""
+    """Kind and words for a request of which nothing left: everything here is safe to retry."""
 
     def any_of(*kinds: type[BaseException]) -> bool:
         return any(isinstance(cause, kinds) for cause in causes)
 
     host = progress.host
     if progress.reached is not None and any_of(AddressTooNearError):
-        return (
-            "request",
-            f"Nothing was sent: {host} is {PLACE_TEXTS[progress.reached]}, the server that named it is not.",
-        )
+        return "request", too_near(host, progress.reached)
     if any_of(BadCertificatesError):
-        return "tls", "The certificates named by SSL_CERT_FILE or SSL_CERT_DIR cannot be read."
+        return "tls", "can't read the certificates in SSL_CERT_FILE or SSL_CERT_DIR"
     if any_of(BadProxyError):
-        return "proxy", "The proxy named by the environment cannot be used: an http:// or https:// address is needed."
+        return "proxy", "its address must be HTTP or HTTPS"
     if any_of(UnicodeError, httpx2.UnsupportedProtocol, httpx2.InvalidURL, httpx2.LocalProtocolError):
-        return "request", "The request could not be built: a value in it cannot be sent."
+        return "request", UNSENDABLE
     if any_of(httpx2.ProxyError):
-        return "proxy", f"The proxy refused the connection to {host}{_proxy_status(causes)}."
+        return "proxy", f"it refused to connect to {host}{_proxy_status(causes)}"
     if progress.overtaken:
         return "unreachable", f"The network changed before {host} was reached."
     if any_of(TooLateError):
@@ -89,57 +87,57 @@ def _name_unsent(causes: list[BaseException], progress: RequestProgress) -> tupl
     if any_of(ConnectionDoneError):
         return "reset", f"{host} closed the connection before the request was sent."
     if progress.tunnelling:
-        return "proxy", f"The proxy did not open a connection to {host}."
+        return "proxy", f"it didn't connect to {host}"
     if progress.proxied and not progress.handshaking and not any_of(ssl.SSLError):
-        return "proxy", "The proxy named by the environment cannot be reached."
+        return "proxy", "can't reach it"
     if any_of(ssl.SSLCertVerificationError):
-        return "tls", f"{host}: {UNTRUSTED_CERTIFICATE}"
+        return "tls", f"the certificate of {host} isn't trusted"
     if any_of(socket.gaierror):
-        return "dns", f"The name {host} could not be looked up."
+        return "dns", f"Can't find {host}."
     if any_of(ConnectionRefusedError):
         return "refused", f"{host} refused the connection."
     if any_of(ConnectionResetError, BrokenPipeError):
         return "reset", f"The connection to {host} was reset before the request was sent."
     if any_of(ssl.SSLError):
-        return "tls", f"No secure connection to {host}: the TLS handshake failed."
+        return "tls", f"the TLS handshake with {host} failed"
     if any_of(TimeoutError, httpx2.TimeoutException):
-        return "connect_timeout", f"No connection to {host} in time."
+        return "connect_timeout", f"Connecting to {host} timed out."
     if progress.handshaking:
-        return "tls", f"No secure connection to {host}: it was closed during the TLS handshake."
+        return "tls", f"{host} closed the connection during the TLS handshake"
     if any_of(OSError):
-        return "unreachable", f"{host} cannot be reached."
-    return "internal", "Something unexpected went wrong before the request was sent."
+        return "unreachable", f"Can't reach {host}."
+    return "internal", "An unexpected error occurred before the request was sent."
 
 
 def _name_sent(causes: list[BaseException], progress: RequestProgress, limit: float) -> tuple[str, str]:
-    """Kind and sentence for a request of which something may have left: the server may have acted on it."""
+    """Kind and words for a request of which something may have left: the server may have acted on it."""
 
     def any_of(*kinds: type[BaseException]) -> bool:
         return any(isinstance(cause, kinds) for cause in causes)
 
     host = progress.host
     if any_of(TooLargeError):
-        return "truncated", f"The answer of {host} is too large."
+        return "truncated", f"The answer from {host} is too large."
     if any_of(httpx2.DecodingError):
-        return "truncated", f"The answer of {host} cannot be decoded."
+        return "truncated", f"The answer from {host} can't be decoded."
     if any_of(TimeoutError, httpx2.TimeoutException):
-        return "timeout", f"{host} did not answer within {limit:g} s."
+        return "timeout", f"{host} didn't answer within {limit:g} seconds."
     if any_of(ssl.SSLError):
-        return "tls", f"The secure connection to {host} broke after the request was sent."
+        return "tls", f"the TLS connection to {host} failed after the request was sent"
     if any_of(ConnectionError, httpx2.ReadError, httpx2.WriteError):
         return "reset", f"The connection to {host} was reset after the request was sent."
     if any_of(httpx2.RemoteProtocolError):
         if progress.answered:
-            return "truncated", f"The answer of {host} broke off."
+            return "truncated", f"The answer from {host} was cut off."
         if any(str(cause).startswith("Server disconnected") for cause in causes):
             return "eof", f"{host} closed the connection without an answer."
-        return "truncated", f"What {host} answered is not HTTP."
-    return "internal", "Something unexpected went wrong after the request was sent."
+        return "truncated", f"The answer from {host} isn't HTTP."
+    return "internal", "An unexpected error occurred after the request was sent."
 
 
 def _proxy_status(causes: list[BaseException]) -> str:
     """The status of the proxy's answer. The rest of its line is the proxy's own text and is left out."""
     for cause in causes:
         if isinstance(cause, httpx2.ProxyError) and (found := re.match(r"\d{3}\b", str(cause))):
-            return f" (HTTP {found[0]})"
+            return f", HTTP {found[0]}"
     return ""

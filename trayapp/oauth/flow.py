@@ -30,23 +30,28 @@ VISIBLE = re.compile(r"[\x20-\x7e]+")  # RFC 6749 appendix A.11
 ERROR_CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 PARAMETER = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 
-UNKNOWN_RESOURCE = 'The server does not know this resource: check resource, or set it to "" to leave it out'
+REFUSED = "The server refused the sign-in"
+DECLINED = "You declined, or the server denied access."
+UNKNOWN_RESOURCE = 'The server doesn\'t know this resource; check resource, or set it to "" to leave it out'
+UNKNOWN_SCOPES = "The server doesn't know these scopes; check scopes"
+BAD_REQUEST = "The server rejected the request as invalid; check client_id, scopes and resource"
 # RFC 6749 section 4.1.2.1, RFC 8707 section 2, OpenID Connect Core 3.1.2.6: error code → kind of problem, sentence.
 ERRORS: Mapping[str, tuple[str, str]] = {
-    "access_denied": ("denied", "You declined, or the server denied access."),
-    "consent_required": ("denied", "The server needs your consent; please try again."),
-    "login_required": ("denied", "The server needs you to log in; please try again."),
-    "interaction_required": ("denied", "The server needs something more from you; please try again."),
-    "account_selection_required": ("denied", "The server needs you to choose an account; please try again."),
-    "invalid_scope": ("request", "The server does not know these scopes: check scopes."),
+    "access_denied": ("denied", DECLINED),
+    "consent_required": ("denied", "The server needs your consent. Try again."),
+    "login_required": ("denied", "The server requires you to sign in there. Try again."),
+    "interaction_required": ("denied", "The server requires another step. Try again."),
+    "account_selection_required": ("denied", "The server asks you to choose an account. Try again."),
+    "invalid_scope": ("request", f"{UNKNOWN_SCOPES}."),
     "invalid_target": ("request", f"{UNKNOWN_RESOURCE}."),
-    "invalid_request": ("request", "The server did not understand the request: check client_id, scopes and resource."),
-    "unauthorized_client": ("request", "The server does not let this client sign in like this: check client_id."),
-    "unsupported_response_type": ("request", "The server does not offer this way to sign in."),
-    "server_error": ("request", "The server has trouble of its own; please try again later."),
-    "temporarily_unavailable": ("request", "The server is overloaded or down; please try again later."),
+    "invalid_request": ("request", f"{BAD_REQUEST}."),
+    "unauthorized_client": ("request", "The server doesn't let this client sign in this way. Check client_id."),
+    "unsupported_response_type": ("request", "The server doesn't offer this way to sign in."),
+    "server_error": ("request", "The server reported an internal error. Try again later."),
+    "temporarily_unavailable": ("request", "The server is overloaded or down. Try again later."),
 }
-NOT_WAITING = "That address does not belong to the sign-in that is waiting."
+NOT_SENT = "Amberlight didn't send it anything."
+NOT_WAITING = "This URL doesn't belong to the current sign-in."
 
 
 @dataclass(slots=True)
@@ -70,13 +75,13 @@ class Flow:
         if not any(map(self._is_own_state, parameters.get("state", ()))):
             return Problem("request", NOT_WAITING)
         if self.answer.done():
-            return Problem("request", "That address was used already.")
+            return Problem("request", "This URL was already used.")
         if set(parameters.get("iss", ())) == {self.endpoints.issuer}:  # a framework wrote it, and so did what uses it
             parameters["iss"] = [self.endpoints.issuer]
         repeated = [name for name, values in parameters.items() if len(values) > 1]
         answer = _repeats(repeated[0]) if repeated else self._read_answer({k: v for k, (v,) in parameters.items()})
         if answer is None:
-            return Problem("request", "That address holds neither a code nor an error.")
+            return Problem("request", "This URL contains neither a code nor an error.")
         self.redirected, self._taken = True, _hash(query)
         self.answer.set_result(answer)
         return None
@@ -101,10 +106,10 @@ class Flow:
         if (issuer is None and self.endpoints.iss_promised) or (
             issuer is not None and self.endpoints.issuer and issuer != self.endpoints.issuer
         ):
-            return Problem("request", "The answer did not come from the server that was asked; nothing was sent to it.")
+            return Problem("request", f"The answer came from a different server. {NOT_SENT}")
         if "error" in parameters:
             code = parameters["error"] if ERROR_CODE.fullmatch(parameters["error"]) else ""
-            kind, words = ERRORS.get(code, ("denied", f"The server refused the sign-in{f' ({code})' if code else ''}."))
+            kind, words = ERRORS.get(code, ("denied", f"{REFUSED}{f' ({code})' if code else ''}."))
             return Problem(kind, words, code=code)
         code = parameters.get("code", "")
         return Secret(code) if VISIBLE.fullmatch(code) else None
@@ -135,14 +140,9 @@ def begin(
 
 def _repeats(name: str) -> Problem:
     """Which of two values is meant can't be known (RFC 6749 section 3.1). With our state, it is the server's answer."""
-    if name == "iss":
-        return Problem(
-            "request",
-            "The server's answer names two issuers (iss), so nothing was sent to it. Try again, or tell its operator.",
-        )
-    which = name if PARAMETER.fullmatch(name) else "a parameter"
+    which = "two issuers (iss)" if name == "iss" else f"{name if PARAMETER.fullmatch(name) else 'a parameter'} twice"
     return Problem(
-        "request", f"The server's answer has {which} twice, so nothing was sent to it. Try again, or tell its operator."
+        "request", f"The server's answer contains {which}. {NOT_SENT} Try again, or tell the server's operator."
     )
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from trayapp.core.model import Moment, Problem, Secret
 from trayapp.core.outcomes import Fault
+from trayapp.core.sentences import SEE_LOG
 from trayapp.engine.ports import Checked, NewLogin
 from trayapp.oauth import jose
 from trayapp.oauth.metadata import Endpoints, json_object
@@ -31,19 +32,20 @@ KEYS_LIMIT = 5.0  # s for the server's keys
 KEYS_CAP = 256 * 1024  # bytes; Microsoft's have 10,000
 VALIDATION_LIMIT = 10.0  # s for the process, which takes half a second
 SUBJECT_MAX = 255  # characters (section 2)
-WRONG_RECIPIENT = "Refused: the server's ID token is for {}, so this is not the sign-in that you began."
+WRONG_RECIPIENT = "The server's ID token is for {}, so this isn't the sign-in that you started."
+CHECK_CLOCK = "Check this computer's clock."
 ANOTHER_ISSUER = "another issuer"
 SHOWN_MAX = 80  # characters of an issuer in a sentence
-UNVERIFIED = "Signed in, but whose account it is could not be checked: {}"
+UNVERIFIED = "Signed in, but couldn't verify the account: {}"
 
 # Verdict of the process → what it means, for `UNVERIFIED`.
 FAILURE_TEXTS: Mapping[str, str] = {
-    "none": "the server's ID token is not signed.",
-    "algorithm": "its ID token is signed in a way that cannot be checked here.",
-    "no_key": "the key that signed its ID token is not among the server's.",
-    "signature": "the signature of its ID token is wrong.",
-    "unreadable": "its ID token cannot be read.",
-    "child": "the check itself failed; the log has the details.",
+    "none": "the ID token isn't signed.",
+    "algorithm": "the ID token uses an unsupported signature.",
+    "no_key": "the ID token's key isn't among the server's keys.",
+    "signature": "the ID token's signature is wrong.",
+    "unreadable": "the ID token can't be read.",
+    "child": f"the check failed. {SEE_LOG}",
 }
 
 # Run by file name, so that none of our packages is loaded with it, and with -P, so that nothing is imported from its own
@@ -157,11 +159,11 @@ class IdTokens:
         request = Request("GET", endpoints.jwks, nearest_allowed=endpoints.nearest_allowed)
         reply = await self._wire.send(request, limit=KEYS_LIMIT, cap=KEYS_CAP)
         if isinstance(reply, Fault):
-            raise _NoKeysError("the server's keys could not be fetched.")
+            raise _NoKeysError("couldn't fetch the server's keys.")
         document = json_object(reply)
         keys = document.get("keys") if document is not None else None
         if not isinstance(keys, list):
-            raise _NoKeysError(f"the server's keys could not be read (HTTP {reply.status}).")
+            raise _NoKeysError(f"couldn't read the server's keys (HTTP {reply.status}).")
         return keys
 
 
@@ -244,11 +246,11 @@ def time_fault(claims: Mapping[str, Any], wall: float) -> str:
     """Why the token isn't valid now, as the end of a sentence; empty if it is (items 9 and 10)."""
     expires, not_before, issued = (_instant(claims.get(name)) for name in ("exp", "nbf", "iat"))
     if expires is None:
-        return "its ID token does not say how long it is good."
+        return "the ID token has no expiry."
     if wall > expires + LEEWAY:
-        return "its ID token has expired already: is this computer's clock right?"
+        return f"the ID token has already expired. {CHECK_CLOCK}"
     if max(not_before or 0.0, issued or 0.0) > wall + LEEWAY:
-        return "its ID token is of a time to come: is this computer's clock right?"
+        return f"the ID token isn't valid yet. {CHECK_CLOCK}"
     return ""
 
 
@@ -279,12 +281,12 @@ class ValidatorProcess:
             async with asyncio.timeout(VALIDATION_LIMIT):
                 output, _ = await process.communicate((await job).encode())
         except TimeoutError:
-            log.warning("the check of an ID token took longer than %g s", VALIDATION_LIMIT)
+            log.warning("checking an ID token took longer than %g s", VALIDATION_LIMIT)
             return "child"
         finally:
             await self.close()
         if process.returncode != 0:
-            log.warning("the check of an ID token ended with %s", process.returncode)
+            log.warning("checking an ID token ended with %s", process.returncode)
             return "child"
         return output.decode("ascii", "replace")
 
@@ -316,7 +318,7 @@ async def _start() -> asyncio.subprocess.Process | None:
             creationflags=NO_WINDOW,
         )
     except Exception as error:  # noqa: BLE001 - some event loops have no processes at all, some systems no room
-        log.warning("the check of an ID token could not begin (%s)", type(error).__name__)
+        log.warning("checking an ID token could not start (%s)", type(error).__name__)
         return None
 
 

@@ -64,7 +64,7 @@ async def find_endpoints(spec: Spec, wire: Wire, *, limit: float = METADATA_LIMI
     if reason := url_problem(spec.issuer):
         return metadata_problem(f"The issuer of {spec.name} {reason}.")
     if urlsplit(spec.issuer).query:  # RFC 8414 section 2
-        return metadata_problem(f"The issuer of {spec.name} must not have a query.")
+        return metadata_problem(f"The issuer of {spec.name} can't have a query.")
     document = await fetch_metadata(spec.issuer, wire, limit=limit)
     if isinstance(document, Problem):
         return document
@@ -85,7 +85,7 @@ async def _by_hand(spec: Spec, wire: Wire, limit: float) -> Endpoints | Problem:
     document = json_object(reply)
     if document is None:
         hint = f"HTTP {reply.status}{_portal_hint(spec.metadata_url, reply)}"
-        return metadata_problem(f"{host} has no metadata there ({hint}): check metadata_url.")
+        return metadata_problem(f"{host} has no metadata at this URL ({hint}). Check metadata_url.")
     stated = document.get("issuer")
     issuer = spec.issuer or (stated if isinstance(stated, str) and not url_problem(stated) else "")
     own = document if spec.issuer else {**document, "issuer": issuer}
@@ -120,8 +120,8 @@ async def fetch_metadata(
             return document
         last_seen = f"HTTP {reply.status}{_portal_hint(url, reply)}"
     return metadata_problem(
-        f"The issuer {urlsplit(issuer).hostname} has no metadata ({last_seen}): "
-        "check its address, or set the endpoints one by one."
+        f"The issuer {urlsplit(issuer).hostname} has no metadata ({last_seen}). "
+        "Check its URL, or set the endpoints individually."
     )
 
 
@@ -129,8 +129,8 @@ def _portal_hint(url: str, reply: Answer) -> str:
     """The end of a sentence that hints at a captive portal; empty if nothing speaks for one."""
     target = redirect_target(url, reply)
     if target and origin(target) != origin(url):
-        return f", sent on to {(urlsplit(target).hostname or '')[:60]}: a captive portal?"
-    return ", a web page: a captive portal?" if is_web_page(reply) else ""
+        return f", redirected to {(urlsplit(target).hostname or '')[:60]}, perhaps for a Wi-Fi sign-in"
+    return ", a web page, perhaps a Wi-Fi sign-in" if is_web_page(reply) else ""
 
 
 def is_web_page(reply: Answer) -> bool:
@@ -205,15 +205,13 @@ def read_metadata(
             if isinstance(stated_issuer, str) and len(stated_issuer) <= 80 and not url_problem(stated_issuer)
             else ""
         )
-        words = f"The server at {host} names another issuer than the one {_issuer_origin(spec)}{hint}."
+        words = f"The server at {host} names a different issuer than the one {_issuer_origin(spec)}{hint}."
         help_ = " If its operator confirms that, set metadata_url."
         return metadata_problem(words + help_ if len(words + help_) <= 200 else words)
     methods = document.get("code_challenge_methods_supported")
     without_s256 = methods is not None and not (isinstance(methods, list) and "S256" in methods)
     if without_s256 and spec.flow != "device":  # the device flow has no PKCE
-        return metadata_problem(
-            f"The server at {host} does not offer PKCE with S256; without it a sign-in is not safe."
-        )
+        return metadata_problem(f"{host} doesn't offer PKCE with S256. Without it, signing in isn't safe.")
     addresses = {name: value for name in ENDPOINT_FIELDS if isinstance(value := document.get(name), str)}
     return validated(
         Endpoints(

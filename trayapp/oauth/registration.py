@@ -177,20 +177,20 @@ def _read_client(reply: Answer, requested: Mapping[str, Any], endpoints: Endpoin
     except (ValueError, RecursionError):
         answer = None
     if not isinstance(answer, dict) or not _is_visible(answer.get("client_id")):
-        return _problem(f"{host} registered no client: its answer names none.")
+        return _problem(f"{host} didn't register a client.")
     secret = answer.get("client_secret")
     if secret is not None and not _is_visible(secret):
-        return _problem(f"{host} registered a client whose secret cannot be used.")
+        return _problem(f"{host} registered a client with an unusable secret.")
     method = answer.get("token_endpoint_auth_method") or (
         requested.get("token_endpoint_auth_method", "none") if not secret else ""
     )
     if method not in ("none", *SECRET_METHODS):
         method = next((one for one in SECRET_METHODS if one in endpoints.auth_methods), "client_secret_basic")
     if method != "none" and not secret:
-        return _problem(f"{host} registered a client that needs a secret, and gave none.")
+        return _problem(f"{host} registered a client that needs a secret, but didn't send one.")
     uris = answer.get("redirect_uris")
     if isinstance(uris, list) and uris and requested["redirect_uris"][0] not in uris:
-        return _problem(f"{host} registered another redirect address than the one asked for; it cannot be used.")
+        return _problem(f"{host} registered a different redirect URL than requested.")
     manage, token = answer.get("registration_client_uri"), answer.get("registration_access_token")
     manageable = _is_manageable(manage, endpoints) and _is_visible(token)
     expires = answer.get("client_secret_expires_at")
@@ -230,25 +230,26 @@ def _error_code(reply: Answer) -> str:
     return code if isinstance(code, str) and re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", code) else ""
 
 
+CREATE_CLIENT = "Create a client id there and set client_id."
+
+
 def _refusal_problem(endpoints: Endpoints, status: int, code: str, about_redirects: bool) -> Problem:
     host = urlsplit(endpoints.registration).hostname
+    said = f"HTTP {status}, {code}" if code else f"HTTP {status}"
     if about_redirects:
         return _problem(
-            f"{host} registers no apps that redirect to this computer (HTTP {status}{', ' + code if code else ''}). "
-            "Create a client id there and set client_id.",
+            f"{host} doesn't register apps that redirect to this computer ({said}). {CREATE_CLIENT}",
             status,
             code,
         )
     if status in (401, 403):  # protected registration needs an initial access token (RFC 7591 section 3)
         return _problem(
-            f"{host} registers no clients by itself: create a client id there and set client_id "
-            f"(HTTP {status}{', ' + code if code else ''}).",
+            f"{host} doesn't register apps automatically ({said}). {CREATE_CLIENT}",
             status,
             code,
         )
     return _problem(
-        f"{host} did not register this app (HTTP {status}{', ' + code if code else ''}). "
-        "Try again later, or create a client id there and set client_id.",
+        f"{host} didn't register this app ({said}). Try again later. {CREATE_CLIENT}",
         status,
         code,
     )
@@ -257,9 +258,7 @@ def _refusal_problem(endpoints: Endpoints, status: int, code: str, about_redirec
 def no_registration_problem(endpoints: Endpoints) -> Problem:
     """No client id is configured, and the server offers no registration."""
     host = urlsplit(endpoints.issuer or endpoints.authorization).hostname
-    return _problem(
-        f"This server needs a client id: create one at {host} and set client_id (amberlight add --client-id)."
-    )
+    return _problem(f"{host} needs a client id. Create one there and set client_id (amberlight add --client-id).")
 
 
 def _problem(summary: str, status: int | None = None, code: str = "") -> Problem:

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from trayapp.core.model import BrowserFault, DeviceCode, Moment, Problem, Secret, Spec, Trouble
 from trayapp.core.quirks import extra_authorization_parameters, scope_parameter
 from trayapp.core.refusal import CLIENT_CODES
+from trayapp.core.sentences import no_sign_in
 from trayapp.engine.ports import NewLogin
 from trayapp.engine.tasks import Tasks
 from trayapp.oauth.authorization_plan import AuthorizationPlan, Planner
@@ -39,7 +40,7 @@ from trayapp.system.browser import NoBrowserError, browse
 log = logging.getLogger(__name__)
 
 SIGN_IN_LIMIT = 300.0  # s for the person; servers forget their side after about as long
-ERROR_PAGE_HINT = "If its page showed an error, sign in again. Amberlight will register a new client."
+ERROR_PAGE_HINT = "If the page showed an error, sign in again: Amberlight will register a new client."
 RECORD_LIMIT = 2.0  # s for the keyring to note a doubt when the program ends
 LINGER = 10.0  # s to wait for the page's last request; nothing but the page depends on it
 
@@ -107,7 +108,7 @@ class BrowserSignIn:
     ) -> NewLogin | Problem:
         """Run the whole flow. Cancelling it closes the listener; only one runs per name."""
         if spec.name in self._running:
-            return Problem("request", f"A sign-in of {spec.name} is under way already."[:200])
+            return Problem("request", f"A sign-in to {spec.name} is already in progress."[:200])
         self._running[spec.name] = None
         request = self._requests[spec.name] = SignInRequest(browser, show, show_code, browser_fault, now)
         self._steps[spec.name] = []
@@ -154,6 +155,10 @@ class BrowserSignIn:
             if client.manage_uri and not await unregister(client, self._wire):
                 log.info("%s: the server did not confirm that its registration is deleted", name)
 
+    def rename(self, name: str, new: str) -> None:
+        """The workload has another name; no sign-in of it is under way."""
+        self._clients.rename(name, new)
+
     async def client_secret(self, name: str, client_id: str, wall: float) -> tuple[Secret, float] | None:
         """The secret of this registered client and its end (wall; 0: never), renewed at the server first if it ends soon
         (RFC 7592). None for any other client."""
@@ -176,9 +181,9 @@ class BrowserSignIn:
         """Take a redirect URL that a person copied, or just its query; None if the waiting flow accepted it."""
         flow = self._running.get(name)
         if name in self._device_pages:
-            return Problem("request", f"The sign-in of {name} waits for its code to be entered, not for an address.")
+            return Problem("request", f"The sign-in to {name} is waiting for its code, not for a URL.")
         if flow is None:
-            return Problem("request", f"No sign-in of {name} is waiting."[:200])
+            return Problem("request", no_sign_in(name)[:200])
         query = pasted_query(url, flow.redirect_uri)
         return Problem("request", NOT_WAITING) if query is None else flow.accept(query)
 
@@ -270,6 +275,7 @@ class BrowserSignIn:
                 sockets,
                 parts.path,
                 flow.arrive,
+                name=spec.name,
                 header_limit=self._header_limit,
                 host=parts.hostname or "",
             )
@@ -308,7 +314,7 @@ class BrowserSignIn:
             async with asyncio.timeout(self._limit):
                 code = await flow.answer
         except TimeoutError:
-            return Problem("timed_out", f"Nobody finished the sign-in within {self._limit / 60:g} minutes.")
+            return Problem("timed_out", f"The sign-in wasn't finished within {self._limit / 60:g} minutes.")
         if isinstance(code, Problem):
             return code
         sent_at = now()
@@ -380,11 +386,11 @@ class BrowserSignIn:
 def open_browser(url: str) -> bool:
     """Open the person's own browser, like `browse`, but only for a page of the web. Raises `NoBrowserError`."""
     if url_problem(url):
-        raise NoBrowserError("its address isn't one of the web")
+        raise NoBrowserError("its URL isn't a web address")
     return browse(url)
 
 
 def _port_problem(spec: Spec) -> Problem:
-    where = f"Port {spec.redirect_port} (redirect_port of {spec.name})" if spec.redirect_port else "No port"
-    words = "is used by another program: close that one, or choose another port." if spec.redirect_port else "is free."
-    return Problem("port_taken", f"{where} {words}"[:200])
+    port = spec.redirect_port
+    taken = f"Port {port} (redirect_port of {spec.name}) is used by another program. Close it, or choose another port."
+    return Problem("port_taken", taken[:200] if port else "No port is free for the sign-in.")

@@ -22,6 +22,7 @@ from trayapp.core.model import Login, Secret
 from trayapp.core.outcomes import Answer, Fault, Reply
 from trayapp.core.quirks import accepts_resource, own_scope, refresh_resource, refresh_scope, secret_in_body
 from trayapp.oauth.address_class import AddressClass
+from trayapp.oauth.faults import UNSENDABLE
 from trayapp.oauth.redirects import send_with_redirect
 from trayapp.oauth.wire import CONNECT_LIMIT, Request, Wire
 
@@ -226,7 +227,7 @@ def _build(make: Any, what: Login | CodeGrant | DeviceGrant) -> Request | Fault:
     try:
         request: Request = make(what)
     except ValueError:
-        return Fault(False, "request", "The request could not be built: a value in it cannot be sent.")
+        return Fault(False, "request", UNSENDABLE)
     return request
 
 

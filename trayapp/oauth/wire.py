@@ -20,7 +20,7 @@ import httpx2
 
 from trayapp import __version__
 from trayapp.core.outcomes import Answer, Fault, Reply
-from trayapp.oauth.address_class import PLACE_TEXTS, AddressClass, class_of_host
+from trayapp.oauth.address_class import AddressClass, class_of_host, too_near
 from trayapp.oauth.faults import BadCertificatesError, BadProxyError, TooLargeError, fault
 from trayapp.oauth.progress import RequestProgress
 
@@ -63,19 +63,19 @@ def url_problem(url: str) -> str:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
     except ValueError:
-        return "is not a valid address"
+        return "isn't a valid URL"
     if len(url) > URL_MAX:
         return "is too long"
     # A browser decodes a host's percent signs: 127.0.0%2e1 would be judged as another one than it opens.
     if not URL_CHARACTERS.fullmatch(url) or not host or ("%" in host and ":" not in host):
-        return "is not a valid address"
+        return "isn't a valid URL"
     if parts.username is not None or parts.password is not None:
-        return "must not hold a user name or password"
+        return "can't contain a user name or password"
     if parts.fragment:
-        return "must not end in a #fragment"
+        return "can't end in a #fragment"
     if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)):
         return ""
-    return "must begin with https://"
+    return "must start with https://"
 
 
 class Wire:
@@ -114,14 +114,10 @@ class Wire:
         Raises nothing but CancelledError, which also closes the connection.
         """
         if reason := url_problem(request.url):
-            return Fault(False, "request", f"Nothing was sent: the address {reason}.")
+            return Fault(False, "request", f"the address {reason}")
         host = urlsplit(request.url).hostname or ""
         if (reached := class_of_host(host)) < request.nearest_allowed:
-            return Fault(
-                False,
-                "request",
-                f"Nothing was sent: {host} is {PLACE_TEXTS[reached]}, the server that named it is not."[:200],
-            )
+            return Fault(False, "request", too_near(host, reached)[:200])
         progress, answers = RequestProgress(host, self._now, request.nearest_allowed), list[Answer]()
         if request.repeatable and not is_loopback(host):
             self._connecting.add(progress)

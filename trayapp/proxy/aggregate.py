@@ -124,7 +124,7 @@ class Aggregate:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One request from start to end; cancelled when the client disconnects."""
         if not self._admitted(request):
-            raise Refusal(403, "forbidden", "This needs the local key of /mcp. See: amberlight client-config --all")
+            raise Refusal(403, "forbidden", "This needs the local key of /mcp. Run `amberlight client-config --all`.")
         expects_answer = request.method != "GET"  # a GET is an event stream and may be silent for hours
         self._open_requests += 1
         self._unanswered += expects_answer
@@ -172,12 +172,12 @@ class Aggregate:
     async def _start(self) -> AggregateProcess:
         """Start it now, unless a start has just failed. Raises `Refusal` 503."""
         if self._process is not None:
-            log.warning("the process of /mcp ended unexpectedly and is started again")
+            log.warning("the process of /mcp ended unexpectedly; starting it again")
             await self._end_process()
         loop, server = asyncio.get_running_loop(), self._server()
         at, reason = self._failed_start
         if self._closed or server is None:
-            raise _not_started("Amberlight is about to end, or not up yet.")
+            raise _not_started("Amberlight is starting or quitting.")
         if loop.time() - at < START_RETRY:
             raise _not_started(reason)
         self._app_key = Secret(secrets.token_urlsafe(32))
@@ -212,7 +212,7 @@ class Aggregate:
         self._idle_timer = None
         if self._open_requests or self._process is None:
             return
-        log.info("nobody uses /mcp: its process is ended")
+        log.info("nobody uses /mcp: ending its process")
         task = asyncio.create_task(self._end_process(), name="end the idle process of /mcp")
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
@@ -234,7 +234,7 @@ class Aggregate:
             elif await self._healthy():
                 self._last_output = loop.time()
             else:
-                log.warning("the process of /mcp hangs and is killed; the next request starts it again")
+                log.warning("the process of /mcp hangs; killing it, and the next request starts it again")
                 process.kill()
                 return
 
@@ -314,10 +314,10 @@ def _log_level() -> str:
 
 def _not_started(reason: str) -> Refusal:
     return Refusal(
-        503, "not_started", f"The MCP endpoint did not start. {reason}", {"Retry-After": str(int(START_RETRY))}
+        503, "not_started", f"The MCP endpoint didn't start. {reason}", {"Retry-After": str(int(START_RETRY))}
     )
 
 
 def _broke_off() -> Refusal:
-    text = "The MCP endpoint broke off; it is started again by the next request."
+    text = "The MCP endpoint stopped unexpectedly. Try again."
     return Refusal(503, "broke_off", text, {"Retry-After": "1"})

@@ -112,7 +112,7 @@ async def start(setup: AggregateSetup, *, command: tuple[str, ...] = ("-m", MODU
             creationflags=NO_WINDOW,
         )
     except OSError as error:
-        raise AggregateProcessFailed(f"Its process cannot be started: {error.strerror}.") from None
+        raise AggregateProcessFailed(f"Its process can't be started: {error.strerror}.") from None
     port = 0
     try:
         port = await _reported_port(process, setup)
@@ -133,7 +133,7 @@ async def _reported_port(process: asyncio.subprocess.Process, setup: AggregateSe
             line = await process.stdout.readline()
         return int(json.loads(line)["port"])
     except TimeoutError:
-        raise AggregateProcessFailed(f"Its process said nothing for {START_LIMIT:.0f} seconds.") from None
+        raise AggregateProcessFailed(f"Its process didn't respond for {START_LIMIT:.0f} seconds.") from None
     except (OSError, ValueError, KeyError, TypeError):
         raise AggregateProcessFailed(await _exit_reason(process)) from None
 
@@ -148,7 +148,7 @@ async def _exit_reason(process: asyncio.subprocess.Process) -> str:
     lines = output.decode("utf-8", "replace").strip().splitlines()
     for line in lines:
         log.warning("aggregate: %s", line)
-    return f"Its process ended: {lines[-1][:200]}" if lines else "Its process ended without a word."
+    return f"Its process ended: {lines[-1][:200]}" if lines else "Its process ended without a message."
 
 
 async def _copy_to_log(process: asyncio.subprocess.Process) -> None:

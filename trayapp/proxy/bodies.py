@@ -17,7 +17,7 @@ from trayapp.server.replies import Refusal
 
 REPLAY_MAX = 1024 * 1024  # bytes kept for a second attempt; MCP messages are far shorter
 READ_LIMIT = 30.0  # s for a short body; the client is on this machine
-BROKEN = "The body breaks off, or is not framed as HTTP wants it."
+BROKEN = "The body was cut off, or isn't valid HTTP."
 
 
 @dataclass(slots=True)
@@ -121,4 +121,4 @@ async def body_of(request: web.Request) -> Body:
     except web.RequestPayloadError:
         raise Refusal(400, "bad_body", BROKEN) from None
     except TimeoutError:
-        raise Refusal(408, "timeout", f"The body did not arrive within {READ_LIMIT:.0f} seconds.") from None
+        raise Refusal(408, "timeout", f"The body didn't arrive within {READ_LIMIT:.0f} seconds.") from None

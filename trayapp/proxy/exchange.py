@@ -134,7 +134,7 @@ async def _exchange(
         while 102 <= message.code < 200 or message.code == 100:  # interim responses (RFC 9110 section 15.2)
             message, content = await protocol.read()
         if message.code < 200:
-            raise HttpProcessingError(message="switched protocols without being asked to")
+            raise HttpProcessingError(message="switched protocols unasked")
     except BaseException:
         if upload is not None:
             upload.cancel()
@@ -162,6 +162,6 @@ async def _upload(writer: StreamWriter, protocol: ResponseHandler, body: AsyncIt
             await writer.write(chunk)
         await writer.write_eof()
     except Exception as error:  # noqa: BLE001 - whatever it is, a request is waiting for its response
-        protocol.set_exception(aiohttp.ClientConnectionError("the request could not be sent to its end"), error)
+        protocol.set_exception(aiohttp.ClientConnectionError("the request couldn't be sent completely"), error)
         if protocol.transport is not None:
             protocol.transport.abort()

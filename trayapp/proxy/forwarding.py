@@ -19,6 +19,7 @@ import aiohttp
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
+from trayapp.core.classify import INTERCEPTED
 from trayapp.core.model import AccessToken, Spec
 from trayapp.core.permission import Needs
 from trayapp.core.snapshot import Unavailable
@@ -174,7 +175,7 @@ def request_headers(request: web.Request, upstream: UpstreamUrl, token: AccessTo
     try:
         return headers.to_upstream(received.items(), connection, upstream.authority, token.value.reveal())
     except OddHeaderError:
-        raise Refusal(400, "bad_header", "A header holds bytes that are not UTF-8.") from None
+        raise Refusal(400, "bad_header", "A header contains bytes that aren't UTF-8.") from None
 
 
 def nothing_sent(error: Exception) -> bool:
@@ -188,16 +189,16 @@ def unreachable(error: Exception, upstream: UpstreamUrl) -> Refusal:
         case ProxyUnusable():
             return Refusal(502, "proxy_unusable", str(error))
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
-            reason = "its certificate is not trusted: VPN, inspection or captive portal?"
-            return Refusal(502, "upstream_tls", f"{upstream.host} was not asked: {reason}")
+            said = f"The certificate of {upstream.host} isn't trusted. {INTERCEPTED}"
+            return Refusal(502, "upstream_tls", said)
         case TimeoutError() | asyncio.TimeoutError():
-            return Refusal(504, "upstream_timeout", f"{upstream.host} did not take the connection in time.")
+            return Refusal(504, "upstream_timeout", f"Can't reach {upstream.host} (timed out).")
         case aiohttp.ClientHttpProxyError():
-            return Refusal(502, "proxy_refused", f"The HTTP proxy does not let us through to {upstream.host}.")
+            return Refusal(502, "proxy_refused", f"The HTTP proxy blocked the connection to {upstream.host}.")
         case aiohttp.ClientProxyConnectionError():
-            return Refusal(502, "proxy_unreachable", "The HTTP proxy cannot be reached.")
+            return Refusal(502, "proxy_unreachable", "Can't reach the HTTP proxy.")
         case aiohttp.ClientConnectorError():
-            return Refusal(502, "upstream_unreachable", f"{upstream.host} cannot be reached.")
+            return Refusal(502, "upstream_unreachable", f"Can't reach {upstream.host}.")
         case aiohttp.ClientResponseError() | HttpProcessingError():
-            return Refusal(502, "upstream_garbled", f"{upstream.host} gave an answer that is not HTTP.")
-    return Refusal(502, "upstream_broke_off", f"{upstream.host} ended the connection before it answered.")
+            return Refusal(502, "upstream_garbled", f"{upstream.host} returned an answer that isn't HTTP.")
+    return Refusal(502, "upstream_broke_off", f"{upstream.host} closed the connection without an answer.")

@@ -83,7 +83,7 @@ class LegacyHold:
         error: Exception | None = None,
     ) -> web.StreamResponse:
         """Open a client's stream. `error` is why the upstream's can't be opened although there is a token."""
-        why = blocked.unreachable(target.name, f"{upstream.host} has not been asked yet.")
+        why = blocked.unreachable(target.name, f"{upstream.host} hasn't been contacted yet.")
         if error is not None:
             why = why_not(error, target.name, upstream)
         held = Held(secrets.token_hex(16), request, target, upstream, url, HeldStream(request, {}), why)
@@ -118,7 +118,7 @@ class LegacyHold:
         if isinstance(message, tuple):  # this revision has no batches
             if held.endpoint:
                 raise NotMcpError(body)
-            return reply(messages.error(None, messages.INVALID_REQUEST, "This is not a JSON-RPC message."), 400, None)
+            return reply(messages.error(None, messages.INVALID_REQUEST, "This isn't a JSON-RPC message."), 400, None)
         request[MESSAGE] = message
         name = held.target.name
         if not held.endpoint:

@@ -127,11 +127,11 @@ class Proxy:
         target = mapping.parse(request.raw_path)
         spec = self._admitted(request, target)
         if target is None or spec is None:
-            raise Refusal(403, "forbidden", "This needs the local key of a workload. See: amberlight client-config")
+            raise Refusal(403, "forbidden", "This needs the local key of a workload. Run `amberlight client-config`.")
         request[MCP] = spec.mcp
         if not mapping.unambiguous(target.rest, target.query):
             raise Refusal(
-                400, "bad_path", "Paths with .., encoded slashes or dots, or odd characters are not passed on."
+                400, "bad_path", "Paths with .., encoded slashes or dots, or unusual characters aren't allowed."
             )
         upstream = mapping.split_upstream(spec.url)
         url = self._endpoints.upstream_url(target, upstream)
@@ -255,11 +255,9 @@ class Proxy:
         """The local path for an address the upstream named. Raises `Refusal` 502 for one that isn't the workload's."""
         path = self._endpoints.local_path(target, upstream, base_url, reference)
         if path is None:
-            log.warning(
-                "%s: %s %s an address that is not its own; that is not passed on", target.name, upstream.host, verb
-            )
-            message = f"{upstream.host} {verb} another address; Amberlight does not go there with the token."
-            raise Refusal(502, "foreign_address", f"{message} If that is right, change the workload's url.")
+            log.warning("%s: %s %s a different address; it is not passed on", target.name, upstream.host, verb)
+            message = f"{upstream.host} {verb} a different address. Amberlight won't send the token there."
+            raise Refusal(502, "foreign_address", f"{message} If that's right, change the workload's url.")
         return path
 
 
@@ -303,6 +301,6 @@ def _unavailable(unavailable: Unavailable) -> web.Response:
 
 def _send_again() -> web.Response:
     """The upstream said 401 and there is a newer token, but the request can't be repeated from here."""
-    text = "The upstream rejected the token and there is a newer one: send the request again."
+    text = "The service rejected the token, and there's a newer one. Send the request again."
     body = {"error": "retrying", "status": "running", "detail": "ok", "since": None, "next_attempt_at": None}
     return json_reply({**body, "help": text}, 503, {"Retry-After": "1"})

@@ -212,7 +212,7 @@ class SteadyEndpoint:
     async def _batch(self, call: Call, batch: tuple[Message, ...]) -> web.StreamResponse:
         """2025-03-26: an array of messages. It passes whole, or is answered here whole; it is never sent twice."""
         if not call.revision.batches or any(each.method == "initialize" for each in batch):
-            text = f"{call.revision.version} knows no batches, and none may hold initialize."
+            text = f"{call.revision.version} doesn't support batches, and none may contain initialize."
             return reply(messages.error(None, messages.INVALID_REQUEST, text), 400, call.session)
         key = call.key()
         token = await self._tokens.token(call.name, counts=any(each.method in CALLS for each in batch))

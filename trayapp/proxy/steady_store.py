@@ -90,7 +90,7 @@ class SteadyStore:
             try:
                 await asyncio.to_thread((self._directory / f"notes-{workload}.json").unlink, missing_ok=True)
             except OSError as error:
-                log.warning("what %s offered could not be deleted: %s", workload, error)
+                log.warning("could not delete what %s offered: %s", workload, error)
 
     async def close(self) -> None:
         """Write what is not written yet."""

@@ -150,9 +150,9 @@ async def _proxy_for(upstream: UpstreamUrl) -> URL | None:
     try:
         proxy = URL(found if "://" in found else f"http://{found}")
     except ValueError:
-        raise ProxyUnusable("The proxy address of the environment (HTTPS_PROXY) is not an address.") from None
+        raise ProxyUnusable("The proxy in HTTPS_PROXY isn't a valid URL.") from None
     if proxy.scheme not in ("http", "https") or not proxy.host:
-        raise ProxyUnusable("The environment (HTTPS_PROXY) names a proxy that is not an http proxy.")
+        raise ProxyUnusable("The proxy in HTTPS_PROXY isn't an HTTP proxy.")
     return proxy
 
 

@@ -48,10 +48,11 @@ def _response(status: str, error: str, message: str, headers: Mapping[str, str])
     return "\r\n".join(lines).encode()
 
 
+HTTP_1_1 = "This server supports HTTP/1.1 only."
 BUSY = _response(
     "503 Service Unavailable",
     "busy",
-    "There are too many connections. Close some and try again.",
+    "Too many connections. Close some and try again.",
     {"Retry-After": "1"},
 )
 FOREIGN = _response(

@@ -16,7 +16,8 @@ from typing import Any, cast
 from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from trayapp.server.connection_limit import BUSY, FOREIGN, shares
+from trayapp.core.sentences import UNEXPECTED
+from trayapp.server.connection_limit import BUSY, FOREIGN, HTTP_1_1, shares
 from trayapp.server.peers import Owner, Peers
 from trayapp.server.replies import Refusal, error_reply
 
@@ -68,11 +69,11 @@ class Connection(web.RequestHandler):
         super().handle_error(request, status, exc, message)  # logs
         request._version = HttpVersion11
         if isinstance(exc, HttpProcessingError) and any(words in exc.message for words in _OTHER_VERSION):
-            answer = error_reply(Refusal(505, "http_version", "This server speaks HTTP/1.1."))
+            answer = error_reply(Refusal(505, "http_version", HTTP_1_1))
         elif status == 400:
-            answer = error_reply(Refusal(400, "bad_request", "This is not a valid HTTP/1.1 request."))
+            answer = error_reply(Refusal(400, "bad_request", "This isn't a valid HTTP/1.1 request."))
         else:
-            answer = error_reply(Refusal(status, "internal", "Something went wrong inside Amberlight; see the log."))
+            answer = error_reply(Refusal(status, "internal", UNEXPECTED))
         answer.force_close()
         return answer
 
@@ -205,7 +206,7 @@ class Connections:
         self._full_logged[owner] = now
         whose = " of unknown owners (containers)" if owner is Owner.UNKNOWN else ""
         count = len(self._open) if owner is Owner.OWN else self._by_owner[owner]
-        log.warning("%d connections%s to the local server are open; further ones are refused for now", count, whose)
+        log.warning("%d connections%s to the local server are open; refusing new ones", count, whose)
 
     def _log_foreign(self, user: int | None) -> None:
         if user not in self._refused_users and len(self._refused_users) < LOGGED_USERS_MAX:

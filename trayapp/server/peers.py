@@ -45,7 +45,7 @@ class Peers:
         self._allowed = allowed
         self._kernel = SockDiag() if is_supported() else None
         if self._kernel is None and sys.platform == "linux":
-            log.info("this system does not say whose a connection is: other users may connect, and need a key")
+            log.info("this system does not say who owns a connection: other users may connect, and need a key")
 
     def close(self) -> None:
         """Ask no more."""

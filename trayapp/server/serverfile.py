@@ -74,7 +74,7 @@ def publish(directory: Path, info: ServerInfo) -> PublishedFile:
         _refuse_special_file(path)
         replace_file(path, json.dumps(_to_json(info), indent=2) + "\n")
     except OSError as error:
-        raise ServerFileError(f"{path} cannot be written: {error.strerror or error}.") from None
+        raise ServerFileError(f"{path} can't be written: {error.strerror or error}.") from None
     return PublishedFile(directory, info, _stamp(path))
 
 
@@ -87,8 +87,8 @@ def read(directory: Path) -> ServerInfo | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        reason = "it is a symbolic link" if path.is_symlink() else error.strerror or str(error)
-        raise ServerFileError(f"{path} cannot be read: {reason}.") from None
+        reason = "it's a symbolic link" if path.is_symlink() else error.strerror or str(error)
+        raise ServerFileError(f"{path} can't be read: {reason}.") from None
     try:
         _check_ours(path, os.fstat(fd))
     except ServerFileError:
@@ -160,9 +160,9 @@ def _make_private(directory: Path) -> None:
         if sys.platform != "win32" and directory.exists():  # Windows: the user's directories are private by their ACL
             status = directory.stat()
             if status.st_uid != os.getuid():
-                raise ServerFileError(f"{directory} belongs to somebody else.")
+                raise ServerFileError(f"{directory} belongs to another user.")
             if status.st_mode & 0o022:
-                raise ServerFileError(f"{directory} can be written by others; it has to have mode 0700.")
+                raise ServerFileError(f"{directory} can be written by others. Set its mode to 0700.")
         private_directory(directory)
     except NotPrivateError as error:
         raise ServerFileError(str(error)) from None
@@ -175,14 +175,14 @@ def _refuse_special_file(path: Path) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISREG(mode):
-        raise ServerFileError(f"{path} has to be a plain file; it is a link or something else.")
+        raise ServerFileError(f"{path} isn't a regular file.")
 
 
 def _check_ours(path: Path, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise ServerFileError(f"{path} has to be a plain file.")
+        raise ServerFileError(f"{path} isn't a regular file.")
     if sys.platform != "win32":
         if status.st_uid != os.getuid():
-            raise ServerFileError(f"{path} belongs to somebody else.")
+            raise ServerFileError(f"{path} belongs to another user.")
         if status.st_mode & 0o077:
-            raise ServerFileError(f"{path} can be read by others; it has to have mode 0600.")
+            raise ServerFileError(f"{path} can be read by others. Set its mode to 0600.")

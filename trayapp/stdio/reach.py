@@ -57,7 +57,7 @@ class Reach:
                 hope, why = self._start()
                 if now >= (until if hope else min(until, soon)):
                     self._refused = None
-                    raise AwayError(why)
+                    raise AwayError(why if found is None else f"Nothing answers at Amberlight's port {found.port}.")
             time.sleep(POLL)
             self._refused = None
 

@@ -26,6 +26,7 @@ from trayapp.stdio.sse import Events
 if TYPE_CHECKING:
     from trayapp.mcp.blocked import Blocked
 
+CHECK_NAME = "Check the name with `amberlight list`."
 SOON = 1.0  # s that lists wait when the app was away a moment ago: the client has waited already
 RECENTLY = 30.0  # s
 TRIES = 3
@@ -193,8 +194,8 @@ class Requests:
     def _no_key(self) -> str:
         target = self._reach.target
         if not self._reach.key():
-            return f"{target.label} has no local key. Check the name (amberlight list), then run: {target.help}"
-        return f"Amberlight refuses the local key of {target.label}. Check the name: amberlight list"
+            return f"{target.label} has no local key. {CHECK_NAME} Then run `{target.help}`."
+        return f"Amberlight rejected the local key of {target.label}. {CHECK_NAME}"
 
     def _answered(self, ask: Ask, exchange: Exchange, live: Live, data: Any, text: bytes) -> bool:
         """Whether this is an answer to the request; it was written then."""

@@ -32,7 +32,7 @@ def install_id(directory: Path, *copies: Path) -> str:
     known = next((text for text in found if text), "")
     if not known:
         known = secrets.token_hex(8)
-        log.info("A new installation: logins in the keyring are kept under amberlight/%s.", known)
+        log.info("New installation: logins are kept in the keyring as amberlight/%s.", known)
     if found[0] != known:
         write_private(places[0], known + "\n")
     for place, text in zip(places[1:], found[1:], strict=True):
@@ -51,7 +51,7 @@ def _of_copy(work: Callable[..., str], place: Path, *more: str) -> str | None:
     try:
         return within(place, lambda: work(place, *more))
     except (NotPrivateError, OSError) as error:
-        log.warning("No copy of the installation id can be kept: %s", error)
+        log.warning("Could not keep a copy of the installation id: %s", error)
         return None
 
 
@@ -64,5 +64,5 @@ def _read(path: Path) -> str:
         return ""
     if _ID.fullmatch(text):
         return text
-    log.warning("%s does not hold an installation id (it holds %r); it is written anew.", path, text[:40])
+    log.warning("%s does not hold an installation id (it holds %r); writing a new one.", path, text[:40])
     return ""

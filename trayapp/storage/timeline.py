@@ -269,8 +269,8 @@ def _continued(last: Segment, at: float) -> Segment:
 
 _GAP_TEXT = {
     ASLEEP: "The computer was asleep.",
-    STOPPED: "Amberlight was not running.",
-    ENDED: "Amberlight was not running; it had ended unexpectedly.",
+    STOPPED: "Amberlight wasn't running.",
+    ENDED: "Amberlight wasn't running: it had quit unexpectedly.",
 }
 
 

@@ -41,8 +41,8 @@ def browse(url: str, *, limit: float = LIMIT) -> bool:
     if not sys.platform.startswith("linux"):
         return _elsewhere(url)
     if not any(map(os.environ.get, DISPLAYS)):  # a browser would come up inside the terminal
-        raise NoBrowserError("there is no display")
-    problem = "no program that opens one was found"
+        raise NoBrowserError("there's no display")
+    problem = "no program to open one was found"
     for command in _commands(os.environ):
         try:
             return _run([part.replace("%s", url) for part in command], limit)
@@ -60,7 +60,7 @@ def _elsewhere(url: str) -> bool:
     except (webbrowser.Error, OSError) as error:
         raise NoBrowserError(type(error).__name__) from None
     if not opened:
-        raise NoBrowserError("the system opened none")
+        raise NoBrowserError("the system didn't open one")
     return True
 
 
@@ -89,7 +89,7 @@ def _run(command: list[str], limit: float) -> bool:
         process = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
     except (OSError, ValueError) as error:
         reason = error.strerror.lower() if isinstance(error, OSError) and error.strerror else "not a command"
-        raise NoBrowserError(f"{name} cannot be started ({reason})") from None
+        raise NoBrowserError(f"{name} can't be started ({reason})") from None
     try:
         code = process.wait(limit)
     except subprocess.TimeoutExpired:

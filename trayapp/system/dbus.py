@@ -70,7 +70,7 @@ class SessionBus(_Bus):
         try:  # without an address the library still knows the file that dbus-launch leaves for a display
             super().__init__(bus_address=session_bus.address(), bus_type=BusType.SESSION)
         except (OSError, KeyError) as error:  # what that file's search needs isn't there
-            raise InvalidAddressError(f"there is no session bus ({error_text(error)})") from None
+            raise InvalidAddressError(f"there's no session bus ({error_text(error)})") from None
 
 
 class SystemBus(_Bus):
@@ -92,7 +92,7 @@ class SystemBus(_Bus):
         except Exception as error:  # noqa: BLE001 - the library raises many kinds, and all mean the same here
             if bus is not None:
                 bus.disconnect()
-            raise BusError(f"there is no system bus to be reached ({error_text(error)})") from None
+            raise BusError(f"can't reach the system bus ({error_text(error)})") from None
         return bus
 
     async def ask(self, name: str, path: str, interface: str, member: str, signature: str = "", *body: Any) -> Message:
@@ -104,7 +104,7 @@ class SystemBus(_Bus):
             async with asyncio.timeout(CALL_LIMIT):
                 reply = await self.call(call)
         except TimeoutError:
-            raise BusError(f"{name} did not answer within {CALL_LIMIT:.0f} s") from None
+            raise BusError(f"{name} didn't answer within {CALL_LIMIT:.0f} seconds") from None
         except (OSError, EOFError) as error:
             raise BusError(f"the system bus closed the connection ({error_text(error)})") from None
         if reply.message_type is MessageType.ERROR:

@@ -24,11 +24,11 @@ NOT_RESPONDING = "its disk or network share isn't responding"
 _LEASE_POLL = 0.05  # s between two tries while another program has to give up its lease on the file
 _OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
 _KINDS = (
-    (stat.S_ISDIR, "it is a directory"),
-    (stat.S_ISFIFO, "it is a named pipe, not a file"),
-    (stat.S_ISSOCK, "it is a socket, not a file"),
-    (stat.S_ISCHR, "it is a device, not a file"),
-    (stat.S_ISBLK, "it is a device, not a file"),
+    (stat.S_ISDIR, "it's a directory"),
+    (stat.S_ISFIFO, "it's a named pipe, not a file"),
+    (stat.S_ISSOCK, "it's a socket, not a file"),
+    (stat.S_ISCHR, "it's a device, not a file"),
+    (stat.S_ISBLK, "it's a device, not a file"),
 )
 
 
@@ -72,8 +72,8 @@ def check_plain(path: Path, found: os.stat_result) -> None:
     if stat.S_ISREG(found.st_mode):
         return
     if stat.S_ISLNK(found.st_mode):
-        raise NotPlainError(errno.ELOOP, "it is a symbolic link", str(path))
-    reason = next((reason for is_kind, reason in _KINDS if is_kind(found.st_mode)), "it is not a plain file")
+        raise NotPlainError(errno.ELOOP, "it's a symbolic link", str(path))
+    reason = next((reason for is_kind, reason in _KINDS if is_kind(found.st_mode)), "it isn't a regular file")
     raise NotPlainError(errno.EINVAL, reason, str(path))
 
 

@@ -42,17 +42,17 @@ def check_directory(path: Path, *, shared: bool = False) -> None:
         return
     if not stat.S_ISLNK(link.st_mode):
         if not stat.S_ISDIR(link.st_mode):
-            raise NotPrivateError(f"{path} is not a directory. Move it away: Amberlight keeps its files there.")
+            raise NotPrivateError(f"{path} isn't a directory. Move it: Amberlight keeps its files there.")
         return
     what = f"{path} is a symbolic link to {_target(path)}"
     try:
         found = path.stat()
     except FileNotFoundError:
-        raise NotPrivateError(f"{what}, which does not exist. Create that directory, or remove the link.") from None
+        raise NotPrivateError(f"{what}, which doesn't exist. Create that directory, or remove the link.") from None
     except OSError as error:  # links in a circle, a directory that nobody may enter
         raise NotPrivateError(f"{what}, which can't be used: {error.strerror}. Remove the link.") from None
     if not stat.S_ISDIR(found.st_mode):
-        raise NotPrivateError(f"{what}, which is not a directory. Remove the link.")
+        raise NotPrivateError(f"{what}, which isn't a directory. Remove the link.")
     if shared or os.name != "posix":
         return
     if link.st_uid not in (os.getuid(), 0):  # an administrator may move a home; nobody else may
@@ -61,13 +61,17 @@ def check_directory(path: Path, *, shared: bool = False) -> None:
         raise NotPrivateError(f"{what}, which belongs to another user. Remove the link.")
 
 
+def _not_a_file(path: Path) -> str:
+    return f"{path} isn't a file. Move it: Amberlight keeps its own file there."
+
+
 def private_file(path: Path) -> None:
     """Correct the mode of `path` if it exists. Raises `NotPrivateError` or `OSError`."""
     _refuse_link(path)
     if not path.exists():
         return
     if not path.is_file():
-        raise NotPrivateError(f"{path} is not a file. Move it away: Amberlight keeps a file of its own there.")
+        raise NotPrivateError(_not_a_file(path))
     _restrict_mode(path, 0o600)
 
 
@@ -110,7 +114,7 @@ def open_private(path: Path, flags: int) -> int:
     handle = os.open(path, flags, 0o600)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise NotPrivateError(f"{path} is not a file. Move it away: Amberlight keeps a file of its own there.")
+        raise NotPrivateError(_not_a_file(path))
     return handle
 
 
@@ -132,9 +136,7 @@ def errors_name(path: Path) -> Iterator[None]:
 
 def _refuse_link(path: Path) -> None:
     if path.is_symlink():
-        raise NotPrivateError(
-            f"{path} is a symbolic link; Amberlight writes its files only where they really are. Remove it."
-        )
+        raise NotPrivateError(f"{path} is a symbolic link. Remove it: Amberlight doesn't write through links.")
 
 
 def _target(link: Path) -> str:
@@ -150,7 +152,7 @@ def _restrict_mode(path: Path, mode: int) -> None:
     found = stat.S_IMODE(path.stat().st_mode)
     if found & ~mode:
         path.chmod(mode)
-        log.warning("%s was open to others (%o); it is %o now.", path, found, mode)
+        log.warning("%s was accessible to others (%o); its mode is now %o.", path, found, mode)
 
 
 def _sync_directory(path: Path) -> None:

@@ -168,7 +168,7 @@ class DbusMenu(ServiceInterface):
     def _node(self, number: int) -> MenuNode:
         node = self.tree.nodes.get(number)
         if node is None:
-            raise DBusError("com.canonical.dbusmenu.Error.UnknownId", f"there is no item {number}")
+            raise DBusError("com.canonical.dbusmenu.Error.UnknownId", f"there's no item {number}")
         return node
 
     @dbus_property(PropertyAccess.READ, name="Version")

@@ -192,7 +192,7 @@ class LinuxChannel:
         if self._bus is None or not self._bus.connected:
             await self._connect()
         if self._late is not None:
-            raise ChannelError("the notification daemon does not answer")
+            raise ChannelError("the notification daemon doesn't answer")
         if self._daemon is None:
             # This call starts the daemon where the bus can activate it.
             capabilities = await self._call(NAME, PATH, NAME, "GetCapabilities", "", returns="as")
@@ -218,7 +218,7 @@ class LinuxChannel:
             if bus is not None:
                 bus.disconnect()
             self._retry_later()
-            raise ChannelError(f"the session bus cannot be reached ({error_text(problem)})") from None
+            raise ChannelError(f"the session bus can't be reached ({error_text(problem)})") from None
         self._bus = bus
         self._watch = asyncio.create_task(self._until_lost(bus), name="watch the bus of the notifications")
         bus.add_message_handler(self._on_message)
@@ -265,7 +265,7 @@ class LinuxChannel:
             call.add_done_callback(lambda call: self._answered_late(call, returns, then))
             if isinstance(error, asyncio.CancelledError):
                 raise
-            raise ChannelError(f"the notification daemon did not answer within {CALL_LIMIT:.0f} s") from None
+            raise ChannelError(f"the notification daemon didn't answer within {CALL_LIMIT:.0f} s") from None
         except (OSError, EOFError):
             raise ChannelError("the session bus closed the connection") from None
         if problem := _problem(reply, returns):

@@ -151,7 +151,7 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
             except InvalidAddressError as problem:
                 self._report_outage(f"no tray icon: this session has no D-Bus session bus ({problem})")
             except BUS_ERRORS as problem:
-                self._report_outage(f"no tray icon: the session bus cannot be reached ({error_text(problem)})")
+                self._report_outage(f"no tray icon: the session bus can't be reached ({error_text(problem)})")
             except Exception:
                 log.exception("the tray connection failed; it will be tried again")
             if not done.is_set():

@@ -23,6 +23,6 @@ class NoVaultError(Exception):
 def refused_keyring(path: str) -> str:
     """The sentence for a class that isn't on the list."""
     return (
-        f"The keyring {path} is not used: it does not protect a login, or nobody has proved that it does."
-        " Amberlight uses the Secret Service, KWallet, the macOS keychain or the Windows credential vault."
+        f"Amberlight doesn't use the keyring {path}, which isn't known to protect logins. It supports the Secret Service,"
+        " KWallet, the macOS keychain and the Windows credential vault."
     )

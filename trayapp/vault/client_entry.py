@@ -13,6 +13,7 @@ from typing import Any
 
 from trayapp.core.model import Secret
 from trayapp.vault.login_store import Vault
+from trayapp.vault.slots import RefusalError
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,16 @@ def erase_entry(vault: Vault, service: str, name: str) -> None:
     _clear_parts(vault, service, name, 0)
     if vault.get(service, name) is not None:
         vault.delete(service, name)
+
+
+def move_entry(vault: Vault, service: str, name: str, new_service: str, new: str) -> None:
+    """Move an entry, which is erased only once it has been read back; one that is at the new place already is replaced."""
+    text = read_entry(vault, service, name)
+    if text is not None:
+        write_entry(vault, new_service, new, text)
+        if read_entry(vault, new_service, new) != text:
+            raise RefusalError(f"the keyring returned a different client of {new} than was written")
+    erase_entry(vault, service, name)
 
 
 def _clear_parts(vault: Vault, service: str, name: str, keep: int) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from trayapp.core.model import Trouble
+from trayapp.core.sentences import KEYRING_PROBLEMS
+
 
 class ServiceError(Exception):
     """The service, or the bus on its behalf, answered with a D-Bus error. Only its name is kept; a text could quote
@@ -20,6 +23,4 @@ class NoCollectionError(Exception):
     """The service has no default collection, and nobody asked for a dialog that makes one."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "The keyring is there, but has no default collection: none was made yet, or its file is closed."
-        )
+        super().__init__(KEYRING_PROBLEMS[Trouble.NO_COLLECTION])

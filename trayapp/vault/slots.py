@@ -91,7 +91,7 @@ def _payload(login: Login) -> str:
     try:
         return json.dumps(fields, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError):
-        raise RefusalError("a login with a field that is no text or number cannot be stored") from None
+        raise RefusalError("a login with a field that is neither text nor number can't be stored") from None
 
 
 def _header(login: Login, candidate: bool, payload: str, place: str, *, parts: int) -> str:
@@ -123,7 +123,7 @@ def read_header(text: str) -> Header:
     version = fields.get("v")
     if isinstance(version, int) and version > ACCESS_ONLY:
         raise RefusalError(
-            "a newer version of Amberlight wrote this login; use that version, or sign in again after removal"
+            "a newer version of Amberlight wrote this login; use that version, or remove the workload and sign in again"
         )
     generation, candidate, parts, sha256, inline, place = (
         fields.get(name) for name in ("generation", "candidate", "parts", "sha256", "payload", "place")
@@ -142,11 +142,11 @@ def read_login(header: Header, parts: tuple[str | None, ...]) -> Login:
         raise DamagedError("a part is missing")
     payload = header.inline if header.inline is not None else "".join(part for part in parts if part)
     if _digest(header.version, header.generation, header.candidate, payload) != header.sha256:
-        raise DamagedError("the digest does not match")
+        raise DamagedError("the digest doesn't match")
     fields = _object(payload, "the login")
     times = {name: fields[name] for name in ("obtained_at", "expires_at") if name in fields}
     if "obtained_at" not in times or not all(_is_number(each) for each in times.values()):
-        raise DamagedError("the time of the login is no number")
+        raise DamagedError("the time of the login isn't a number")
     optional: dict[str, Any] = {name: _text(fields, name) for name in _OPTIONAL_TEXT if name in fields}
     optional |= {name: Secret(_text(fields, name)) for name in _OPTIONAL_SECRET if name in fields}
     login = Login(
@@ -160,7 +160,7 @@ def read_login(header: Header, parts: tuple[str | None, ...]) -> Login:
         **optional,
     )
     if not login.renewable and not login.access_token:
-        raise DamagedError("there is no token in it")
+        raise DamagedError("there's no token in it")
     return login
 
 
@@ -168,16 +168,16 @@ def _object(text: str, what: str) -> dict[str, Any]:
     try:
         fields = json.loads(text)
     except (ValueError, RecursionError):
-        raise DamagedError(f"{what} is not JSON") from None
+        raise DamagedError(f"{what} isn't JSON") from None
     if not isinstance(fields, dict):
-        raise DamagedError(f"{what} is not a JSON object")
+        raise DamagedError(f"{what} isn't a JSON object")
     return fields
 
 
 def _text(fields: dict[str, Any], name: str) -> str:
     value = fields.get(name)
     if not isinstance(value, str):
-        raise DamagedError(f"{name} is missing or no text")
+        raise DamagedError(f"{name} is missing or isn't text")
     return value
 
 

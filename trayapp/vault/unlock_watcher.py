@@ -77,7 +77,9 @@ async def _connected(*, quiet: bool) -> SessionBus | None:
         if bus is not None:
             bus.disconnect()
         if not quiet:
-            log.info("No session bus (%s): an unlocked keyring is noticed by looking again.", type(error).__name__)
+            log.info(
+                "No session bus (%s): checking periodically whether the keyring is unlocked.", type(error).__name__
+            )
         return None
     return bus
 

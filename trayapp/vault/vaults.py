@@ -130,12 +130,12 @@ def _library_settings() -> Path:
 def _nothing(chosen: str) -> str:
     """The sentence for people. Why each class isn't available helps only those who know them."""
     if chosen:
-        return f"The keyring that was chosen, {chosen}, is not there."
+        return f"The configured keyring, {chosen}, isn't available."
     outside = sys.platform.startswith("linux") and not session_bus.address()
-    text = f"No keyring is there{': this is not inside a desktop session' if outside else ''}."
+    text = "No keyring was found outside a desktop session." if outside else "No keyring was found."
     plugins = sorted(
         point.value.partition(":")[0]
         for point in metadata.entry_points(group="keyring.backends")
         if not point.value.startswith("keyring.")
     )
-    return f"{text} Installed but refused: {', '.join(plugins)}." if plugins else text
+    return f"{text} Installed, but not supported: {', '.join(plugins)}." if plugins else text
