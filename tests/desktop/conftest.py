@@ -16,7 +16,7 @@ from trayapp.oauthtest import Grant, OAuthServer
 def require_desk() -> None:
     """Skip with the missing programs; fail under CI, where a skip would go unnoticed."""
     if lacking := missing():
-        skip_or_fail(f"no headless desktop here: {lacking} not found (the README names the packages)")
+        skip_or_fail(f"no headless desktop here: {lacking} not found (`packaging/dev.sh test` installs the packages)")
 
 
 @pytest.fixture(scope="session", autouse=True)

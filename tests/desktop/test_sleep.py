@@ -35,7 +35,7 @@ def desk() -> Iterator[Desk]:
     """A desktop with a system bus and without a panel."""
     require_desk()
     if subprocess.run([SYSTEM_PYTHON, "-c", "import dbusmock"], capture_output=True).returncode:
-        pytest.skip("no python3-dbusmock here (the README names the packages)")
+        pytest.skip("no python3-dbusmock here (`packaging/dev.sh test` installs it)")
     with Desk(panel=False, notifications=False, system_bus=True) as desk:
         yield desk
 

@@ -14,7 +14,14 @@ from tests import ROOT
 
 RULES = "trayapp/core/RULES.md"
 PROSE = (".py", ".md", ".toml", ".sh", ".js", ".mjs", ".yaml", ".spec", ".css", ".html")
-GUIDES = ("README.md", "ARCHITECTURE.md", "SECURITY.md", "CONTRIBUTING.md", RULES)
+GUIDES = (
+    "README.md",
+    "ARCHITECTURE.md",
+    "SECURITY.md",
+    "CONTRIBUTING.md",
+    RULES,
+    *(path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs").glob("*.md"))),
+)
 GENERATED = ("SKILL.md",)  # names of other programs' documents that a text may mention: none is ours
 
 

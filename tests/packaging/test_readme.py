@@ -1,10 +1,11 @@
-"""The README matches the code: its settings and state diagram are generated, its commands and images exist."""
+"""README and guides match the code: settings and state diagram are generated, commands, images and pages exist."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,9 @@ from trayapp.cli.grammar import parser
 from trayapp.config.settings import rows
 
 README = ROOT / "README.md"
+SETTINGS = ROOT / "docs" / "settings.md"
+ARCHITECTURE = ROOT / "ARCHITECTURE.md"
+GUIDES = ("README.md", "docs/setup.md")
 BEGIN = "<!-- settings: made by tests/packaging/test_readme.py from trayapp/config/settings.py -->\n"
 END = "<!-- end of settings -->"
 STATES = "<!-- states: made by tests/packaging/test_readme.py from the transition table -->\n"
@@ -64,27 +68,31 @@ def state_diagram() -> str:
     return "\n".join([*lines, "```"]) + "\n"
 
 
-@pytest.mark.parametrize(("begin", "end", "made"), [(BEGIN, END, settings_table), (STATES, STATES_END, state_diagram)])
-def test_generated_parts_are_up_to_date(begin: str, end: str, made: Callable[[], str]) -> None:
+@pytest.mark.parametrize(
+    ("file", "begin", "end", "made"),
+    [(SETTINGS, BEGIN, END, settings_table), (ARCHITECTURE, STATES, STATES_END, state_diagram)],
+)
+def test_generated_parts_are_up_to_date(file: Path, begin: str, end: str, made: Callable[[], str]) -> None:
     """`AMBERLIGHT_WRITE_README=1 pytest tests/packaging/test_readme.py` writes them."""
 
-    text = README.read_text(encoding="utf-8")
+    text = file.read_text(encoding="utf-8")
     first, last = text.index(begin) + len(begin), text.index(end)
     if os.environ.get("AMBERLIGHT_WRITE_README"):
-        README.write_text(text[:first] + made() + text[last:], encoding="utf-8")
+        file.write_text(text[:first] + made() + text[last:], encoding="utf-8")
         return
 
     assert made() == text[first:last]
 
 
-def test_every_command_it_names_exists() -> None:
+@pytest.mark.parametrize("guide", GUIDES)
+def test_every_command_it_names_exists(guide: str) -> None:
     """And accepts the options it is shown with."""
 
-    text = README.read_text(encoding="utf-8")
+    text = (ROOT / guide).read_text(encoding="utf-8")
     shown = re.findall(r"^    amberlight ([^#\n]*)", text, flags=re.MULTILINE)
     shown += re.findall(r"\$\(amberlight ([^)]*)\)", text)
 
-    assert len(shown) > 6
+    assert len(shown) > 1
     for line in shown:
         parser().parse_args(split_command(line.split())[0])
 
@@ -94,3 +102,15 @@ def test_its_images_exist() -> None:
 
     for name in re.findall(r"\]\((assets/[^)]+)\)", README.read_text(encoding="utf-8")):
         assert 150_000 > (ROOT / name).stat().st_size > 1_000
+
+
+def test_it_takes_a_minute_to_read() -> None:
+    """The rest is on pages that it links to, and that exist."""
+
+    text = README.read_text(encoding="utf-8")
+
+    assert len(text.splitlines()) < 150
+    links = re.findall(r"\]\(([^)#:]+)\)", text)
+    assert len(links) > 10
+    for name in links:
+        assert (ROOT / name).is_file()

@@ -62,7 +62,7 @@ def chromium() -> None:
 def desk() -> Iterator[Desk]:
     """A desktop session of its own, with an unlocked keyring and directories that nobody else uses."""
     if lacks := missing():
-        skip_or_fail(f"{lacks} not found: see the packages of the README")
+        skip_or_fail(f"{lacks} not found: `packaging/dev.sh test` installs it")
     with Desk() as session:
         yield session
 
