@@ -150,6 +150,7 @@ def test_a_row_has_the_keys_of_toolhive_and_ours() -> None:
         "health": "degraded",
         "colour": "amber",
         "glyph": "retry",
+        "label": "Reconnecting",
         "action": "",
         "help": "No action needed.",
     }

@@ -117,6 +117,7 @@ SCHEMAS: Mapping[str, Json] = {
             "started_at": TIME,
             "colour": {"type": "string", "enum": [each.name.lower() for each in Colour]},
             "glyph": enum_of(Glyph),
+            "label": {**TEXT, "description": "The state in a word or two, from one fixed set."},
             "action": {"type": "string", "enum": ["", *ACTIONS], "description": "The one click that helps most."},
             "help": {"type": "string", "description": "What to do, one sentence; empty when all is well."},
             **_STATUS_FIELDS,

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 from trayapp.core.advice import advice
+from trayapp.core.labels import label
 from trayapp.core.model import DeviceCode, Problem, Spec
 from trayapp.core.snapshot import AuthView, Snapshot, Status, Unavailable, WorkloadView
 
@@ -113,6 +114,7 @@ def list_row_json(view: WorkloadView, *, port: int, created_at: float, started_a
         "health": view.health.value,
         "colour": view.colour.name.lower(),
         "glyph": view.glyph.value,
+        "label": label(view),
         "action": advice(view)[0],
         "help": advice(view)[1],
         "auth": auth_json(view.auth),
