@@ -147,6 +147,12 @@ def _trouble(words: list[str]) -> Trouble:
     return Trouble(words[-1]) if words and words[-1] in list(Trouble) else Trouble.LOCKED
 
 
+def _keyring(p: Player, words: list[str]) -> m.Event:
+    if words == ["up"]:
+        return m.KeyringUp(p.now)
+    return m.KeyringDown(p.now, _trouble(words), saved=replace(p.saved, paused="paused" in words))
+
+
 def _signed_in(p: Player, words: list[str]) -> m.Event:
     p.serial += 1
     if "access-only" in words:
@@ -171,7 +177,7 @@ Maker = Callable[[Player, list[str]], m.Event]
 
 EVENTS: dict[str, Maker] = {
     "loaded": _loaded,
-    "keyring": lambda p, words: m.KeyringUp(p.now) if words == ["up"] else m.KeyringDown(p.now, _trouble(words), None),
+    "keyring": _keyring,
     "probe": lambda p, words: (
         m.ProbeOk(p.now, p.number()) if words == ["ok"] else m.KeyringDown(p.now, _trouble(words), p.number())
     ),

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.core.history import SPEC, Player, aligned, play, play_line, played, player, reached
+from tests.core.history import SPEC, Player, aligned, login, play, play_line, played, player, reached
 from trayapp.core import deadlines, machine
 from trayapp.core.gate import Gate
 from trayapp.core.machine import saved
@@ -1136,6 +1136,35 @@ def test_a_paused_workload_stays_paused_after_a_restart() -> None:
     """M17: a pause is saved, so no attempt is made at start."""
 
     check("loaded paused -> paused")
+
+
+def test_what_was_paused_says_so_behind_a_locked_keyring() -> None:
+    """M14, M17: state.db knows of the pause. Only a resume reads the keyring, and finds out how that is."""
+
+    check("""
+        keyring paused locked -> paused
+        keyring up            -> paused
+        wake                  -> paused
+        resume                -> loading | save, load, note phase resumed
+        keyring locked        -> loading, due +60, keyring locked
+        keyring up            -> loading, keyring locked | load
+        loaded                -> waiting, due +0, due/start
+    """)
+
+
+def test_a_verdict_outlasts_a_pause_behind_a_locked_keyring() -> None:
+    """What is written on the resume still names the refused combination: it isn't sent once more."""
+
+    p = player()
+    p.saved = Saved(signed_out=SignedOut.REFUSED, combination=login().fingerprint(), lost_rotations=2)
+    play_line(p, "keyring paused locked")
+    kept = saved(p.w, p.now)
+    assert (SignedOut.REFUSED, login().fingerprint(), 2, True) == (
+        kept.signed_out,
+        kept.combination,
+        kept.lost_rotations,
+        kept.paused,
+    )
 
 
 def test_an_open_intent_counts_only_for_the_login_it_names() -> None:

@@ -33,6 +33,7 @@ from trayapp.core.storing import (
     Result,
     check_stored,
     confirm_change,
+    enter_paused,
     enter_signed_out,
     keyring_retry_wait,
     schedule_write,
@@ -97,14 +98,8 @@ def loaded(w: Workload, e: Loaded) -> Result:
         keyring=None,
         keyring_since=None,
         keyring_tries=0,
-        lost_rotations=max(w.lost_rotations, e.saved.lost_rotations),
-        last_error=e.saved.last_error,
-        last_refreshed_at=e.saved.last_refreshed_at,
-        signed_out=e.saved.signed_out,
-        combination=e.saved.combination,
-        refusal=e.saved.refusal,
-        original=e.saved.original,
     )
+    w = _remembered(w, e.saved)
     if e.saved.paused:
         return replace(w, phase=Phase.PAUSED, due=None), ()
     if e.login is None:
@@ -115,6 +110,20 @@ def loaded(w: Workload, e: Loaded) -> Result:
         in_doubt = e.login.renewable and _in_doubt(e.login, e.saved)  # a check was cut short
         return rechecks.stay_red(replace(w, maybe_spent=in_doubt, marked_at=e.now.at), e.now), ()
     return _use(_with_saved_outage(w, e), e, Trigger.START)
+
+
+def _remembered(w: Workload, saved: Saved) -> Workload:
+    """With what state.db knows of its last run."""
+    return replace(
+        w,
+        lost_rotations=max(w.lost_rotations, saved.lost_rotations),
+        last_error=saved.last_error,
+        last_refreshed_at=saved.last_refreshed_at,
+        signed_out=saved.signed_out,
+        combination=saved.combination,
+        refusal=saved.refusal,
+        original=saved.original,
+    )
 
 
 def _use(w: Workload, e: Loaded, trigger: Trigger) -> Result:
@@ -206,7 +215,12 @@ def loaded_late(w: Workload, e: Loaded) -> Result:
 
 
 def keyring_down_loading(w: Workload, e: KeyringDown) -> Result:
-    """The keyring can't be read: amber after `impossible_grace`, never signed out (M14)."""
+    """The keyring can't be read: amber after `impossible_grace`, never signed out (M14).
+
+    A workload that was paused waits for a person, and not for the keyring: the resume reads it (M17).
+    """
+    if e.saved.paused:
+        return enter_paused(_remembered(w, e.saved)), ()
     return replace(
         w,
         keyring=e.trouble,

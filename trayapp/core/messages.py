@@ -47,10 +47,11 @@ class Loaded(Event):
 
 @dataclass(frozen=True, slots=True)
 class KeyringDown(Event):
-    """Reading the keyring, or an attempt's probe, failed; `attempt` is None for a read."""
+    """Reading the keyring, or an attempt's probe, failed; `attempt` is None for a read, which has read state.db."""
 
     trouble: Trouble
     attempt: int | None = None
+    saved: Saved = field(default=Saved())
 
 
 @dataclass(frozen=True, slots=True)

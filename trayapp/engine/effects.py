@@ -133,7 +133,8 @@ class EffectRunner:
         what = f"load {name}"
         stored = await from_keyring(what, self._adapters.keystore.load(name, prompt=prompt))
         if isinstance(stored, Trouble):
-            self._engine.apply(name, KeyringDown(self._engine.now(), stored))
+            known = await self._from_journal(what, self._adapters.journal.load(name), Saved())
+            self._engine.apply(name, KeyringDown(self._engine.now(), stored, saved=known))
             return
         self.on_slots_read(name, stored)
         saved, login = await self._from_journal(what, self._adapters.journal.load(name), Saved()), stored.login
