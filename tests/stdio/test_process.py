@@ -108,7 +108,7 @@ def test_the_app_is_started_in_the_background(place: Process) -> None:
     proc = Path("/proc", str(pid))
     if proc.exists():
         assert CANARY.encode() not in (proc / "environ").read_bytes()
-        assert b"--background" in (proc / "cmdline").read_bytes()
+        assert b"--no-page" in (proc / "cmdline").read_bytes()
         log = place.root / "state/amberlight/log/background.log"
         assert ["/dev/null", str(log), str(log)] == [os.readlink(proc / "fd" / str(number)) for number in range(3)]
         inherited = {os.readlink(each) for each in (proc / "fd").iterdir() if each.exists()}

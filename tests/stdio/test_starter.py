@@ -165,5 +165,5 @@ def test_the_default_is_the_installed_program(pretend: Pretend, monkeypatch: pyt
         monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
         monkeypatch.setattr(starter, "_of_systemd", lambda env: {})
         Starter(pretend.paths).ensure()
-    assert [["--background"], ["--background", "--no-tray"]] == [each[each.index("run") + 1 :] for each in started]
+    assert [["--no-page"], ["--no-page", "--no-tray"]] == [each[each.index("run") + 1 :] for each in started]
     assert all(os.path.isabs(each[0]) for each in started)

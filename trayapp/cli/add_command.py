@@ -11,7 +11,7 @@ from typing import Any
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, OK, USAGE
 from trayapp.cli.errors import api_error_text, refuse_missing_file
-from trayapp.cli.output import clean, parse_time, print_error, print_line
+from trayapp.cli.output import clean, parse_time, print_error, print_line, print_result
 from trayapp.config.paths import Paths
 
 REMOVAL_LIMIT = 15.0  # s; revoking takes at most 10
@@ -122,34 +122,42 @@ def remove(arguments: argparse.Namespace, paths: Paths) -> int:
     editor.check_editable(paths)  # never delete a login whose entry can't be removed
     client.status(name)  # unknown names end here
     if not arguments.yes and not sys.stdin.isatty():
-        print_error(f"amberlight: removing {name} deletes its login. To confirm: amberlight remove {name} --yes")
+        print_error(f"amberlight: Removing {name} deletes its login. To confirm, add --yes.")
         return USAGE
     if not arguments.yes and not _confirmed(f"Remove {name}? Its login is revoked and deleted. [y/N] "):
         print_line("Nothing was changed.")
         return OK
     gone, answer = take_out(client, paths, name)
     accepted = _report_reload(answer)
-    print_line(f"Removed {name}." if gone else f"Removing {name}. Its server is still revoking the login.")
-    if gone and (rest := _left_over(client, name)):
+    text = f"Removed {name}." if gone else f"Removing {name}. Its server is still revoking the login."
+    rest = _left_over(client, name) if gone else ""
+    print_result(arguments, text, name=name, removed=gone, left=rest or None)
+    if rest:
         print_error(f"amberlight: {rest}")
     return OK if accepted else FAILED
 
 
 def _left_over(client: ApiClient, name: str) -> str:
     """What is still to be done for the removed login, in sentences; empty if it is gone."""
-    from trayapp.core.sentences import left_over
-    from trayapp.core.snapshot import Removal
-
     try:
         removals = client.app().get("removals")
     except ApiError:  # an app of an earlier version doesn't say
         return ""
+    return next(iter(left_over_texts(removals, name)), "")
+
+
+def left_over_texts(removals: object, name: str = "") -> list[str]:
+    """What the app's `removals` say is still to be done, for one workload or for all."""
+    from trayapp.core.sentences import left_over
+    from trayapp.core.snapshot import Removal
+
+    found = []
     for each in removals if isinstance(removals, list) else ():
-        if isinstance(each, dict) and each.get("name") == name:
+        if isinstance(each, dict) and name in ("", each.get("name")):
             deleted, revoked = each.get("deleted") is True, each.get("revoked") is True
-            until = parse_time(each.get("until"))
-            return left_over(Removal(name, clean(each.get("server") or ""), deleted, revoked, until))
-    return ""
+            who, server = clean(each.get("name")), clean(each.get("server") or "")
+            found.append(left_over(Removal(who, server, deleted, revoked, parse_time(each.get("until")))))
+    return found
 
 
 def take_out(client: ApiClient, paths: Paths, name: str) -> tuple[bool, Mapping[str, Any]]:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from trayapp.core.checks import OK, PROBLEM, WARNING, Check, Report
 from trayapp.core.model import Secret
+from trayapp.core.outages import RETRYING
 from trayapp.server.instance import holder, is_held, process_exists
 from trayapp.server.serverfile import ServerFileError, read
 
@@ -56,6 +57,7 @@ class ApiClient:
     key: Secret
     pid: int
     version: str
+    held: bool = False  # it holds the lock, so it runs
 
     @classmethod
     def of(cls, paths: Paths) -> ApiClient:
@@ -66,11 +68,13 @@ class ApiClient:
         problem = NotRunningError("")
         for place in dict.fromkeys(places):
             try:
-                return cls.find(place)
+                return replace(cls.find(place), held=is_held(paths.lock_file))
             except NotRunningError as error:
                 problem = error if not str(problem) else problem
         if is_held(paths.lock_file):
             who = f"Amberlight is running{f' (process {running.pid})' if running else ''}"
+            if running and running.problem:
+                raise ApiError(0, "unreachable", f"{who}, but can't be reached: {running.problem} {RETRYING}")
             why = str(problem) or f"{places[0] / 'server.json'} is missing."
             raise ApiError(
                 0, "unreachable", f"{who}, but can't be reached: {why} Amberlight rewrites it within a minute."
@@ -90,7 +94,7 @@ class ApiClient:
             raise NotRunningError(f"It ended unexpectedly (process {info.pid} is gone).")
         host, _, port = info.url.removeprefix("http://").partition(":")
         if not 0 < int(port) <= 65535:
-            raise NotRunningError(f"{runtime_dir / 'server.json'} names the port {port}, which does not exist.")
+            raise NotRunningError(f"{runtime_dir / 'server.json'} names the port {port}, which doesn't exist.")
         return cls(host, int(port), info.api_key, info.pid, info.version)
 
     def workloads(self) -> list[Json]:
@@ -106,6 +110,33 @@ class ApiClient:
     def post(self, name: str, verb: str, body: Json | None = None) -> Json:
         """POST `retry`, `stop`, `restart`, `reauthorize`, `cancel` or `callback` for one workload."""
         return self.request("POST", self._workload_path(name, verb), body, SLOW_LIMIT)
+
+    def several(self, verb: str, names: Sequence[str]) -> None:
+        """POST `stop`, `restart` or `delete` for several workloads at once."""
+        self.request("POST", f"{BASE}/workloads/{verb}", {"names": list(names)}, SLOW_LIMIT)
+
+    def history(self, name: str, since: str, limit: int) -> Json:
+        """The segments of a workload's history since this RFC 3339 time."""
+        query = urlencode({"since": since, "limit": limit})
+        return self.request("GET", f"{self._workload_path(name, 'history')}?{query}")
+
+    def changes(self, limit: float) -> Iterator[str]:
+        """Types of events as they happen, "" for a sign of life; ends if the app doesn't answer for this long (s)."""
+        headers = {"Authorization": f"Bearer {self.key.reveal()}", "Accept": "text/event-stream"}
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=CONNECT_LIMIT)
+        try:
+            self._connect(connection, limit)
+            connection.request("GET", f"{BASE}/events", headers=headers)
+            answer = connection.getresponse()
+            if answer.status != 200:
+                _read(answer.status, answer.read(RESPONSE_MAX + 1))
+            while line := answer.readline(RESPONSE_MAX):
+                if line.startswith((b"event:", b":")):
+                    yield line.partition(b":")[2].strip().decode("ascii", "replace") if line[:1] != b":" else ""
+        except (OSError, http.client.HTTPException):
+            return
+        finally:
+            connection.close()
 
     def retry_all(self) -> None:
         self.request("POST", f"{BASE}/workloads/retry")
@@ -168,7 +199,7 @@ class ApiClient:
             answer = connection.getresponse()
             return _read(answer.status, answer.read(RESPONSE_MAX + 1))
         except TimeoutError:
-            raise ApiError(0, "timeout", f"Amberlight (process {self.pid}) runs but did not answer in time.") from None
+            raise ApiError(0, "timeout", f"Amberlight (process {self.pid}) runs but didn't answer in time.") from None
         except (OSError, http.client.HTTPException) as error:
             raise ApiError(0, "broken", f"Amberlight broke off the connection ({type(error).__name__}).") from None
         finally:
@@ -178,6 +209,9 @@ class ApiClient:
         try:
             connection.connect()
         except ConnectionRefusedError:
+            if self.held:
+                what = f"Amberlight (process {self.pid}) runs, but nothing listens at http://{self.host}:{self.port}."
+                raise ApiError(0, "unreachable", f"{what} {RETRYING}") from None
             raise NotRunningError(f"Nothing listens at http://{self.host}:{self.port} any more.") from None
         sock: socket.socket = connection.sock
         sock.settimeout(limit)
@@ -209,5 +243,5 @@ def _read(status: int, content: bytes) -> Json:
 
 
 def _unexpected(status: int, body: Json | None = None) -> ApiError:
-    message = f"Whatever answers at Amberlight's address is not Amberlight, or another version (HTTP {status})."
+    message = f"Whatever answers at Amberlight's address isn't Amberlight, or another version (HTTP {status})."
     return ApiError(status, "odd_answer", message, body)

@@ -7,24 +7,38 @@ fixed safely in clients' files.
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import logging
+import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
+from trayapp.cli import codes
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.client_checks import clients
 from trayapp.cli.endpoint_checks import endpoints
 from trayapp.cli.file_checks import files
+from trayapp.cli.output import Style, checks_text, print_json, print_line
 from trayapp.config.loader import Config, ConfigError, Paths, load
 from trayapp.core.checks import OK, PROBLEM, WARNING, Check, Report, keyring_check
 from trayapp.system.plain_files import within
 
 BUS_LIMIT = 3.0  # s per D-Bus call; a healthy one takes milliseconds
 KEYRING_LIMIT = 5.0  # s
+
+
+def doctor(arguments: argparse.Namespace, paths: Paths) -> int:
+    """Print all checks; exit code 1 if there is a problem."""
+    checks = run_checks(paths, os.environ, fix=arguments.fix)
+    if arguments.format == "json":
+        print_json(checks)
+    else:
+        print_line(checks_text(checks, Style.of(sys.stdout, os.environ)))
+    return codes.FAILED if any(check["state"] == PROBLEM for check in checks) else codes.OK
 
 
 def run_checks(paths: Paths, environ: Mapping[str, str], *, fix: bool = False) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
-from trayapp.cli.output import duration_text
+from trayapp.cli.output import duration_words
 from trayapp.config.loader import Config
 from trayapp.core.checks import OK, PROBLEM, WARNING, Check
 
@@ -62,7 +62,7 @@ def clock(results: list[ServerCheck]) -> list[Check]:
     if abs(ahead) <= CLOCK_OFF:
         return [Check("clock", OK, f"The clock agrees with that of {host}.")]
     direction = "ahead of" if ahead > 0 else "behind"
-    text = f"The clock of this machine is {duration_text(abs(ahead))} {direction} that of {host}."
+    text = f"The clock of this machine is {duration_words(abs(ahead))} {direction} that of {host}."
     return [
         Check("clock", WARNING, text, "Let the system set it: a wrong clock makes certificates and tokens invalid.")
     ]

@@ -10,9 +10,17 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from trayapp import __version__
-from trayapp.cli.codes import BROKEN_PIPE, INTERRUPTED, OK, USAGE
+from trayapp.cli.codes import FAILED, INTERRUPTED, OK, USAGE, OutputError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from trayapp.cli.parser import Parser
+
+COMPLETING = "_ARGCOMPLETE"  # set by the script of `completion` in the environment
+WITHOUT_OUTPUT = ("run", "stdio", "exec")  # that need no standard output of ours
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,57 +29,101 @@ def main(argv: Sequence[str] | None = None) -> int:
         for stream in (sys.stdout, sys.stderr):  # a glyph that the encoding lacks is no reason to fail
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="replace")
-        code = _run(argv)
-        sys.stdout.flush()
+        code = _run(list(sys.argv[1:] if argv is None else argv))
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        _close_quietly()
-        return BROKEN_PIPE
+    except OutputError as error:
+        return _output_lost(str(error))
+    except OSError as error:
+        return _output_lost(str(OutputError(error)))
     return code
 
 
-def _run(argv: Sequence[str] | None) -> int:
-    words, exec_command = split_command(list(sys.argv[1:] if argv is None else argv))
+def _run(argv: list[str]) -> int:
+    if COMPLETING in os.environ:
+        from trayapp.cli.completion import complete
+
+        return complete()
+    words, exec_command = split_command(argv)
     if words in ([], ["run"]):  # the start at login: nothing to parse, and the icon shouldn't wait for argparse
         return _start(tray=True)
     if len(words) == 2 and words[0] == "stdio" and (words[1] == "--all" or _is_plain(words[1])):
         return _stdio(words[1])  # a client waits for it, and starts one for each workload
+    if sys.stdout is None and words[0] not in WITHOUT_OUTPUT:
+        return _output_lost("it is closed.")
     from trayapp.cli.grammar import parser
 
     try:
-        arguments = parser().parse_args(words)
-        if arguments.command == "exec" and not exec_command:
-            parser().error("add the command to run: amberlight exec NAME -- COMMAND")
-        if arguments.command == "import" and (arguments.source is None) == (arguments.client is None):
-            text = "amberlight: add what to import: --from CLIENT, toolhive, or mcp-json FILE"
-            parser().exit(USAGE, f"{text}\nSee: amberlight import --help\n")
-        arguments.after = exec_command
+        arguments = parsed(parser(), words, exec_command)
     except SystemExit as end:  # --help, --version, wrong usage: argparse has printed everything
         return end.code if isinstance(end.code, int) else USAGE
-    if arguments.command == "version":
-        sys.stdout.write(f"amberlight {__version__}\n")
-        return OK
     if arguments.command == "run":
-        return _start(tray=not arguments.no_tray, background=arguments.background)
+        if arguments.background:
+            from trayapp.cli.run_command import run_in_background
+
+            return run_in_background(tray=not arguments.no_tray)
+        return _start(tray=not arguments.no_tray, page=not arguments.no_page)
     if arguments.command == "stdio":
         return _stdio("--all" if arguments.all else arguments.name)
+    if arguments.command == "version":
+        return _version(as_json=arguments.format == "json")
 
     from trayapp.cli import commands
 
     return commands.run(arguments)
 
 
-def _start(*, tray: bool, background: bool = False) -> int:
+def parsed(top: Parser, words: list[str], exec_command: Sequence[str] = ()) -> argparse.Namespace:
+    """The parsed command line. Raises `SystemExit` after `--help` or a usage error."""
+    if words[:1] == ["help"]:
+        words = [*words[1:], "--help"]
+    first = words[0]
+    if not first.startswith("-") and first not in top.commands:
+        from trayapp.cli.parser import near
+
+        top.error(f"there is no command {first}{near(first, list(top.commands))}")
+    arguments, extra = top.parse_known_args(words)
+    command: Parser = getattr(arguments, "parser", top)
+    if arguments.command == "exec" and extra and not extra[0].startswith("-"):
+        import shlex
+
+        shown = shlex.join(words[words.index(arguments.name) + 1 :])
+        command.error(f"put -- before the command to run: amberlight exec {arguments.name} -- {shown}")
+    if extra:
+        command.unexpected(extra)
+    if arguments.command is None:
+        command.error("add a command")
+    if arguments.command == "exec" and not exec_command:
+        command.error(f"add the command to run: amberlight exec {arguments.name} -- COMMAND")
+    if arguments.command == "import" and (arguments.source is None) == (arguments.client is None):
+        command.error("add what to import: --from CLIENT, toolhive, or mcp-json FILE")
+    if arguments.command == "uninstall" and arguments.files and not arguments.logins:
+        command.error("--files needs --logins: without these files, Amberlight can't find the logins to delete them")
+    if arguments.command == "run" and arguments.background and arguments.no_page:
+        command.error("--background and --no-page exclude each other")
+    arguments.after = list(exec_command)
+    return arguments
+
+
+def _start(*, tray: bool, page: bool = True) -> int:
     from trayapp.cli import run_command
 
-    return run_command.run(tray=tray, background=background)
+    return run_command.run(tray=tray, page=page)
 
 
 def _stdio(which: str) -> int:
     from trayapp.stdio import main as stdio
 
     return stdio.run(None if which == "--all" else which)
+
+
+def _version(*, as_json: bool) -> int:
+    from trayapp import __version__
+
+    sys.stdout.write(f'{{"version": "{__version__}"}}\n' if as_json else f"amberlight {__version__}\n")
+    return OK
 
 
 def _is_plain(name: str) -> bool:
@@ -87,11 +139,19 @@ def split_command(words: list[str]) -> tuple[list[str], list[str]]:
     return words[:at], words[at + 1 :]
 
 
-def _close_quietly() -> None:
-    """Send the rest to /dev/null, so that Python's own flush at exit doesn't fail."""
+def _output_lost(why: str) -> int:
+    """Say that the output can't be written. The rest goes to /dev/null, so that Python's flush at exit doesn't fail too."""
     try:
         quiet = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(quiet, sys.stdout.fileno())
+        if sys.stdout is not None:
+            os.dup2(quiet, sys.stdout.fileno())
         os.close(quiet)
     except (OSError, ValueError):
-        return
+        pass
+    if sys.stderr is not None:
+        try:
+            sys.stderr.write(f"amberlight: the output can't be written: {why}\n")
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            pass
+    return FAILED

@@ -9,22 +9,30 @@ from typing import Any
 
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, NEEDS_SIGN_IN, OK
-from trayapp.cli.output import auth_of, clean, print_error
+from trayapp.cli.output import clean, print_error
+from trayapp.cli.workload_text import auth_of
 from trayapp.config.paths import Paths
+from trayapp.core.app_notices import FIX_FILE
 from trayapp.system.plain_files import within
 from trayapp.system.private_files import NotPrivateError, open_private, private_directory
 
+NOT_RUNNING_TEXT = "Amberlight isn't running. Start it: amberlight run"
+
 
 def api_error_text(error: ApiError, arguments: argparse.Namespace, paths: Paths) -> str:
-    """The app's own sentence; for an unknown workload, the closest known name."""
+    """The app's own sentence; for an unknown workload, the closest known name, or why none is known."""
     if error.code != "unknown_workload" or not getattr(arguments, "name", None):
         return clean(error)
     from difflib import get_close_matches
 
     try:
-        names = [str(row.get("name")) for row in ApiClient.of(paths).workloads()]
+        client = ApiClient.of(paths)
+        names = [str(row.get("name")) for row in client.workloads()]
+        broken = "" if names else clean(client.app().get("broken") or "")
     except (NotRunningError, ApiError):
-        names = []
+        names, broken = [], ""
+    if broken:
+        return f"{broken.removesuffix('.')}. {FIX_FILE}"
     similar = get_close_matches(arguments.name, names, 1)
     if similar:
         return f"there is no workload {arguments.name}. Did you mean {clean(similar[0])}?"

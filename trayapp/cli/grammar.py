@@ -1,12 +1,13 @@
-"""The argument parser: every command with its options, its help and an example."""
+"""The grammar of the command line: every command with its arguments, its help and an example."""
 
 from __future__ import annotations
 
 import argparse
-from typing import Any, NoReturn
+from typing import Any
 
 from trayapp import __version__
-from trayapp.cli.codes import USAGE
+from trayapp.cli.arguments import client_name, limit, lines, one_of, port, reader, seconds, variable, workload_name
+from trayapp.cli.parser import Groups, Parser, add_command, add_format, add_since, named, one_or_all
 
 EXIT_CODES = """\
 exit codes:
@@ -14,160 +15,168 @@ exit codes:
   1  failed; a sentence says why
   2  wrong usage
   3  Amberlight isn't running
-  4  sign-in needed (status, token, exec, reauthorize)
-  5  no usable token right now; Amberlight keeps trying (status, token, exec)
+  4  sign-in needed (status, wait, token, exec, reauthorize)
+  5  no usable token right now; Amberlight keeps trying (status, wait, token, exec)
   exec exits with its command's own code; 126 if it can't be run, 127 if it isn't found
+
+See `amberlight help COMMAND` for the options of one command.
 """
+GROUPS: Groups = (
+    ("get started", ("setup", "run", "open", "demo")),
+    ("see how things are", ("list", "status", "history", "dashboard", "logs", "doctor", "wait")),
+    ("sign in, pause, retry", ("reauthorize", "retry", "stop", "start", "sign-out")),
+    ("add and change workloads", ("add", "catalog", "import", "edit", "rename", "set", "secret", "remove")),
+    ("connect clients and scripts", ("connect", "disconnect", "client-config", "stdio", "token", "exec")),
+    (
+        "Amberlight itself",
+        ("config", "autostart", "change-port", "quit", "report", "uninstall", "completion", "version", "help"),
+    ),
+)
+COLOURS = ("green", "amber", "red", "blue", "grey")
+STATES = (  # the labels of core/labels.py, whose import would slow down every command; a test compares them
+    "connected",
+    "reconnecting",
+    "sign-in-needed",
+    "not-signed-in",
+    "keyring-locked",
+    "offline",
+    "access-refused",
+    "configuration-error",
+    "paused",
+    "starting",
+)
+SHELLS = ("bash", "zsh", "fish", "powershell")
 
 
-class _Formatter(argparse.RawDescriptionHelpFormatter):
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=32)
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose help shows an example and that accepts no abbreviated options."""
-
-    def __init__(self, *, example: str = "", **kwargs: Any) -> None:
-        lines = "\n".join(f"  {line}" for line in example.splitlines())
-        epilog = kwargs.pop("epilog", "")
-        kwargs["epilog"] = f"example:\n{lines}\n\n{epilog}".rstrip() if example else epilog
-        super().__init__(formatter_class=_Formatter, allow_abbrev=False, **kwargs)
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(USAGE, f"amberlight: {message}\nSee: {self.prog} --help\n")
-
-
-def workload_name(text: str) -> str:
-    """A NAME argument."""
-    import re
-
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,62}", text):
-        raise argparse.ArgumentTypeError(
-            "a name has 1 to 63 lowercase letters, digits, _ and -, and starts with a letter or digit"
-        )
-    return text
-
-
-def seconds(text: str) -> float:
-    """A --min-validity argument: seconds, or a duration like 5m."""
-    from trayapp.config.durations import DurationError, parse_duration
-
-    try:
-        value = float(text) if text.isdecimal() and text.isascii() else parse_duration(text)
-    except DurationError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    if not 0 <= value <= 86400:
-        raise argparse.ArgumentTypeError("must be from 0 to 86400 seconds")
-    return value
-
-
-def variable(text: str) -> str:
-    """A --env argument."""
-    import re
-
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text):
-        raise argparse.ArgumentTypeError(
-            "a variable name has letters, digits and underscores, and doesn't start with a digit"
-        )
-    return text
-
-
-def lines(text: str) -> int:
-    """A -n argument."""
-    if not (text.isdecimal() and text.isascii() and len(text) < 8):
-        raise argparse.ArgumentTypeError("must be a whole number, like 50")
-    return int(text)
-
-
-def port(text: str) -> int:
-    """A --redirect-port argument."""
-    if not (text.isdecimal() and text.isascii() and len(text) < 6 and int(text) <= 65535):
-        raise argparse.ArgumentTypeError("must be a port number from 0 to 65535")
-    return int(text)
-
-
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The parser for the whole command line."""
     top = Parser(
         prog="amberlight",
-        description="Keeps OAuth workloads signed in: amber while it recovers on its own, red only when a sign-in is needed.\n"
-        "Without a command, the app starts, as with `amberlight run`.",
+        usage="amberlight [--help] [--version] COMMAND …",
+        description="Keeps OAuth workloads signed in: amber while it recovers on its own, red only when a sign-in is "
+        "needed. Without a command, the app starts, as with `amberlight run`.",
         example="amberlight setup\namberlight add notion\namberlight list",
         epilog=EXIT_CODES,
+        groups=GROUPS,
     )
-    top.add_argument("--version", action="version", version=f"amberlight {__version__}")
-    commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=Parser)
+    top.add_argument("--version", action="version", version=f"amberlight {__version__}", help="show the version")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser, prog="amberlight")
     _app_commands(commands)
+    _own_commands(commands)
     _entry_commands(commands)
     _import_command(commands)
     _client_commands(commands)
     _show_commands(commands)
+    _log_commands(commands)
+    _script_commands(commands)
     _action_commands(commands)
+    top.commands = commands.choices
     return top
 
 
-def _command(commands: Any, name: str, help_text: str, example: str) -> Parser:
-    parser: Parser = commands.add_parser(
-        name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".", example=example
-    )
-    return parser
-
-
-def _named(commands: Any, name: str, help_text: str, example: str) -> Parser:
-    command = _command(commands, name, help_text, example)
-    command.add_argument("name", metavar="NAME", type=workload_name, help="the workload")
-    return command
-
-
-def _min_validity(command: Parser) -> None:
-    help_text = "time the token must stay valid (60); otherwise it is refreshed first, waiting up to 30 seconds"
-    command.add_argument("--min-validity", metavar="SECONDS", type=seconds, default=60.0, help=help_text)
-
-
-def _format(command: Parser) -> None:
-    command.add_argument("--format", choices=("text", "json"), default="text", help="how to print it (text)")
-
-
 def _app_commands(commands: Any) -> None:
-    help_text = "set up servers, sign-ins, clients and start at login; asks before each step"
-    setup = _command(commands, "setup", help_text, "amberlight setup")
+    setup = add_command(
+        commands,
+        "setup",
+        "set up servers, sign-ins, clients and start at login",
+        "amberlight setup",
+        "It asks before each step.",
+    )
     setup.add_argument("--yes", action="store_true", help="answer yes to every question")
-    run = _command(commands, "run", "start the app", "amberlight run --no-tray")
+
+    run = add_command(commands, "run", "start Amberlight", "amberlight run\namberlight run --background")
+    run.add_argument("--background", action="store_true", help="start it in the background and return once it answers")
     run.add_argument("--no-tray", action="store_true", help="run without a tray icon, for servers and terminals")
-    run.add_argument("--background", action="store_true", help="never open a page; for programs that start Amberlight")
+    run.add_argument("--no-page", action="store_true", help="never open a page; for programs that start Amberlight")
 
-    help_text = "open the dashboard in your browser: all workloads and their history"
-    dashboard = _command(commands, "dashboard", help_text, "amberlight dashboard\namberlight dashboard --print")
-    help_text = "print the link instead of opening it; it works once, within a minute"
-    dashboard.add_argument("--print", action="store_true", help=help_text)
+    summary = "open the dashboard in your browser"
+    for name, text in (("open", summary), ("dashboard", f"{summary} (the same as open)")):
+        example = f"amberlight {name}\namberlight {name} --print"
+        dashboard = add_command(commands, name, text, example, "It shows all workloads, clients and settings.")
+        help_text = "print the link instead of opening it; it works once, within a minute"
+        dashboard.add_argument("--print", action="store_true", help=help_text)
+        add_format(dashboard)
 
-    help_text = "play a day in a minute with simulated servers; needs no account and saves nothing"
-    demo = _command(
-        commands, "demo", help_text, "amberlight demo\namberlight demo --no-tray --fast --exit --format json"
+    demo = add_command(
+        commands,
+        "demo",
+        "play a day in a minute with simulated servers",
+        "amberlight demo\namberlight demo --no-tray --fast --exit --format json",
+        "It needs no account and saves nothing.",
     )
     demo.add_argument("--no-tray", action="store_true", help="show a live table in the terminal instead of the icon")
     demo.add_argument("--fast", action="store_true", help="play at high speed, including the one click")
     demo.add_argument("--exit", action="store_true", help="exit when the day is over")
-    _format(demo)
+    add_format(demo)
 
-    help_text = "turn start at login on or off, or show its status"
+
+def _own_commands(commands: Any) -> None:
+    """What is about the program, not about a workload."""
     example = "amberlight autostart on\namberlight autostart status --format json"
-    login = _command(commands, "autostart", help_text, example)
+    login = add_command(commands, "autostart", "turn start at login on or off, or show it", example)
     login.add_argument("what", choices=("on", "off", "status"), nargs="?", default="status", help="(status)")
-    _format(login)
+    add_format(login)
 
-    _command(commands, "version", "print the version", "amberlight version")
+    change_port = add_command(
+        commands,
+        "change-port",
+        "let clients reach Amberlight on another port",
+        "amberlight change-port\namberlight change-port 9000",
+        "The port is written to config.toml and used immediately. The files of connected clients are updated.",
+    )
+    change_port.add_argument("port", metavar="PORT", type=port, nargs="?", help="the port (one that is free)")
+    add_format(change_port)
+
+    add_format(add_command(commands, "quit", "quit the running Amberlight", "amberlight quit"))
+
+    report = add_command(
+        commands,
+        "report",
+        "write a file for a bug report, without secrets",
+        "amberlight report\namberlight report --output - | less",
+        "It has versions, settings, states, the results of `amberlight doctor` and the end of the log. It names your "
+        "workloads and their servers.",
+    )
+    help_text = "where to write it; - prints it (amberlight-report-DATE.txt)"
+    report.add_argument("-o", "--output", metavar="FILE", help=help_text)
+    add_format(report)
+
+    uninstall = add_command(
+        commands,
+        "uninstall",
+        "remove what Amberlight set up on this machine",
+        "amberlight uninstall\namberlight uninstall --logins --files --yes",
+        "It turns off start at login, takes Amberlight out of your clients' files and quits Amberlight. It asks first, "
+        "and says what is left.",
+    )
+    uninstall.add_argument("--logins", action="store_true", help="also revoke and delete all logins")
+    help_text = "also delete configuration, history, local keys and log; needs --logins"
+    uninstall.add_argument("--files", action="store_true", help=help_text)
+    uninstall.add_argument("--yes", action="store_true", help="don't ask")
+    add_format(uninstall)
+
+    example = (
+        'eval "$(amberlight completion bash)"\n'
+        "amberlight completion zsh > ~/.zfunc/_amberlight\n"
+        "amberlight completion fish > ~/.config/fish/completions/amberlight.fish\n"
+        "amberlight completion powershell | Out-String | Invoke-Expression"
+    )
+    completion = add_command(commands, "completion", "print the completion script for your shell", example)
+    completion.add_argument("shell", choices=SHELLS, metavar="SHELL", help="bash, zsh, fish or powershell")
+
+    add_format(add_command(commands, "version", "print the version", "amberlight version"))
+    help_ = add_command(commands, "help", "show the help of a command", "amberlight help exec")
+    help_.add_argument("words", metavar="COMMAND", nargs="*", help="the command")
 
 
 def _entry_commands(commands: Any) -> None:
     example = (
         "amberlight add notion\n"
         "amberlight add github https://mcp.example.com/mcp --issuer https://login.example.com --client-id desktop\n"
-        "amberlight add files https://files.example.com --client-id c --scope read --scope offline_access \\\n"
-        "    --authorization-endpoint https://a.example/authorize --token-endpoint https://a.example/token"
+        "amberlight add files https://files.example.com --client-id c --scope read --scope offline_access "
+        "--authorization-endpoint https://a.example/authorize --token-endpoint https://a.example/token"
     )
-    add = _named(commands, "add", "add a workload to the configuration and sign in to it", example)
+    add = named(commands, "add", "add a workload and sign in to it", example)
     help_text = "the server's address; not needed for a NAME listed by `amberlight catalog`"
     add.add_argument("url", metavar="URL", nargs="?", help=help_text)
     add.add_argument("--issuer", metavar="URL", help="authorization server whose metadata names its endpoints")
@@ -190,31 +199,45 @@ def _entry_commands(commands: Any) -> None:
     how.add_argument("--device", action="store_true", help="always sign in with a code that you enter on any device")
     add.add_argument("--no-sign-in", action="store_true", help="only add it to the configuration")
 
-    help_text = "list or search the well-known servers that `add` knows by name"
-    catalog = _command(commands, "catalog", help_text, "amberlight catalog\namberlight catalog payments")
+    summary = "list or search the servers that `add` knows by name"
+    catalog = add_command(commands, "catalog", summary, "amberlight catalog\namberlight catalog payments")
     catalog.add_argument("words", metavar="WORD", nargs="*", help="to find in name, address or description")
-    _format(catalog)
+    add_format(catalog)
 
-    help_text = "revoke and delete a workload's login and remove it from the configuration"
-    remove = _named(commands, "remove", help_text, "amberlight remove github --yes")
+    remove = named(
+        commands,
+        "remove",
+        "remove a workload and delete its login",
+        "amberlight remove github --yes",
+        "The login is revoked at its server, and the workload's entry is taken out of the configuration.",
+    )
     remove.add_argument("--yes", action="store_true", help="don't ask")
+    add_format(remove)
+
+    summary = "store an OAuth client secret in the keyring, or delete it"
+    example = "amberlight secret set github\namberlight secret delete github"
+    secret = add_command(commands, "secret", summary, example, "The secret is read without echo, or from a pipe.")
+    secret.add_argument("action", choices=("set", "delete"), help="what to do")
+    secret.add_argument("name", metavar="NAME", type=workload_name, help="the workload")
+    add_format(secret)
 
 
 def _import_command(commands: Any) -> None:
-    help_text = "import servers from another app: names and addresses, never logins"
     example = (
         "amberlight import --from claude-code\namberlight import toolhive\n"
         "amberlight import mcp-json ~/.cursor/mcp.json --dry-run"
     )
-    command = _command(commands, "import", help_text, example)
+    more = "Names and addresses are imported, never logins."
+    command = add_command(commands, "import", "import servers from another app", example, more)
     help_text = "import this client's remote servers"
     command.add_argument("--from", metavar="CLIENT", type=client_name, dest="client", help=help_text)
     sources = command.add_subparsers(dest="source", metavar="SOURCE", title="sources", parser_class=Parser)
-    toolhive = _command(sources, "toolhive", "ToolHive's remote workloads", "amberlight import toolhive --dry-run")
+    command.commands = sources.choices
+    toolhive = add_command(sources, "toolhive", "ToolHive's remote workloads", "amberlight import toolhive --dry-run")
 
     help_text = "remote servers in a client's JSON file, such as Claude's, Cursor's or VS Code's"
     example = "amberlight import mcp-json ~/.cursor/mcp.json\namberlight import mcp-json .vscode/mcp.json --keep-file"
-    listed = _command(sources, "mcp-json", help_text, example)
+    listed = add_command(sources, "mcp-json", help_text, example)
     listed.add_argument("file", metavar="FILE", help="a file with mcpServers or servers; comments are fine")
     for source in (command, listed):
         source.add_argument("--keep-file", action="store_true", help="don't offer to connect its client to Amberlight")
@@ -223,32 +246,16 @@ def _import_command(commands: Any) -> None:
         source.add_argument("--dry-run", action="store_true", help="only show what would change")
 
 
-def client_name(text: str) -> str:
-    """A CLIENT argument."""
-    from trayapp.clients.table import BY_NAME, TABLE
-
-    if text not in BY_NAME:
-        names = ", ".join(client.name for client in TABLE)
-        raise argparse.ArgumentTypeError(f"no client has this name. Known clients: {names}")
-    return text
-
-
-def reader(text: str) -> str:
-    """A --for argument: a client, or the plain text for all others."""
-    from trayapp.clients.table import BY_NAME
-
-    return text if text == "json" else BY_NAME[client_name(text)].name
-
-
 def _client_commands(commands: Any) -> None:
-    help_text = "connect an MCP client to workloads, or show what each client is connected to"
+    summary = "connect an MCP client to workloads, or show what is connected"
     example = (
         "amberlight connect\namberlight connect claude-code\namberlight connect cursor notion linear --dry-run\n"
         "amberlight connect vscode notion --project ."
     )
-    connect = _command(commands, "connect", help_text, example)
-    help_text = "remove Amberlight's entries from the files of MCP clients"
-    disconnect = _command(commands, "disconnect", help_text, "amberlight disconnect claude-code\namberlight disconnect")
+    connect = add_command(commands, "connect", summary, example)
+    summary = "take Amberlight's entries out of clients' files"
+    example = "amberlight disconnect claude-code\namberlight disconnect"
+    disconnect = add_command(commands, "disconnect", summary, example)
     for command in (connect, disconnect):
         command.add_argument("client", metavar="CLIENT", type=client_name, nargs="?", help="the client")
         command.add_argument("names", metavar="NAME", type=workload_name, nargs="*", help="the workloads (all)")
@@ -259,76 +266,117 @@ def _client_commands(commands: Any) -> None:
         "--stdio", action="store_true", help="let the client start `amberlight stdio`: no key in its file"
     )
     connect.add_argument("--replace", action="store_true", help="replace entries that aren't Amberlight's")
-    _format(connect)
+    add_format(connect)
+
+    summary = "print the settings that connect a client"
+    example = "amberlight client-config github --for vscode\namberlight client-config --all"
+    config = add_command(commands, "client-config", summary, example, "They are for a client that you set up by hand.")
+    which = config.add_mutually_exclusive_group(required=True)
+    which.add_argument("name", metavar="NAME", type=workload_name, nargs="?", help="the workload")
+    which.add_argument("--all", action="store_true", help="one MCP server with the tools of all workloads")
+    help_text = "the client to print for: one that `connect` knows, or json for any other (claude-code)"
+    config.add_argument("--for", metavar="CLIENT", type=reader, default="claude-code", dest="program", help=help_text)
+    add_format(config)
 
 
 def _show_commands(commands: Any) -> None:
-    listing = _command(commands, "list", "list the workloads", "amberlight list --all\namberlight list --format json")
+    example = "amberlight list --all\namberlight list --watch\namberlight list --format json"
+    listing = add_command(commands, "list", "list the workloads", example)
     listing.add_argument("--all", action="store_true", help="include paused ones")
-    _format(listing)
+    listing.add_argument("--watch", action="store_true", help="keep showing changes until Ctrl-C")
+    add_format(listing)
 
-    status = _named(commands, "status", "show one workload", "amberlight status github --verbose")
-    _format(status)
+    example = "amberlight status\namberlight status github --verbose"
+    more = "Without NAME: how many workloads are connected, and what needs attention."
+    status = add_command(commands, "status", "show one workload, or the overall state", example, more)
+    status.add_argument("name", metavar="NAME", type=workload_name, nargs="?", help="the workload")
     status.add_argument("--verbose", action="store_true", help="show all details")
+    add_format(status)
 
-    token = _named(
+    example = "amberlight history github\namberlight history github --since 7d"
+    history = named(commands, "history", "show what a workload went through", example)
+    add_since(history, "24h")
+    history.add_argument("-n", metavar="LINES", type=lines, default=None, dest="count", help="only the newest ones")
+    add_format(history)
+
+    wait = named(
+        commands,
+        "wait",
+        "wait until a workload is in a state",
+        "amberlight wait github --for connected --timeout 2m && make sync\namberlight wait github --for amber",
+        "Exits with 0 once it is. When the time is up, the code is that of `amberlight status`: 4 if a sign-in is needed, "
+        "5 if it is reconnecting, otherwise 1.",
+    )
+    states = f"{', '.join(STATES)}; or a colour: {', '.join(COLOURS)} (connected)"
+    wait.add_argument(
+        "--for", metavar="STATE", type=one_of((*STATES, *COLOURS)), default="connected", dest="state", help=states
+    )
+    help_text = "longest wait, in seconds or as 5m or 2h; 0 only looks (5m)"
+    wait.add_argument("--timeout", metavar="TIME", type=limit, default=300.0, help=help_text)
+    add_format(wait)
+
+
+def _log_commands(commands: Any) -> None:
+    example = "amberlight logs -n 100 -f\namberlight logs github --since 2h"
+    logs = add_command(commands, "logs", "show the log", example)
+    logs.add_argument("name", metavar="NAME", type=workload_name, nargs="?", help="only what names this workload")
+    add_since(logs)
+    logs.add_argument("-f", "--follow", action="store_true", help="keep printing new lines")
+    help_text = "how many lines (50; all with --since)"
+    logs.add_argument("-n", metavar="LINES", type=lines, default=None, dest="count", help=help_text)
+    add_format(logs)
+
+    more = "It checks configuration, files, keyring, tray, notifications, servers, clients and the app."
+    doctor = add_command(
+        commands, "doctor", "find problems, and say what to do", "amberlight doctor\namberlight doctor --fix", more
+    )
+    help_text = "fix clients' entries that have an old port or key, and make their files private"
+    doctor.add_argument("--fix", action="store_true", help=help_text)
+    add_format(doctor)
+    doctor.add_argument("--json", action="store_const", const="json", dest="format", help=argparse.SUPPRESS)
+
+
+def _min_validity(command: Parser) -> None:
+    help_text = "time the token must stay valid (60); otherwise it is refreshed first, waiting up to 30 seconds"
+    command.add_argument("--min-validity", metavar="SECONDS", type=seconds, default=60.0, help=help_text)
+
+
+def _script_commands(commands: Any) -> None:
+    token = named(
         commands,
         "token",
         "print a usable access token",
         'curl -H "$(amberlight token github --header)" https://mcp.example.com/mcp',
     )
     _min_validity(token)
-    token.add_argument(
-        "--header", action="store_true", help="print a complete header line: Authorization: Bearer TOKEN"
-    )
+    how = token.add_mutually_exclusive_group()
+    how.add_argument("--header", action="store_true", help="print a complete header line: Authorization: Bearer TOKEN")
+    add_format(how)  # type: ignore[arg-type]  # a group takes arguments as a parser does
 
-    help_text = "run a command with a usable access token in its environment"
-    execute = _named(commands, "exec", help_text, "amberlight exec github --env GITHUB_TOKEN -- gh repo list")
+    summary = "run a command with a token in its environment"
+    execute = named(commands, "exec", summary, "amberlight exec github --env GITHUB_TOKEN -- gh repo list")
     _min_validity(execute)
-    execute.add_argument(
-        "--env",
-        metavar="VAR",
-        type=variable,
-        default="AMBERLIGHT_TOKEN",
-        help="name of the variable (AMBERLIGHT_TOKEN)",
-    )
-    execute.usage = "amberlight exec NAME [--min-validity SECONDS] [--env VAR] -- COMMAND..."
+    help_text = "name of the variable (AMBERLIGHT_TOKEN)"
+    execute.add_argument("--env", metavar="VAR", type=variable, default="AMBERLIGHT_TOKEN", help=help_text)
+    execute.usage = "amberlight exec NAME [--min-validity SECONDS] [--env VAR] -- COMMAND…"
 
-    help_text = "print the settings that connect a client to a workload, or to all of them"
-    example = "amberlight client-config github --for vscode\namberlight client-config --all"
-    client = _command(commands, "client-config", help_text, example)
-    which = client.add_mutually_exclusive_group(required=True)
-    which.add_argument("name", metavar="NAME", type=workload_name, nargs="?", help="the workload")
-    which.add_argument("--all", action="store_true", help="one MCP server with the tools of all workloads")
-    help_text = "the client to print for: one that `connect` knows, or json for any other (claude-code)"
-    client.add_argument("--for", metavar="CLIENT", type=reader, default="claude-code", dest="program", help=help_text)
-
-    help_text = "serve a workload, or all of them, on stdin and stdout, for MCP clients that only start commands"
+    summary = "serve workloads to a client that only starts commands"
     example = "amberlight stdio github\namberlight stdio --all"
-    stdio = _command(commands, "stdio", help_text, example)
+    stdio = add_command(commands, "stdio", summary, example, "It speaks MCP on stdin and stdout.")
     which = stdio.add_mutually_exclusive_group(required=True)
     which.add_argument("name", metavar="NAME", type=workload_name, nargs="?", help="the workload")
     which.add_argument("--all", action="store_true", help="all of them, as one MCP server")
 
-    logs = _command(commands, "logs", "print the end of the log", "amberlight logs -n 100 -f")
-    logs.add_argument("-f", "--follow", action="store_true", help="keep printing new lines")
-    logs.add_argument("-n", metavar="LINES", type=lines, default=50, dest="count", help="how many lines (50)")
-
-    help_text = "check configuration, keyring, tray, notifications, endpoints, clients and the app"
-    doctor = _command(commands, "doctor", help_text, "amberlight doctor\namberlight doctor --fix")
-    help_text = "fix clients' entries that have an old port or key, and make their files private"
-    doctor.add_argument("--fix", action="store_true", help=help_text)
-    doctor.add_argument("--json", action="store_true", help="as a JSON array of {name, state, text, help}")
-
 
 def _action_commands(commands: Any) -> None:
-    retry = _command(commands, "retry", "try to refresh now", "amberlight retry github\namberlight retry --all")
+    retry = add_command(commands, "retry", "try to refresh now", "amberlight retry github\namberlight retry --all")
     which = retry.add_mutually_exclusive_group()
     which.add_argument("name", metavar="NAME", type=workload_name, nargs="?", help="the workload")
     which.add_argument("--all", action="store_true", help="all workloads; the same as no NAME")
+    add_format(retry)
 
     example = "amberlight reauthorize github\namberlight reauthorize github --device"
-    again = _named(commands, "reauthorize", "sign in again, in the browser", example)
+    again = named(commands, "reauthorize", "sign in again, in the browser", example)
     how = again.add_mutually_exclusive_group()
     how.add_argument(
         "--no-browser",
@@ -340,11 +388,6 @@ def _action_commands(commands: Any) -> None:
         "--accept", action="store_true", help="accept the pending sign-in: another account, or fewer scopes"
     )
 
-    help_text = "store an OAuth client secret in the keyring, or delete it; reads it without echo, or from a pipe"
-    example = "amberlight secret set github\namberlight secret delete github"
-    secret = _command(commands, "secret", help_text, example)
-    secret.add_argument("action", choices=("set", "delete"), help="what to do")
-    secret.add_argument("name", metavar="NAME", type=workload_name, help="the workload")
-
-    _named(commands, "stop", "pause a workload: no attempts, no tokens", "amberlight stop github")
-    _named(commands, "start", "resume a paused workload", "amberlight start github")
+    more = "It makes no attempts and clients get no tokens."
+    one_or_all(commands, "stop", "pause workloads", "amberlight stop github\namberlight stop --all", more)
+    one_or_all(commands, "start", "resume paused workloads", "amberlight start github\namberlight start --all")

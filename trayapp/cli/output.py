@@ -1,4 +1,4 @@
-"""Output of the commands: lines, tables, colours. Formats values as text; only `print_line` and its relatives print.
+"""Output of the commands: lines, colours, times, checks. Only `print_line` and its relatives print.
 
 On a terminal there are glyphs and colours (none under `NO_COLOR` or `TERM=dumb`), elsewhere plain aligned text. Text
 from elsewhere never reaches a terminal with a control character in it.
@@ -6,17 +6,19 @@ from elsewhere never reaches a terminal with a control character in it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
+from trayapp.cli.codes import OutputError
 from trayapp.core.presentation import Colour, Glyph
-from trayapp.core.sentences import SHORT_STATE, beyond_login
-from trayapp.core.snapshot import Detail, Status
-from trayapp.core.view import AMBER, BLUE, StatusStyle, style_of
+
+if TYPE_CHECKING:
+    import argparse
 
 Json = Mapping[str, Any]
 
@@ -37,13 +39,6 @@ COLOURS: Mapping[Colour, int] = {
     Colour.BLUE: 33,
     Colour.GREY: 245,
 }
-_SHORT: Mapping[str, str] = {detail.value: words for detail, words in SHORT_STATE.items()}
-BEYOND_LOGIN = (Detail.PERMISSION_NEEDED, Detail.STRONGER_SIGN_IN)  # the login is good
-UNTROUBLED = (Detail.OK, Detail.STARTING, Detail.REFRESH_DELAYED, *BEYOND_LOGIN, None)
-COLUMNS = ("NAME", "STATUS", "DETAIL", "NEXT", "URL", "SINCE")
-EMPTY = "No workloads yet. Begin with amberlight setup, or add one: amberlight add NAME URL"
-HIDDEN = "Not shown: {} paused. See: amberlight list --all"
-URL_MIN = 12  # characters of a URL that even a narrow terminal shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +65,44 @@ class Style:
         return f"\x1b[38;5;{COLOURS[colour]}m{text}\x1b[0m" if self.colours else text
 
 
-def print_line(text: str) -> None:
-    """Print one or more lines to standard output."""
-    sys.stdout.write(text + "\n")
+def print_line(text: str, *, flush: bool = False) -> None:
+    """Print one or more lines to standard output. Raises `OutputError`."""
+    try:
+        sys.stdout.write(text + "\n")
+    except OSError as error:
+        raise OutputError(error) from None
+    if flush:
+        flush_output()
+
+
+def flush_output() -> None:
+    """Write what is still buffered. Raises `OutputError`."""
+    if sys.stdout is not None:
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            raise OutputError(error) from None
 
 
 def print_error(text: str) -> None:
     """Print a line to standard error, after anything still buffered for standard output."""
-    sys.stdout.flush()
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
+    flush_output()
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):  # nobody can be told; the exit code says it
+            sys.stderr.write(text + "\n")
+            sys.stderr.flush()
 
 
 def print_json(value: object) -> None:
     print_line(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_result(arguments: argparse.Namespace, text: str, **facts: object) -> None:
+    """What a command did: a line for a person, or `{"message", …}` for a program."""
+    if getattr(arguments, "format", "text") == "json":
+        print_json({"message": text, **facts})
+    else:
+        print_line(text)
 
 
 def clean(value: object) -> str:
@@ -119,6 +138,24 @@ def duration_text(seconds: float) -> str:
     return f"{left // size} {unit} {small} {rest}" if small else f"{left // size} {unit}"
 
 
+def duration_words(seconds: float) -> str:
+    """The same for a sentence: "42 seconds", "1 hour 10 minutes"."""
+    words = duration_text(seconds).split()
+    parts = []
+    for number, unit in zip(words[::2], words[1::2], strict=True):
+        name = {"s": "second", "min": "minute", "h": "hour", "d": "day"}[unit]
+        parts.append(f"{number} {name}{'' if number == '1' else 's'}")
+    return " ".join(parts)
+
+
+def local_time(at: float) -> str:
+    """ "2026-01-02 15:04", in local time; empty for a time that no calendar has."""
+    try:
+        return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M")
+    except (OverflowError, OSError, ValueError):
+        return ""
+
+
 def time_until(value: object, now: float) -> str:
     """ "in 5 min", "now" if it is past, "" if there is no time."""
     at = parse_time(value)
@@ -131,156 +168,6 @@ def time_since(value: object, now: float) -> str:
     """ "5 min ago"; "" if there is no time."""
     at = parse_time(value)
     return "" if at is None else f"{duration_text(now - at)} ago"
-
-
-# --- workloads -------------------------------------------------------------------------------------------------------
-
-
-def auth_of(row: Json) -> Json:
-    auth = row.get("auth")
-    return auth if isinstance(auth, Mapping) else {}
-
-
-def row_style(row: Json, now: float) -> StatusStyle:
-    """How a row is drawn: amber if it has no usable token and no verdict, even while the status is `running`."""
-    status, auth = str(row.get("status")), auth_of(row)
-    if status == Status.UNAUTHENTICATED and (auth.get("signing_in") or auth.get("detail") == Detail.NEVER_SIGNED_IN):
-        return BLUE
-    untroubled = auth.get("detail") in UNTROUBLED
-    expires = parse_time(auth.get("token_expires_at"))
-    usable = expires is not None and expires > now
-    if status in (Status.RUNNING, Status.STARTING) and not untroubled and not usable:
-        return AMBER
-    return style_of(status)
-
-
-def detail_text(row: Json, now: float) -> str:
-    """The detail in a few words; "" where the status says it all."""
-    auth = auth_of(row)
-    detail = auth.get("detail")
-    words = "" if detail == Detail.OK or detail == row.get("status") else _SHORT.get(str(detail), clean(detail))
-    if detail in BEYOND_LOGIN:
-        words = beyond_login(Detail(str(detail)), scopes_of(auth, "missing_scopes"))
-    if detail == Detail.OK and auth.get("renewable") is False:
-        words = renewal_text(auth, now)
-    ago = time_since(auth.get("rechecked_at"), now) if row.get("status") == Status.UNAUTHENTICATED else ""
-    checked = f"checked again {ago}" if ago else ""
-    return ", ".join(w for w in (words, checked, "signing in" if auth.get("signing_in") else "") if w)
-
-
-def scopes_of(auth: Json, key: str) -> tuple[str, ...]:
-    """Scopes in an `auth` object."""
-    return tuple(clean(scope) for scope in _list(auth.get(key)))
-
-
-def renewal_text(auth: Json, now: float) -> str:
-    """What there is to know of a login without a refresh token; "" of any other."""
-    if auth.get("renewable") is not False:
-        return ""
-    ends = parse_time(auth.get("login_ends_at"))
-    if ends is None:
-        return "can't be renewed, no known end"
-    try:
-        form = "%Y-%m-%d" if abs(ends - now) > 2 * 86400.0 else "%Y-%m-%d at %H:%M"
-        day = datetime.fromtimestamp(ends).astimezone().strftime(form)
-    except (OverflowError, OSError, ValueError):
-        return "can't be renewed"
-    verb = "ends" if ends > now else "ended"
-    return f"can't be renewed, {verb} on {day}"
-
-
-def table(rows: Sequence[Json], style: Style, now: float) -> str:
-    """The list of workloads. `now` is wall seconds."""
-    styles = [row_style(row, now) for row in rows]
-    cells = [_cells(row, each, style, now) for row, each in zip(rows, styles, strict=True)]
-    widths = [max(len(line[i]) for line in (COLUMNS, *cells)) for i in range(len(COLUMNS))]
-    if style.width and (over := sum(widths) + 2 * len(widths) - 2 - style.width) > 0:
-        widths[4] = max(URL_MIN, widths[4] - over)
-    lines = ["  ".join(_fit(head, width) for head, width in zip(COLUMNS, widths, strict=True)).rstrip()]
-    for line, each in zip(cells, styles, strict=True):
-        fitted = [_fit(cell, width) for cell, width in zip(line, widths, strict=True)]
-        plain_end = fitted[2:]
-        lines.append("  ".join([fitted[0], style.paint(fitted[1], each.colour), *plain_end]).rstrip())
-    return "\n".join(lines)
-
-
-def _cells(row: Json, each: StatusStyle, style: Style, now: float) -> tuple[str, ...]:
-    auth = auth_of(row)
-    status = clean(row.get("status"))
-    shown = f"{GLYPHS[each.glyph]} {status}" if style.glyphs else status
-    next_at, since = time_until(auth.get("next_attempt_at"), now), time_since(auth.get("since"), now)
-    return clean(row.get("name")), shown, detail_text(row, now), next_at, clean(row.get("url")), since
-
-
-def _fit(text: str, width: int) -> str:
-    return text.ljust(width) if len(text) <= width else text[: width - 1] + "…"
-
-
-def status_lines(row: Json, style: Style, now: float, *, verbose: bool) -> str:
-    """One workload as lines of `Field: value`."""
-    each, auth = row_style(row, now), auth_of(row)
-    status = clean(row.get("status"))
-    shown = style.paint(f"{GLYPHS[each.glyph]} {status}" if style.glyphs else status, each.colour)
-    fields = [("Name", clean(row.get("name"))), ("Status", shown), ("Detail", detail_text(row, now))]
-    fields += [
-        ("Health", clean(row.get("health"))),
-        ("URL", clean(row.get("url"))),
-        ("Sign-in", device_text(auth.get("device"))),
-        ("Since", _with_relative(auth.get("since"), time_since(auth.get("since"), now))),
-        ("Redirected", f"token requests go to {moved}" if (moved := clean(auth.get("redirected_to"))) else ""),
-        ("Token ends", _with_relative(auth.get("token_expires_at"), time_until(auth.get("token_expires_at"), now))),
-        ("Login ends", _with_relative(auth.get("login_ends_at"), time_until(auth.get("login_ends_at"), now))),
-        ("Next attempt", _with_relative(auth.get("next_attempt_at"), time_until(auth.get("next_attempt_at"), now))),
-        ("Refused", _with_relative(auth.get("refused_at"), time_since(auth.get("refused_at"), now))),
-        ("Rechecked", _with_relative(auth.get("rechecked_at"), time_since(auth.get("rechecked_at"), now))),
-        ("Last error", error_text(auth.get("last_error"))),
-        ("Note", clean(row.get("status_context"))),
-    ]
-    if verbose:
-        fields += _verbose(auth, now)
-        fields.append(("Events from", ", ".join(clean(source) for source in _list(row.get("sources")))))
-    width = max(len(name) for name, _ in fields) + 2
-    return "\n".join(f"{name + ':':<{width}}{text}" for name, text in fields if text)
-
-
-def device_text(device: object) -> str:
-    """Which code to enter where, for a sign-in that waits for it."""
-    if not isinstance(device, Mapping):
-        return ""
-    return f"enter code {clean(device.get('user_code'))} at {clean(device.get('verification_uri'))}"
-
-
-def _list(value: object) -> Sequence[object]:
-    return value if isinstance(value, list) else ()
-
-
-def _verbose(auth: Json, now: float) -> Iterable[tuple[str, str]]:
-    yield "Failed attempts", clean(auth.get("attempts"))
-    yield "Last outcome", clean(auth.get("last_outcome"))
-    yield "Last trigger", clean(auth.get("last_trigger"))
-    yield (
-        "Last refreshed",
-        _with_relative(auth.get("last_refreshed_at"), time_since(auth.get("last_refreshed_at"), now)),
-    )
-    yield "Retrying since", _with_relative(auth.get("retrying_since"), time_since(auth.get("retrying_since"), now))
-    yield "Asks you", _with_relative(auth.get("ceiling_at"), time_until(auth.get("ceiling_at"), now))
-    yield "Lost rotations", clean(auth.get("lost_rotations"))
-    yield "Signing in", "yes" if auth.get("signing_in") else "no"
-
-
-def _with_relative(value: object, relative: str) -> str:
-    return f"{clean(value)} ({relative})" if relative else ""
-
-
-def error_text(error: object) -> str:
-    """ "A firewall page (HTTP 403)": the summary, and status and code if they aren't in it."""
-    if not isinstance(error, Mapping):
-        return ""
-    status, code = error.get("http_status"), clean(error.get("code"))
-    facts = [f"HTTP {clean(status)}" if status else "", code]
-    known = ", ".join(fact for fact in facts if fact and fact not in clean(error.get("summary")))
-    summary = clean(error.get("summary")) or clean(error.get("kind"))
-    return f"{summary} ({known})" if known else summary
 
 
 # --- doctor ----------------------------------------------------------------------------------------------------------

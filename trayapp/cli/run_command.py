@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from trayapp.config.paths import Paths
 
 
-def run(*, tray: bool, background: bool = False) -> int:
-    """Run until the app quits; returns the exit code. With `background`, no page is ever opened.
+def run(*, tray: bool, page: bool = True) -> int:
+    """Run until the app quits; returns the exit code. Without `page`, no page is ever opened.
 
     An unexpected failure is reported, and saved with its traceback.
     """
@@ -23,7 +23,7 @@ def run(*, tray: bool, background: bool = False) -> int:
         paths = Paths.default()
 
         def show_running() -> bool:
-            return not background and _show_running(paths)
+            return page and _show_running(paths)
 
         try:
             return launch.run(paths, dict(os.environ), tray=tray, show_running=show_running)
@@ -41,3 +41,26 @@ def _show_running(paths: Paths) -> bool:
     from trayapp.cli.dashboard import show_running
 
     return show_running(paths)
+
+
+def run_in_background(*, tray: bool) -> int:
+    """`run --background`: start the app as a process of its own, and return once it answers."""
+    from trayapp.autostart.command import CannotStartError, login_command
+    from trayapp.cli.background_start import StartFailedError, app_that_answers
+    from trayapp.cli.client import ApiError
+    from trayapp.cli.output import clean, print_error, print_line
+    from trayapp.config.paths import Paths
+    from trayapp.stdio.starter import Starter
+
+    paths = Paths.default()
+    try:
+        command = None if tray else [*login_command(), "--no-tray"]
+        found = app_that_answers(paths, lambda client: client.app(), starter=Starter(paths, command))
+    except (StartFailedError, CannotStartError, ApiError) as error:
+        print_error("\n".join(f"amberlight: {clean(line)}" for line in str(error).splitlines()))
+        return 1
+    if found.started:
+        print_line(f"Amberlight is now running in the background (process {found.client.pid}). End it: amberlight quit")
+    else:
+        print_line("Amberlight is already running.")
+    return 0

@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 
-from trayapp.cli.output import print_error
+from trayapp.cli.client import ApiClient
+from trayapp.cli.codes import OK, USAGE
+from trayapp.cli.output import print_error, print_result
+from trayapp.config.paths import Paths
 from trayapp.core.model import Secret
 
 INPUT_MAX = 4096  # characters read from a pipe
 VISIBLE_ASCII = re.compile(r"[\x20-\x7e]{1,2048}")  # RFC 6749 appendix A.2
+
+
+def secret(arguments: argparse.Namespace, paths: Paths) -> int:
+    """`amberlight secret set|delete NAME`."""
+    client, name = ApiClient.of(paths), arguments.name
+    client.status(name)  # fails for an unknown name before a secret is typed
+    if arguments.action == "delete":
+        client.secret(name, Secret(""))
+        text = f"Deleted the client secret of {name}. The current login keeps using it until it ends."
+        print_result(arguments, text, name=name, stored=False)
+        return OK
+    typed = asked_secret(name)
+    if typed is None:
+        return USAGE
+    client.secret(name, typed)
+    text = f"Stored the client secret of {name} in the keyring. Sign in: amberlight reauthorize {name}"
+    print_result(arguments, text, name=name, stored=True)
+    return OK
 
 
 def read_secret(question: str) -> Secret | None:

@@ -17,11 +17,12 @@ from typing import Any
 
 from trayapp.autostart import AutostartError, Kind, login_command, native
 from trayapp.cli.add_command import take_out
+from trayapp.cli.background_start import StartFailedError, app_that_answers
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
+from trayapp.cli.client_config import outage_text
 from trayapp.cli.codes import FAILED, INTERRUPTED, OK, USAGE
 from trayapp.cli.connect import access_of, connect_names, joined
 from trayapp.cli.errors import refuse_missing_file
-from trayapp.cli.log_tail import last_lines
 from trayapp.cli.output import Style, clean, print_error, print_line
 from trayapp.cli.questions import Answer, Questions
 from trayapp.cli.setup_offers import offers, typed
@@ -29,14 +30,13 @@ from trayapp.clients.connections import State, connection
 from trayapp.clients.places import Machine
 from trayapp.clients.survey import Found, survey
 from trayapp.clients.table import Client
-from trayapp.config import editor, quit_marker
+from trayapp.config import editor
 from trayapp.config.loader import ConfigError
 from trayapp.config.paths import Paths
 from trayapp.importers.entries import assign_names
 from trayapp.server.instance import AlreadyRunning, instance_lock
 from trayapp.system.private_files import NotPrivateError, private_directory
 
-START_LIMIT = 20.0  # s until the app answers; a second as a rule
 SETTLE_LIMIT = 5.0  # s for a keyring to say whether there are logins
 POLL = 0.1  # s
 NO_SIGN_IN = "no_sign_in"  # the API's word for a server without OAuth
@@ -155,37 +155,12 @@ class _Setup:
 
     def _app(self) -> ApiClient | None:
         """The running app, started if need be, with the configuration as it is now; None after an error was printed."""
-        from trayapp.stdio.starter import Starter
-
-        quit_marker.clear(self._paths)  # who runs this wants it to run
-        starter, started, problem = Starter(self._paths), False, ""
-        until = time.monotonic() + START_LIMIT
-        while time.monotonic() < until:
-            try:
-                client = ApiClient.of(self._paths)
-                answer = client.reload()
-            except NotRunningError:
-                waiting, sentence = starter.ensure()
-                if not waiting:
-                    told = str(self._paths.background_log_file) in sentence
-                    self._failed(sentence + (self._last_words() if told else ""))
-                    return None
-                started = True
-            except ApiError as error:
-                if error.status:  # an answer, and not the first moment of its life
-                    raise
-                problem = str(error)
-            else:
-                return self._loaded(client, answer, started=started)
-            time.sleep(POLL)
-        self._failed(clean(problem) or "Amberlight didn't start within 20 seconds. See: amberlight logs")
-        return None
-
-    def _last_words(self) -> str:
-        """The app's last output before it ended, on a line of its own; empty if there was none."""
-        with suppress(OSError):
-            return "".join(f"\n{clean(line)}" for line in last_lines(self._paths.background_log_file, 1))
-        return ""
+        try:
+            found = app_that_answers(self._paths, lambda client: client.reload())
+        except StartFailedError as error:
+            self._failed("\n".join(map(clean, str(error).splitlines())))
+            return None
+        return self._loaded(found.client, found.answer, started=found.started)
 
     def _loaded(self, client: ApiClient, answer: Mapping[str, Any], *, started: bool) -> ApiClient | None:
         for sentence in (*(answer.get("errors") or ()), *(answer.get("warnings") or ())):
@@ -271,9 +246,8 @@ class _Setup:
         if any(direct for _, _, direct in lacking):
             print_line("\nEntries that sign in separately will be replaced. To undo: amberlight disconnect")
         if by_command:
-            print_line(
-                "\nAmberlight's address changes with each start, so these clients will run `amberlight stdio` instead."
-            )
+            why = outage_text(client) or "Amberlight's address changes with each start."
+            print_line(f"\n{why} So these clients will run `amberlight stdio`, which finds it anyway.")
         one, several = f"\nConnect {lacking[0][0].title}?", "\nWhich do you want to connect?"
         for i in self._questions.which(one, several, len(lacking)):
             chosen, names, _ = lacking[i]

@@ -11,19 +11,24 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
 from typing import Any, TypedDict
 
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, INTERRUPTED, NEEDS_SIGN_IN, OK
-from trayapp.cli.output import auth_of, clean, duration_text, parse_time, print_error, print_line, scopes_of
+from trayapp.cli.output import clean, duration_words, parse_time, print_error, print_line
 from trayapp.cli.pasted_lines import PastedLines
+from trayapp.cli.workload_text import auth_of, scopes_of
+from trayapp.core.app_notices import START_KEYRING, THIS_RUN_ONLY
 
 BROWSER_LIMIT = 300.0  # s; as long as the app itself waits for the browser
 DEVICE_LIMIT = 1800.0  # s; as long as it waits for a device code
 POLL = 0.5  # s
 SHOW_AFTER = 10.0  # s without a sign-in before the address is shown to whoever asked for as little as possible
 REGISTER_AGAIN = "r"  # what a person types who sees the server's error page
+STORE_LIMIT = 1.0  # s for the keyring to refuse a login, where there is none
+STORE_POLL = 0.05  # s
 SETTLED = 2.0  # s; snapshots are up to half a second late, so "not signing in" must hold for longer than that
 
 
@@ -141,7 +146,7 @@ def _show_code(device: Mapping[str, Any], *, opened: bool) -> float:
     print_line(f"{where}:\n\n  {clean(device.get('verification_uri'))}\n\nand enter this code:\n\n  {code}\n")
     if complete := clean(device.get("verification_uri_complete") or ""):
         print_line(f"Or open this address, which contains the code:\n\n  {complete}\n")
-    print_line(f"Waiting for you to sign in. The code is valid for {duration_text(left)}. Ctrl-C cancels.")
+    print_line(f"Waiting for you to sign in. The code is valid for {duration_words(left)}. Ctrl-C cancels.")
     return left
 
 
@@ -191,8 +196,8 @@ def _wait(
                 told = True
                 print_error(f"amberlight: couldn't open a browser. Open the address above to sign in to {name}.")
         elif _refreshed(row) != renewed:
-            print_line(f"{name} is signed in.")
-            if auth_of(row).get("renewable") is False:
+            row = dict(report_success(client, name, row))
+            if auth_of(row).get("renewable") is False and auth_of(row).get("detail") == "ok":
                 print_line(clean(row.get("status_context")))
             if warning := _summary(row, "sign_in_warning"):
                 print_error(f"amberlight: {warning}")
@@ -201,9 +206,29 @@ def _wait(
             return _ended(name, row, was_signing_in)
         time.sleep(POLL)
     print_error(
-        f"amberlight: the sign-in to {name} timed out after {duration_text(limit)}. Try again: amberlight reauthorize {name}"
+        f"amberlight: the sign-in to {name} timed out after {duration_words(limit)}. Try again: amberlight reauthorize {name}"
     )
     return NEEDS_SIGN_IN
+
+
+def report_success(client: ApiClient, name: str, row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Say that it is signed in, and what becomes of the login if the keyring doesn't have it; its row by then."""
+    until = time.monotonic() + STORE_LIMIT
+    app: Mapping[str, Any] = {}
+    with suppress(ApiError):  # of an earlier version
+        app = client.app()
+    if app.get("this_run_only") is True:
+        while auth_of(row).get("detail") == "ok" and time.monotonic() < until:  # the write may still be under way
+            time.sleep(STORE_POLL)
+            row = client.status(name)
+        if auth_of(row).get("detail") == "not_stored":
+            print_line(f"{name} is signed in for this run only.")
+            print_error(f"amberlight: {THIS_RUN_ONLY} {START_KEYRING}")
+            return row
+    print_line(f"{name} is signed in.")
+    if auth_of(row).get("detail") == "not_stored":
+        print_error(f"amberlight: {clean(row.get('status_context'))}")
+    return row
 
 
 def _summary(row: Mapping[str, Any], what: str) -> str:

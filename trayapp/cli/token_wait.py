@@ -6,19 +6,46 @@ less time left than requested is, with a warning.
 
 from __future__ import annotations
 
+import argparse
 import time
+from typing import TYPE_CHECKING
 
 from trayapp.cli.client import ApiClient, ApiError
-from trayapp.cli.codes import FAILED, NEEDS_SIGN_IN, RETRYING
-from trayapp.cli.output import clean, duration_text, parse_time, print_error
+from trayapp.cli.codes import FAILED, NEEDS_SIGN_IN, OK, RETRYING
+from trayapp.cli.output import clean, duration_words, parse_time, print_error, print_json, print_line
 from trayapp.core.model import Secret
+
+if TYPE_CHECKING:
+    from trayapp.config.paths import Paths
 
 EXIT_CODES = {"reauth_required": NEEDS_SIGN_IN, "retrying": RETRYING, "starting": RETRYING}
 SLACK = 1.0  # s; may pass between the app's answer and reading the clock here
 
 
+def token(arguments: argparse.Namespace, paths: Paths) -> int:
+    """Print it. An expired token is never printed, even if the app says it is valid."""
+    from trayapp.cli.listing import report_problems
+
+    client = ApiClient.of(paths)
+    found = _token_or_code(client, arguments.name, arguments.min_validity)
+    if isinstance(found, int):
+        return found
+    report_problems(client)
+    value, expires_at = found
+    if arguments.format == "json":
+        print_json({"access_token": value.reveal(), "token_type": "Bearer", "expires_at": expires_at})
+    else:
+        print_line(f"Authorization: Bearer {value.reveal()}" if arguments.header else value.reveal())
+    return OK
+
+
 def usable_token(client: ApiClient, name: str, min_validity: float) -> Secret | int:
     """The token, or the exit code after the reason has been printed to standard error."""
+    found = _token_or_code(client, name, min_validity)
+    return found if isinstance(found, int) else found[0]
+
+
+def _token_or_code(client: ApiClient, name: str, min_validity: float) -> tuple[Secret, str | None] | int:
     try:
         answer = client.token(name, min_validity)
     except ApiError as error:
@@ -31,10 +58,9 @@ def usable_token(client: ApiClient, name: str, min_validity: float) -> Secret | 
         print_error(f"amberlight: the app's answer holds no token for {name}")
         return FAILED
     if answer.get("expires_at") is not None and (ends is None or ends <= now):
-        print_error(f"amberlight: the token of {name} has just expired; try again in a moment")
+        print_error(f"amberlight: the token of {name} has just expired. Try again in a few seconds.")
         return RETRYING
     if ends is not None and ends - now < min_validity - SLACK:
-        print_error(
-            f"amberlight: no token of {name} lasts as long as asked for; this one ends in {duration_text(ends - now)}"
-        )
-    return Secret(value)
+        left = duration_words(ends - now)
+        print_error(f"amberlight: no token of {name} lasts as long as asked for; this one ends in {left}")
+    return Secret(value), None if ends is None else str(answer["expires_at"])

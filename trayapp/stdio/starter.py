@@ -18,10 +18,11 @@ from pathlib import Path
 from trayapp.autostart.command import CannotStartError, login_command
 from trayapp.config.paths import Paths
 from trayapp.config.quit_marker import is_quit
-from trayapp.server.instance import AlreadyRunning, instance_lock, is_held
+from trayapp.server.instance import AlreadyRunning, holder, instance_lock, is_held
 from trayapp.system import session_bus
 from trayapp.system.private_files import NotPrivateError, open_private, private_directory
 
+STARTING = "Amberlight is starting."
 AGAIN = 30.0  # s between two starts
 HOLD = 10.0  # s that other clients leave the start to this one
 ASK_LIMIT = 2.0  # s for `systemctl`, which takes milliseconds
@@ -57,18 +58,21 @@ class Starter:
         """Start it if that is needed and allowed. Whether waiting is worthwhile, and a sentence about it."""
         with self._lock:
             if is_held(self._paths.lock_file):
-                return True, "Amberlight is starting."
+                running = holder(self._paths.lock_file)
+                if running is not None and running.problem:
+                    return False, f"Amberlight can't be reached: {running.problem}"
+                return True, STARTING
             if is_quit(self._paths):
-                return False, "Amberlight was quit. Start it: amberlight run"
+                return False, "Amberlight was quit. To start it, run `amberlight run`."
             if self._process is not None and (code := self._process.poll()) not in (None, 0):
                 log = self._paths.background_log_file
-                self._failed = f"Amberlight couldn't be started (exit code {code}). See {log}."
+                self._failed = f"Amberlight couldn't start (exit code {code}). See {log}."
                 self._process = None
             if time.monotonic() - self._started_at < AGAIN:
-                return not self._failed, self._failed or "Amberlight is starting."
+                return not self._failed, self._failed or STARTING
             self._started_at, self._failed = time.monotonic(), ""
             self._failed = self._start()
-            return not self._failed, self._failed or "Amberlight is starting."
+            return not self._failed, self._failed or STARTING
 
     def _start(self) -> str:
         """Begin the start, unless another client's bridge has; empty, or what is wrong."""
@@ -97,7 +101,7 @@ class Starter:
             problem.append(str(error))
         except (NotPrivateError, OSError) as error:
             said = f"{error.filename}: {error.strerror}." if isinstance(error, OSError) else str(error)
-            problem.append(f"Amberlight couldn't be started. {said}")
+            problem.append(f"Amberlight couldn't start. {said}")
         finally:
             begun.set()
 
@@ -105,7 +109,7 @@ class Starter:
         """Raises `CannotStartError`, `NotPrivateError` or `OSError`."""
         command = list(self._command or login_command())
         env = environment(os.environ)
-        command.append("--background")
+        command.append("--no-page")
         if sys.platform.startswith("linux") and not (env.get("DISPLAY") or env.get("WAYLAND_DISPLAY")):
             command.append("--no-tray")
         log = self._paths.background_log_file

@@ -1,0 +1,53 @@
+"""Completion of command lines in shells, by argcomplete: the shell runs this program, which completes names, too."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from trayapp.cli.codes import OK
+
+PROGRAM = "amberlight"
+
+
+def script(shell: str) -> str:
+    """What the shell has to run once."""
+    from argcomplete import shellcode
+
+    return str(shellcode([PROGRAM], use_defaults=False, shell=shell)).strip("\n")
+
+
+def complete() -> int:
+    """Answer the shell, which has put the command line into the environment. Ends this process."""
+    import argcomplete
+
+    from trayapp.cli.grammar import parser
+
+    top = parser()
+    for command in top.every_parser():
+        for action in command._actions:
+            if action.metavar == "NAME":
+                action.completer = workload_names  # type: ignore[attr-defined]  # where argcomplete looks for it
+            elif action.metavar == "CLIENT":
+                action.completer = client_names  # type: ignore[attr-defined]
+    argcomplete.autocomplete(top, always_complete_options=False, exit_method=os._exit)
+    return OK
+
+
+def workload_names(prefix: str, **_: object) -> Iterable[str]:
+    """Names in the configuration; none if it can't be read now."""
+    from trayapp.config.editor import limited_load
+    from trayapp.config.loader import ConfigError
+    from trayapp.config.paths import Paths
+
+    try:
+        names = limited_load(Paths.default()).workloads
+    except (ConfigError, OSError):
+        return ()
+    return sorted(name for name in names if name.startswith(prefix))
+
+
+def client_names(prefix: str, **_: object) -> Iterable[str]:
+    from trayapp.clients.table import TABLE
+
+    return sorted(client.name for client in TABLE if client.name.startswith(prefix))

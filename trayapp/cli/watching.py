@@ -1,0 +1,89 @@
+"""`amberlight list --watch`: the list, drawn again whenever something changes; in a pipe, the rows that changed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from trayapp.cli.client import ApiClient, ApiError, NotRunningError
+from trayapp.cli.listing import list_text, listed
+from trayapp.cli.output import Style, clean, local_time, print_line
+from trayapp.cli.workload_text import detail_text, label_text
+from trayapp.config.paths import Paths
+
+SILENCE = 40.0  # s; the app gives a sign of life every 15
+RECONNECT_EVERY = 1.0  # s
+CLEAR = "\x1b[H\x1b[J"  # to the top, and clear the rest
+BEGIN, END = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"  # the alternate screen, without a cursor
+AWAY = "Can't reach Amberlight. Reconnecting…"
+
+Json = Mapping[str, Any]
+
+
+def watch(arguments: argparse.Namespace, paths: Paths) -> int:
+    """Runs until Ctrl-C. Raises `NotRunningError` if no app runs at the start."""
+    client = ApiClient.of(paths)
+    client.workloads()
+    views = observed(lambda: ApiClient.of(paths))
+    if arguments.format == "json" or not sys.stdout.isatty():
+        return _print_changes(views, everything=arguments.all, as_json=arguments.format == "json")
+    try:
+        print_line(BEGIN, flush=True)
+        for rows in views:
+            style = Style.of(sys.stdout, os.environ)
+            print_line(CLEAR + _screen(rows, style, everything=arguments.all), flush=True)
+    finally:
+        print_line(END, flush=True)
+    return 0
+
+
+def _screen(rows: Sequence[Json] | None, style: Style, *, everything: bool) -> str:
+    """As much of the list as the terminal has lines."""
+    if rows is None:
+        return AWAY
+    import shutil
+
+    text = list_text(listed(rows, everything=everything), rows, style, time.time())
+    lines = shutil.get_terminal_size().lines - 3
+    shown = text.splitlines()
+    more = [f"… {len(shown) - lines} more lines"] if len(shown) > lines else []
+    return "\n".join([*shown[:lines], *more, "", "Ctrl-C ends this."])
+
+
+def _print_changes(views: Iterator[Sequence[Json] | None], *, everything: bool, as_json: bool) -> int:
+    """A line for each workload at first, then for each that looks different."""
+    before: dict[str, tuple[str, str]] = {}
+    for rows in views:
+        for row in listed(rows or (), everything=everything):
+            now = time.time()
+            name, auth = str(row.get("name")), row.get("auth")
+            told = str(row.get("status")), str(auth.get("detail") if isinstance(auth, Mapping) else "")
+            if before.get(name) == told:
+                continue
+            before[name] = told
+            detail = detail_text(row, now)
+            words = f"{label_text(row)}{f' ({detail})' if detail else ''}"
+            line = json.dumps(row, ensure_ascii=False) if as_json else f"{local_time(now)}  {clean(name)}: {words}"
+            print_line(line, flush=True)
+    return 0
+
+
+def observed(
+    connect: Callable[[], ApiClient], sleep: Callable[[float], object] = time.sleep
+) -> Iterator[Sequence[Json] | None]:
+    """All rows: now, after each change, and at each sign of life. None while the app can't be reached."""
+    while True:
+        try:
+            client = connect()
+            changes = client.changes(SILENCE)
+            for _ in changes:
+                yield client.workloads()
+        except (NotRunningError, ApiError):
+            pass
+        yield None
+        sleep(RECONNECT_EVERY)

@@ -1,0 +1,53 @@
+"""Takes out of a text what must not be in a bug report: secrets, whatever looks like one, and who the person is.
+
+Nothing that Amberlight writes has a secret in it, so this is the second net. It may take too much, never too little.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+GONE = "***"
+SECRET_MIN = 6  # characters; shorter known secrets would take pieces out of words
+
+_RULES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s/@\"'<>]*@"), rf"\1{GONE}@"),  # a name and password in a URL
+    (re.compile(r"(?i)(\b[a-z][a-z0-9+.-]*://[^\s?#\"'<>]*)[?#][^\s\"'<>]*"), rf"\1?{GONE}"),  # its query and fragment
+    (re.compile(r"(?i)\b(bearer|basic|dpop|digest)[ =]+[^\s\"',;]+"), rf"\1 {GONE}"),
+    (re.compile(r"\beyJ[\w-]{4,}(?:\.[\w-]*){0,4}"), GONE),  # a JWT
+    (
+        re.compile(
+            r"(?i)([\w-]*(?:token|secret|password|passphrase|passwd|api[_-]?key|authorization|cookie|verifier|assertion)"
+            r"[\w-]*[\"']?\s*[=:]\s*[\"']?)[^\s\"',;&]+"
+        ),
+        rf"\1{GONE}",
+    ),
+    (re.compile(r"(?i)\b(code|state|nonce|sid|session|user_code|device_code)=[^\s\"',;&]+"), rf"\1={GONE}"),
+    (re.compile(r"[\w.+-]+@((?:[\w-]+\.)+[a-z]{2,})", re.IGNORECASE), rf"{GONE}@\1"),  # an e-mail address
+    (re.compile(r"(?<![\w+=~-])(?=[\w+=~-]*[0-9])(?=[\w+=~-]*[A-Za-z])[\w+=~-]{24,}"), GONE),  # opaque
+)
+
+
+def redact(text: str, *, secrets: Collection[str] = (), home: str = "") -> str:
+    """The text without these secrets and without what looks like one; `home` becomes ~."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= SECRET_MIN:
+            text = text.replace(secret, GONE)
+    if len(home) > 1:
+        text = text.replace(home, "~")
+    for pattern, replacement in _RULES:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def redact_all(value: Any, *, secrets: Collection[str] = (), home: str = "") -> Any:
+    """The same for each text in a JSON value."""
+    if isinstance(value, str):
+        return redact(value, secrets=secrets, home=home)
+    if isinstance(value, Mapping):
+        return {key: redact_all(each, secrets=secrets, home=home) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [redact_all(each, secrets=secrets, home=home) for each in value]
+    return value
