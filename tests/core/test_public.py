@@ -237,6 +237,9 @@ def test_the_state_of_the_app() -> None:
         "gate": "offline",
         "muted": True,
         "broken": "Line 3.",
+        "outdated": "",
+        "outage": None,
+        "this_run_only": False,
         "warnings": ["No tray."],
         "removals": [
             {"name": "old", "server": "as.test", "deleted": True, "revoked": False, "until": "2027-01-15T08:00:00.000Z"}

@@ -17,7 +17,7 @@ import re
 import secrets
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
@@ -82,7 +82,7 @@ class Events:
         self._ring: deque[EventRecord] = deque(maxlen=ring_size)
         self._last = 0
         self._known: Mapping[str, WorkloadView] = {}
-        self._app: tuple[object, ...] | None = None  # the content of the latest `app` event
+        self._app: Mapping[str, object] | None = None  # the content of the latest `app` event
         self._readers: set[asyncio.Event] = set()
         self._closed = False
 
@@ -112,13 +112,9 @@ class Events:
             reader.set()
 
     def _emit_app_change(self, snapshot: Snapshot) -> None:
-        before, self._app = (
-            self._app,
-            (snapshot.gate, snapshot.muted, snapshot.broken, snapshot.warnings, snapshot.removals),
-        )
-        if before is not None and before != self._app:
-            bare = replace(snapshot, workloads={})  # don't keep the views alive
-            self.emit("app", lambda: app_json(bare, self._version, self._rows.started_at))
+        before, self._app = self._app, (now := app_json(snapshot, self._version, self._rows.started_at))
+        if before is not None and before != now:
+            self.emit("app", lambda: now)
 
     def close(self) -> None:
         """End every stream now."""

@@ -13,6 +13,7 @@ from enum import StrEnum
 from trayapp.clients.connections import State
 from trayapp.core.advice import ACTIONS
 from trayapp.core.model import BrowserFault, Policy, Spec, Trigger
+from trayapp.core.outages import Cause
 from trayapp.core.presentation import Colour, Glyph
 from trayapp.core.public import Json
 from trayapp.core.snapshot import Detail, Health, Status
@@ -302,9 +303,30 @@ SCHEMAS: Mapping[str, Json] = {
             "started_at": TIME,
             "gate": {"type": "string", "description": "Why nothing is attempted now: a `detail` word, or empty."},
             "muted": {"type": "boolean", "description": "Notifications are off."},
-            "broken": {"type": "string", "description": "Why the configuration cannot be read, or empty."},
+            "broken": {"type": "string", "description": "Why there is no configuration at all, or empty."},
+            "outdated": {"type": "string", "description": "Why an earlier configuration is still in force, or empty."},
+            "outage": nullable(ref("Outage")),
+            "this_run_only": {
+                "type": "boolean",
+                "description": "There is no keyring: logins are kept until the app ends.",
+            },
             "warnings": array(TEXT),
             "removals": array(ref("Removal")),
+        },
+    ),
+    "Outage": object_of(
+        "Why clients can't reach Amberlight at its configured `port` (0: at any), and what helps: `help` names the menu, "
+        "`command_help` a command. `holder` has the port, null if that isn't known; `listening` is the port meanwhile. "
+        "`movable`: another port helps (POST /port).",
+        {
+            "port": COUNT,
+            "cause": enum_of(Cause),
+            "holder": nullable(TEXT),
+            "listening": nullable(COUNT),
+            "movable": FLAG,
+            "text": TEXT,
+            "help": TEXT,
+            "command_help": TEXT,
         },
     ),
     "Removal": object_of(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from enum import IntEnum
 
+from trayapp.core import outages
 from trayapp.core.model import BrowserFault
 from trayapp.core.presentation import Action, Colour, Glyph, IconView, MenuItem, TrayView, Verb
 from trayapp.core.sentences import LocalTime, enter_code, left_over_short, scope_names, short
@@ -84,7 +85,7 @@ def rank(view: WorkloadView) -> Rank:
 def summary(snapshot: Snapshot) -> str:
     """One line: "2 running · 1 retrying · 1 needs sign-in"."""
     if not snapshot.workloads:
-        return "No workloads yet"
+        return "Configuration error" if snapshot.broken else "No workloads yet"
     ranks = [rank(view) for view in snapshot.workloads.values()]
     counts = ((ranks.count(r), one, several) for r, (one, several) in SUMMARY_WORDS.items())
     return " · ".join(f"{n} {one if n == 1 else several}" for n, one, several in counts if n)
@@ -103,15 +104,19 @@ def _icon(snapshot: Snapshot) -> IconView:
     views = _by_name(snapshot)
     if snapshot.broken:
         return IconView(Glyph.CROSS, Colour.RED, attention=True)
-    if not views:
+    worst = min(views, key=rank, default=None)
+    if snapshot.outage is not None and (worst is None or worst.colour is not Colour.RED):
+        return IconView(Glyph.WARNING, Colour.AMBER, attention=True)
+    if worst is None:
         return IconView(Glyph.OPEN, Colour.GREY)
-    worst = min(views, key=rank)
     segments = tuple(view.colour for view in views) if len(views) <= SEGMENTS_MAX else ()
     return IconView(worst.glyph, worst.colour, segments, attention=worst.colour is Colour.RED)
 
 
 def _tooltip(snapshot: Snapshot, local: LocalTime) -> str:
     first = "Configuration error" if snapshot.broken else summary(snapshot)
+    if snapshot.outage is not None and not snapshot.broken:
+        first = outages.short(snapshot.outage)
     worst = sorted((v for v in _by_name(snapshot) if rank(v) < Rank.RUNNING), key=rank)
     lines = [f"{view.name}: {short(view, local)}" for view in worst]
     if len(lines) > TOOLTIP_NAMES:
@@ -126,6 +131,10 @@ def _menu(snapshot: Snapshot, local: LocalTime) -> Iterator[MenuItem]:
     views = _by_name(snapshot)
     if snapshot.broken:
         yield MenuItem("broken", f"✖ {snapshot.broken}", enabled=False)
+    if snapshot.outage is not None:
+        yield MenuItem("outage", f"⚠ {outages.short(snapshot.outage)}", enabled=False)
+        if outages.movable(snapshot.outage):
+            yield MenuItem("change_port", outages.CHANGE, Action(Verb.CHANGE_PORT))
     for number, warning in enumerate(snapshot.warnings):
         yield MenuItem(f"warning:{number}", f"⚠ {warning}", enabled=False)
     for removal in snapshot.removals:
@@ -141,7 +150,7 @@ def _menu(snapshot: Snapshot, local: LocalTime) -> Iterator[MenuItem]:
     yield MenuItem("dashboard", "Open dashboard", Action(Verb.SHOW))
     yield MenuItem("separator:workloads", separator=True)
     yield from (_workload_item(view, local) for view in views)
-    if not views:
+    if not views and not snapshot.broken:
         yield MenuItem("empty", "No workload yet", enabled=False)
     yield MenuItem("separator:all", separator=True)
     active = any(_can_retry(view) for view in views)

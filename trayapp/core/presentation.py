@@ -49,6 +49,7 @@ class Verb(StrEnum):
     COPY_SIGN_IN = "copy_sign_in"  # the address of the sign-in page
     MUTE = "mute"
     AUTOSTART = "autostart"  # start at login, or not
+    CHANGE_PORT = "change_port"  # listen on a port that is free
     SHOW = "show"
     ADD = "add"
     QUIT = "quit"

@@ -15,6 +15,7 @@ from typing import TypeAlias
 from trayapp.core.advice import advice
 from trayapp.core.labels import label
 from trayapp.core.model import DeviceCode, Problem, Spec
+from trayapp.core.outages import BY_COMMAND, BY_MENU, Outage, fact, movable, remedy
 from trayapp.core.snapshot import AuthView, Snapshot, Status, Unavailable, WorkloadView
 
 Json: TypeAlias = dict[str, object]
@@ -180,14 +181,33 @@ def unavailable_json(unavailable: Unavailable) -> Json:
     }
 
 
+def outage_json(outage: Outage | None) -> Json | None:
+    """Why clients can't reach Amberlight: `text` says it, `help` and `command_help` what to click or to run."""
+    if outage is None:
+        return None
+    return {
+        "port": outage.port,
+        "cause": outage.cause.value,
+        "holder": outage.holder or None,
+        "listening": outage.listening,
+        "movable": movable(outage),
+        "text": fact(outage),
+        "help": remedy(outage, how=BY_MENU),
+        "command_help": remedy(outage, how=BY_COMMAND),
+    }
+
+
 def app_json(snapshot: Snapshot, version: str, started_at: float) -> Json:
-    """The state of the app itself: `warnings` and `broken` are sentences, `gate` is a `Detail` or empty."""
+    """The state of the app itself: `warnings`, `broken` and `outdated` are sentences, `gate` is a `Detail` or empty."""
     return {
         "version": version,
         "started_at": rfc3339(started_at),
         "gate": snapshot.gate,
         "muted": snapshot.muted,
         "broken": snapshot.broken,
+        "outdated": snapshot.outdated,
+        "outage": outage_json(snapshot.outage),
+        "this_run_only": snapshot.this_run_only,
         "warnings": list(snapshot.warnings),
         "removals": [
             {

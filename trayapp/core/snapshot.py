@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from trayapp.core.model import BrowserFault, DeviceCode, Problem
+from trayapp.core.outages import Outage
 from trayapp.core.presentation import Colour, Glyph
 
 
@@ -138,8 +139,11 @@ class Snapshot:
     workloads: Mapping[str, WorkloadView] = field(default_factory=dict)
     gate: str = ""  # why no attempt may leave: a `Detail`, or empty
     muted: bool = False
-    broken: str = ""  # why the configuration can't be read: one sentence naming file and line
-    warnings: tuple[str, ...] = ()  # about the app itself: port taken, bad configuration, no keyring
+    broken: str = ""  # why there is no configuration at all: one sentence naming file and line
+    outdated: str = ""  # why the configuration in force is an earlier one: the same of a file that was good before
+    outage: Outage | None = None  # why clients can't reach Amberlight
+    this_run_only: bool = False  # there is no keyring: logins end with the program
+    warnings: tuple[str, ...] = ()  # about the app itself: bad configuration, no keyring, no tray
     removals: tuple[Removal, ...] = ()
     autostart: bool | None = None  # whether Amberlight starts at login; None: it can't be chosen here
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TypedDict, Unpack
 
+from trayapp.core.outages import Outage
 from trayapp.core.snapshot import Removal, Snapshot, WorkloadView
 
 PUBLISH_EVERY = 0.25  # s; nobody can read a menu that changes faster
@@ -20,6 +21,9 @@ class AppFields(TypedDict, total=False):
 
     muted: bool
     broken: str
+    outdated: str
+    outage: Outage | None
+    this_run_only: bool
     warnings: tuple[str, ...]
     autostart: bool | None
     removals: tuple[Removal, ...]

@@ -1,0 +1,70 @@
+"""Notifications about Amberlight itself: each is shown once while it is true, and withdrawn afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.core.test_menu import GREEN, PAUSED, RED, snap, view
+from tests.core.test_outages import TAKEN
+from trayapp.core.app_notices import app_notices, changes, forget, problems
+from trayapp.core.outages import Cause, Outage
+from trayapp.core.presentation import Action, Verb
+from trayapp.core.snapshot import Detail, Status
+
+UNSAVED = view("mail", Status.RUNNING, Detail.NOT_STORED)
+
+
+def test_an_outage_is_told_once_with_its_remedy() -> None:
+    """A new outage of another port or cause is another one; the end withdraws the notice."""
+
+    shown, show, gone = changes(frozenset(), snap(GREEN, outage=TAKEN))
+    (notice,) = show
+    assert ("Clients can't connect", ()) == (notice.title, gone)
+    assert "Port 8765 is in use by python3 (process 1234), so clients can't connect. Quit" in notice.body
+    assert (("Change port…", Action(Verb.CHANGE_PORT)),) == notice.buttons
+    assert (shown, (), ()) == changes(shown, snap(GREEN, outage=replace(TAKEN, holder="ruby (process 9)")))
+    shown, show, gone = changes(shown, snap(GREEN, outage=Outage(8765, Cause.NO_LOOPBACK)))
+    assert ((notice.key,), ()) == (gone, show[0].buttons)
+    assert (frozenset(), (), (show[0].key,)) == changes(shown, snap(GREEN))
+
+
+def test_what_nobody_could_see_is_shown_again() -> None:
+    """There was no notification service."""
+
+    shown, (notice,), _ = changes(frozenset(), snap(outage=TAKEN))
+    assert (notice,) == changes(forget(shown, {notice.key, "other"}), snap(outage=TAKEN))[1]
+
+
+def test_muted_means_silent() -> None:
+    """What became true meanwhile is shown once notifications are on again."""
+
+    muted = snap(outage=TAKEN, muted=True)
+    assert (frozenset(), (), ()) == changes(frozenset(), muted)
+    shown, _, _ = changes(frozenset(), snap(outage=TAKEN))
+    assert (shown, (), ()) == changes(shown, muted)
+
+
+def test_a_configuration_that_cannot_be_read() -> None:
+    """The notice names the place; so does the sentence for a terminal."""
+
+    (notice,) = app_notices(snap(broken="config.toml:3: url: is missing"))
+    assert "Can't read the configuration" == notice.title
+    wanted = "config.toml:3: url: is missing. Fix it, and Amberlight reloads it automatically."
+    assert (wanted, (wanted,)) == (notice.body, problems(snap(broken="config.toml:3: url: is missing.")))
+
+
+def test_a_login_that_no_keyring_holds() -> None:
+    """Only where there is no keyring at all: a locked one is asked for by itself."""
+
+    assert () == app_notices(snap(UNSAVED))
+    (notice,) = app_notices(snap(UNSAVED, GREEN, PAUSED, RED, this_run_only=True))
+    assert "Signed in to mail for this run only" == notice.title
+    assert notice.body.startswith("There is no keyring to save this login in, so it lasts until Amberlight quits.")
+
+
+def test_a_terminal_gets_the_command() -> None:
+    """And nothing while all is well."""
+
+    assert () == problems(snap(GREEN))
+    (sentence,) = problems(snap(GREEN, outage=TAKEN))
+    assert sentence.endswith("Quit that program, or run `amberlight change-port`.")

@@ -1,0 +1,67 @@
+"""Notifications about Amberlight itself: clients can't connect, no configuration, logins that end with the program.
+
+Like `notices.py`: the difference between what was shown and the current snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+
+from trayapp.core import outages
+from trayapp.core.presentation import Action, Notice, Verb
+from trayapp.core.snapshot import Snapshot, Status
+
+KIND = "app"
+BROKEN = "Can't read the configuration"
+FIX_FILE = "Fix it, and Amberlight reloads it automatically."
+THIS_RUN_ONLY = "There is no keyring to save this login in, so it lasts until Amberlight quits."
+START_KEYRING = "Start a keyring (GNOME Keyring, KWallet, …), and Amberlight saves it."
+
+
+def changes(shown: frozenset[str], snapshot: Snapshot) -> tuple[frozenset[str], tuple[Notice, ...], tuple[str, ...]]:
+    """The keys of what has been shown and is still true, the notices to show, and the keys to withdraw."""
+    true = {notice.key: notice for notice in app_notices(snapshot)}
+    gone = tuple(sorted(shown - true.keys()))
+    if snapshot.muted:
+        return shown & true.keys(), (), gone
+    return frozenset(true), tuple(true[key] for key in sorted(true.keys() - shown)), gone
+
+
+def forget(shown: frozenset[str], keys: Set[str]) -> frozenset[str]:
+    """Without those that nobody could see: `changes` shows them again while they are true."""
+    return shown - keys
+
+
+def app_notices(snapshot: Snapshot) -> tuple[Notice, ...]:
+    """What is true of the app now and worth saying. The key tells one case from another."""
+    found: list[Notice] = []
+    if (outage := snapshot.outage) is not None:
+        key = f"{KIND}:outage:{outage.port}:{outage.cause}"
+        body = f"{outages.fact(outage)} {outages.remedy(outage, how=outages.BY_MENU)}"
+        button = ((outages.CHANGE, Action(Verb.CHANGE_PORT)),) if outages.movable(outage) else ()
+        found.append(Notice(key, outages.TITLE, body, button))
+    if snapshot.broken:
+        found.append(Notice(f"{KIND}:broken", BROKEN, f"{_sentence(snapshot.broken)} {FIX_FILE}"))
+    if snapshot.this_run_only:
+        body = f"{THIS_RUN_ONLY} {START_KEYRING}"
+        for name in _unsaved(snapshot):
+            found.append(Notice(f"{KIND}:unsaved:{name}", f"Signed in to {name} for this run only", body))
+    return tuple(found)
+
+
+def problems(snapshot: Snapshot) -> tuple[str, ...]:
+    """What a person at a terminal has to know of the app itself, in sentences that name commands."""
+    outage = snapshot.outage
+    return (
+        *([f"{_sentence(snapshot.broken)} {FIX_FILE}"] if snapshot.broken else []),
+        *([f"{outages.fact(outage)} {outages.remedy(outage, how=outages.BY_COMMAND)}"] if outage is not None else []),
+    )
+
+
+def _unsaved(snapshot: Snapshot) -> list[str]:
+    views = snapshot.workloads.values()
+    return [view.name for view in views if view.auth.unsaved and view.status is Status.RUNNING]
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."
