@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from trayapp.api.controls import RejectedWorkload
+from trayapp.api.controls import Draft, Edited, PortChanged, Rejected, SettingsTable
 from trayapp.clients.connecting import ALL, Change, Row
 from trayapp.clients.connections import Connection, State
 from trayapp.clients.survey import Found
 from trayapp.clients.table import BY_NAME, Client
+from trayapp.config.described import Files, settings_rows, workload_rows
 from trayapp.core.checks import Check, Report
 from trayapp.core.client_settings import ClientAccess
 from trayapp.core.metrics import Counters
@@ -45,13 +46,13 @@ class FakeControl:
     page: str | Problem | None = "https://as.example/authorize?state=1"
     page_gate: asyncio.Event | None = None  # holds `reauthorize` until set
     remove_gate: asyncio.Event | None = None
-    removed: bool = True
     access: ClientAccess | None = None
     clients_trouble: Problem | None = None
     counts: Counters = field(default_factory=lambda: Counters({}, {}, {}))
     paste_answer: Problem | None = None
     problems: tuple[list[str], list[str]] = field(default_factory=lambda: ([], []))
-    rejected: RejectedWorkload | None = None
+    port_answer: PortChanged | Problem = PortChanged(8766, "Amberlight uses port 8766 from now on.")
+    rejected: Rejected | None = None  # whatever edits the configuration
     calls: list[tuple[object, ...]] = field(default_factory=list)
     started_at: float = STARTED
     asked: asyncio.Event = field(default_factory=asyncio.Event)  # set by the first call that takes its time
@@ -136,20 +137,47 @@ class FakeControl:
         self.calls.append(("paste", name, url))
         return self.paste_answer
 
-    async def remove(self, name: str) -> bool:
+    async def remove(self, name: str) -> Rejected | None:
         self.known(name)
         self.calls.append(("remove", name))
         self.asked.set()
         if self.remove_gate is not None:
             await self.remove_gate.wait()
             self.calls.append(("removed", name))
-        return self.removed
-
-    async def add(self, name: str, keys: Mapping[str, object]) -> RejectedWorkload | None:
-        self.calls.append(("add", name, dict(keys)))
-        if self.rejected is None:
-            self.views[name] = view(name)
         return self.rejected
+
+    async def add(self, draft: Draft) -> str | Rejected:
+        more = (*filter(None, (draft.secret,)), *(["check"] if draft.check else []))
+        self.calls.append(("add", draft.name, dict(draft.keys), *more))
+        if self.rejected is not None:
+            return self.rejected
+        self.views[draft.name] = view(draft.name)
+        return draft.name
+
+    async def edit(self, name: str, draft: Draft) -> Edited | Rejected:
+        self.known(name)
+        self.calls.append(("edit", name, draft))
+        if self.rejected is not None:
+            return self.rejected
+        new = draft.name or name
+        self.views[new] = replace(self.views.pop(name), name=new)
+        return Edited(new, f"Changed {new}.", ("Updated Claude Code.",))
+
+    async def settings(self, name: str = "") -> SettingsTable | Rejected:
+        self.calls.append(("settings", name))
+        if self.rejected is not None:
+            return self.rejected
+        files = Files({}, {"settings": {"port": 9000}})
+        rows = workload_rows(files, {}, name) if name else settings_rows(files, {})
+        return SettingsTable("r1", "/home/ada/config.toml", "", rows, {"port": "Is in use."})
+
+    async def change_settings(self, changes: Mapping[str, object], revision: str) -> SettingsTable | Rejected:
+        self.calls.append(("change_settings", dict(changes), revision))
+        return self.rejected or await self.settings()
+
+    async def change_port(self, port: int | None) -> PortChanged | Problem:
+        self.calls.append(("change_port", port))
+        return self.port_answer
 
     async def reload(self) -> tuple[list[str], list[str]]:
         self.calls.append(("reload",))

@@ -14,7 +14,7 @@ import pytest
 
 from tests.api.scripted_control import FakeControl, view
 from trayapp.api import api
-from trayapp.api.controls import Control
+from trayapp.api.controls import Control, Rejected
 from trayapp.core.model import AccessToken, Problem, Secret
 from trayapp.core.public import auth_json
 from trayapp.core.snapshot import Detail, Status, Unavailable
@@ -358,7 +358,7 @@ async def test_remove(site: Site) -> None:
     """A workload is removed; one that went meanwhile is 404."""
 
     assert (await site.ask("DELETE", GITHUB))[0] == 202
-    site.control.removed = False
+    site.control.rejected = Rejected(404, "unknown_workload", "There is no workload of this name.")
     assert (await site.ask("DELETE", GITHUB))[0] == 404
 
 

@@ -17,7 +17,7 @@ from tests.api.event_stream import EventReader
 from tests.api.json_schema import resolved, violations
 from tests.api.scripted_control import FakeControl, view
 from trayapp.api import api, openapi
-from trayapp.api.controls import RejectedWorkload
+from trayapp.api.controls import ClientNeeded, Rejected
 from trayapp.api.events import Events
 from trayapp.api.pagekeys import PageKeys
 from trayapp.core.client_settings import ClientAccess
@@ -245,12 +245,38 @@ async def every_answer(site: Site) -> None:
         await site.ask("POST", f"{BASE}/session", json={"once": link.partition("#once=")[2]}, headers=own)
     await site.ask("POST", f"{BASE}/session", json={}, headers=own)
     await site.ask("POST", f"{BASE}/workloads", json={"name": "new", "url": "https://new.example", "ceiling": "1h"})
-    control.rejected = RejectedWorkload(409, "name_taken", "name", "There is already a workload new.")
-    await site.ask("POST", f"{BASE}/workloads", json={"name": "new", "url": "https://new.example", "scopes": ["a"]})
+    await every_edit(site)
     await site.ask("POST", f"{BASE}/reload")
     await site.ask("POST", f"{BASE}/quit")
     await site.ask("DELETE", f"{BASE}/workloads/idle")
     await site.ask("POST", f"{BASE}/workloads/delete", json={"names": ["github", "full"]})
+
+
+async def every_edit(site: Site) -> None:
+    control = site.control
+    new = {"name": "new", "url": "https://new.example", "scopes": ["a"], "client_secret": "s", "check": True}
+    await site.ask("GET", f"{BASE}/settings")
+    await site.ask("GET", f"{BASE}/workloads/new/settings")
+    await site.ask("PATCH", f"{BASE}/settings", json={"port": 9001, "muted": None}, headers={"If-Match": '"r1"'})
+    await site.ask("PATCH", f"{BASE}/settings", json={})
+    await site.ask("PATCH", f"{BASE}/workloads/new", json={"name": "other", "scopes": None})
+    await site.ask("POST", f"{BASE}/workloads/other/sign-out")
+    for rejected in (
+        Rejected(409, "name_taken", "There is already a workload new.", {"name": "There is already a workload new."}),
+        Rejected(
+            409, "client_id_needed", "Create one.", {"client_id": "Create one."}, ClientNeeded("http://x", 1, "none")
+        ),
+        Rejected(412, "changed", "Somebody else has changed it."),
+    ):
+        control.rejected = rejected
+        if rejected.status == 409:
+            await site.ask("POST", f"{BASE}/workloads", json=new)
+            await site.ask("GET", f"{BASE}/settings")
+            await site.ask("GET", f"{BASE}/workloads/other/settings")
+            await site.ask("DELETE", f"{BASE}/workloads/other")
+        await site.ask("PATCH", f"{BASE}/settings", json={"port": 9001})
+        await site.ask("PATCH", f"{BASE}/workloads/other", json={"url": "https://new.example"})
+    control.rejected = None
 
 
 async def every_answer_about_clients(site: Site) -> None:

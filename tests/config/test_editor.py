@@ -95,7 +95,7 @@ def test_does_not_add_twice(paths: Paths) -> None:
 
     given_file(paths)
 
-    with pytest.raises(editor.EditError, match="amberlight remove old"):
+    with pytest.raises(editor.EditError, match="amberlight edit old"):
         editor.add(paths, "old", KEYS)
     assert FILE == paths.config_file.read_text()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +16,7 @@ from typing import Any, Self, TypeVar
 
 from tests.api.scripted_control import FakeControl
 from trayapp.api.api import open_routes, routes
-from trayapp.api.controls import RejectedWorkload
+from trayapp.api.controls import Draft, Rejected
 from trayapp.api.events import Events
 from trayapp.api.history import event_json
 from trayapp.api.pagekeys import PageKeys
@@ -81,14 +81,20 @@ class Script(FakeControl):
     def snapshot(self) -> Snapshot:
         return Snapshot(1, dict(self.views), warnings=self.warnings)
 
-    async def add(self, name: str, keys: Mapping[str, object]) -> RejectedWorkload | None:
-        self.calls.append(("add", name, dict(keys)))
+    async def add(self, draft: Draft) -> str | Rejected:
+        name, keys = draft.name, dict(draft.keys)
+        self.calls.append(("add", name, keys))
+        if self.rejected is not None:
+            return self.rejected
         if name in self.views:
-            return RejectedWorkload(409, "name_taken", "name", f"There is already a workload {name}.")
+            text = f"There is already a workload {name}."
+            return Rejected(409, "name_taken", text, {"name": text})
         if "issuer" in keys and not str(keys["issuer"]).startswith("https://"):
-            return RejectedWorkload(400, "bad_value", "issuer", "issuer has to be an https address.")
+            return Rejected(
+                400, "bad_value", "issuer: Has to be an https address.", {"issuer": "Has to be an https address."}
+            )
         self.added(workload_view(name, Status.UNAUTHENTICATED, Detail.NEVER_SIGNED_IN, url=str(keys["url"]), ago=0))
-        return None
+        return name
 
     def created_at(self, name: str) -> float:
         return self.started_at

@@ -21,12 +21,13 @@ from aiohttp.typedefs import Handler
 from trayapp.api import catalog_search, openapi
 from trayapp.api.clients import ClientsApi, browser_refusal, refuse_browsers
 from trayapp.api.controls import Control
+from trayapp.api.editing import ASCII_HELP, SECRET, EditingApi
 from trayapp.api.events import Events
 from trayapp.api.history import History, HistoryReader, NoHistory
 from trayapp.api.pagekeys import PageKeys
 from trayapp.api.pages import PageSessions
+from trayapp.api.port import PortApi
 from trayapp.api.requested_sign_ins import RequestedSignIns
-from trayapp.api.schemas import KEYS
 from trayapp.core import metrics
 from trayapp.core.model import Problem, Secret
 from trayapp.core.presentation import Action, Verb
@@ -47,7 +48,6 @@ MIN_VALIDITY = 60.0  # s; the default of `token`
 MIN_VALIDITY_MAX = 86400.0  # s
 FLOWS = ("", "browser", "device")  # empty: as configured
 WAIT_MAX = 30.0  # s; one attempt takes no longer
-SECRET = re.compile(r"[\x20-\x7e]{0,2048}")  # RFC 6749 appendix A.2; empty deletes the secret
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 T = TypeVar("T")
@@ -74,14 +74,18 @@ def routes(
         "version": api.version,
         "events": (events or Events(control)).stream,
         "listing": api.listing,
-        "add": api.add,
+        "add": api.editing.add,
+        "edit": api.editing.edit,
+        "workload_settings": api.editing.workload_settings,
+        "settings": api.editing.settings,
+        "change_settings": api.editing.change_settings,
         "catalog": catalog_search.catalog,
         "retry_all": api.retry_all,
         "stop_several": api.verb_for_several(Verb.PAUSE),
         "restart_several": api.verb_for_several(Verb.RESUME),
         "delete_several": api.remove_several,
         "configuration": api.configuration,
-        "remove": api.remove,
+        "remove": api.editing.remove,
         "status": api.status,
         "token": api.token,
         "client": clients.one,
@@ -93,6 +97,7 @@ def routes(
         "retry": api.verb(Verb.RETRY),
         "stop": api.verb(Verb.PAUSE),
         "restart": api.verb(Verb.RESUME),
+        "sign_out": api.verb(Verb.SIGN_OUT),
         "reauthorize": api.reauthorize,
         "cancel": api.cancel,
         "callback": api.callback,
@@ -101,6 +106,7 @@ def routes(
         "history": history.one,
         "histories": history.all,
         "app": api.app,
+        "change_port": PortApi(control, api.detached, page_keys or PageKeys()).change,
         "dashboard": api.dashboard,
         "doctor": api.doctor,
         "quit": api.quit,
@@ -127,6 +133,7 @@ class _Api:
         self._now = now
         self._sign_ins = RequestedSignIns(control, self.detached, now)
         self._jobs: set[asyncio.Task[Any]] = set()
+        self.editing = EditingApi(control, self.detached, self.view, self.row, self._sign_ins.forget)
 
     def detached(self, what: str, job: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run a job to its end even if the client disconnects: only the waiting is cancelled."""
@@ -161,24 +168,12 @@ class _Api:
 
     async def listing(self, request: web.Request) -> web.Response:
         views = listed_views(self._control.snapshot(), everything=_flag(request, "all"))
-        return json_reply({"workloads": [self._row(request, view) for view in views]})
+        return json_reply({"workloads": [self.row(request, view) for view in views]})
 
-    def _row(self, request: web.Request, view: WorkloadView) -> Json:
+    def row(self, request: web.Request, view: WorkloadView) -> Json:
         port = request.url.port or 0  # the Host header has been checked, so this is our port
         created_at = self._control.created_at(view.name)
         return list_row_json(view, port=port, created_at=created_at, started_at=self._control.started_at)
-
-    async def add(self, request: web.Request) -> web.Response:
-        keys = await read_object(request, dict.fromkeys(("name", *KEYS), object))
-        name = keys.pop("name", None)
-        for field, value in (("name", name), ("url", keys.get("url"))):
-            if not isinstance(value, str) or not value:
-                raise Refusal(400, "bad_request", f"The field {field} has to be there, and a string.", field=field)
-        given = {key: value for key, value in keys.items() if value is not None}
-        rejected = await asyncio.shield(self.detached(f"add {name}", self._control.add(str(name), given)))
-        if rejected is not None:
-            raise Refusal(rejected.status, rejected.code, rejected.message, field=rejected.field)
-        return json_reply(self._row(request, self._control.snapshot().workloads[str(name)]), 201)
 
     async def configuration(self, request: web.Request) -> web.Response:
         spec = self._control.spec(_name(request))
@@ -212,7 +207,9 @@ class _Api:
 
     async def remove_several(self, request: web.Request) -> web.Response:
         names = await self._names(request)
-        await asyncio.gather(*(self._remove(name) for name in names))
+        results = await asyncio.gather(*map(self.editing.remove_one, names), return_exceptions=True)
+        for failed in filter(None, results):
+            raise failed
         return empty_reply(202)
 
     async def _names(self, request: web.Request) -> list[str]:
@@ -266,7 +263,7 @@ class _Api:
         view = self.view(request)
         text = (await read_object(request, {"client_secret": str})).get("client_secret")
         if not isinstance(text, str) or not SECRET.fullmatch(text):
-            raise Refusal(400, "bad_request", "The field client_secret has to hold printable ASCII, or nothing at all.")
+            raise Refusal(400, "bad_request", ASCII_HELP)
         problem = await asyncio.shield(
             self.detached(f"secret of {view.name}", self._control.set_secret(view.name, Secret(text) if text else None))
         )
@@ -290,18 +287,6 @@ class _Api:
         if problem is not None:
             raise Refusal(400, problem.kind, problem.summary)
         return empty_reply(202)
-
-    async def remove(self, request: web.Request) -> web.Response:
-        name = self.view(request).name
-        await read_object(request, {})
-        if not await self._remove(name):
-            raise _unknown()
-        return empty_reply(202)
-
-    async def _remove(self, name: str) -> bool:
-        found = await asyncio.shield(self.detached(f"remove {name}", self._control.remove(name)))
-        self._sign_ins.forget(name)
-        return found
 
     async def reload(self, request: web.Request) -> web.Response:
         await read_object(request, {})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from trayapp.core import metrics
@@ -14,18 +14,72 @@ from trayapp.core.presentation import Action
 from trayapp.core.snapshot import Snapshot, Unavailable
 
 if TYPE_CHECKING:  # the app loads these when somebody looks at the clients: 1 MB
-    from trayapp.clients.connecting import Change, Row
+    from trayapp.clients.connecting import Change
+    from trayapp.clients.connecting import Row as ClientRow
     from trayapp.clients.table import Client
+    from trayapp.config.described import Row
 
 
 @dataclass(frozen=True, slots=True)
-class RejectedWorkload:
-    """Why a workload was not added: HTTP status, error code, the wrong field (or ""), and a sentence."""
+class ClientNeeded:
+    """A server that registers no clients: what a person has to create there. `secret`: required, optional or none."""
+
+    redirect_uri: str
+    redirect_port: int
+    secret: str
+    client_from: str = ""  # completes "Create one …"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Why the configuration was not changed: HTTP status, error code, a sentence, and what is wrong by field."""
 
     status: int
     code: str
-    field: str
     message: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+    client: ClientNeeded | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A workload as a person typed it, or changes of one: keys of its table (None takes one out)."""
+
+    name: str  # new name of one that exists; empty: as before
+    keys: Mapping[str, object]
+    secret: Secret | None = None  # the client's; an empty one deletes it
+    check: bool = False  # look at the server first
+    revision: str = ""  # of the table that it is about; empty: whatever it says
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """A workload was changed: its name now, what was done, and what is left to do."""
+
+    name: str
+    message: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsTable:
+    """All settings of one table. `problem`: why the user's file can't be changed; `notes`: by setting, what to know."""
+
+    revision: str
+    file: str
+    problem: str
+    rows: Sequence[Row]
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PortChanged:
+    """The port from now on, what was done, and clients by their titles: whose files name it now, and whose don't."""
+
+    port: int
+    message: str
+    updated: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
 
 
 class Control(Protocol):
@@ -64,7 +118,7 @@ class Control(Protocol):
         """The same for `/mcp`, which serves all workloads."""
         ...
 
-    async def survey_clients(self) -> list[Row] | Problem:
+    async def survey_clients(self) -> list[ClientRow] | Problem:
         """Each client of the table, with what it has of each workload."""
         ...
 
@@ -112,12 +166,28 @@ class Control(Protocol):
         """Pass on a redirect URL that a person copied; None if the sign-in in progress took it."""
         ...
 
-    async def remove(self, name: str) -> bool:
-        """Revoke and delete the login and remove the workload from the configuration; False if there is none."""
+    async def remove(self, name: str) -> Rejected | None:
+        """Revoke and delete the login and take the workload out of the configuration; None on success."""
         ...
 
-    async def add(self, name: str, keys: Mapping[str, object]) -> RejectedWorkload | None:
-        """Write a workload with these configuration keys to the configuration and load it; None on success."""
+    async def add(self, draft: Draft) -> str | Rejected:
+        """Write a workload to the configuration and load it; its name, which may have been corrected."""
+        ...
+
+    async def edit(self, name: str, draft: Draft) -> Edited | Rejected:
+        """Change a workload in the configuration, its name too, and load it."""
+        ...
+
+    async def settings(self, name: str = "") -> SettingsTable | Rejected:
+        """The settings of the app, or of a workload."""
+        ...
+
+    async def change_settings(self, changes: Mapping[str, object], revision: str) -> SettingsTable | Rejected:
+        """Change settings of the app; the table then."""
+        ...
+
+    async def change_port(self, port: int | None) -> PortChanged | Problem:
+        """Listen on this port, or with None on one that is free, from now on; clients' files are updated."""
         ...
 
     async def reload(self) -> tuple[list[str], list[str]]:

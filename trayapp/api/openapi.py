@@ -7,20 +7,18 @@ real responses with the schemas. The proxy and the pages for people are not part
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from trayapp.api.schemas import FLAG, KEYS, NAME, SCHEMAS, TEXT, array, ref
+from trayapp.api import editing_operations
+from trayapp.api.operation import ALL, BASE, ONE, Operation, Query, click
+from trayapp.api.schemas import SCHEMAS
+from trayapp.api.shapes import COUNT, FLAG, NAME, TEXT, array, ref
 from trayapp.clients.table import TABLE
 from trayapp.core.public import Json
 from trayapp.server.replies import BODY_MAX
-
-BASE = "/api/v1beta"
-ALL = f"{BASE}/workloads"
-ONE = ALL + "/{name}"
 
 _REFUSALS = {
     400: "A parameter, a name or the body is not as it has to be; the message names it.",
@@ -28,40 +26,11 @@ _REFUSALS = {
     404: "There is no workload or client of this name.",
     408: "The body took too long.",
     409: "It cannot be done as things are now; the message says why.",
+    412: "Somebody else has changed it since; the message says so.",
     413: f"The body is larger than {BODY_MAX} bytes.",
     415: "The body is not application/json.",
     429: "Asked again too soon; see `Retry-After`.",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """One optional query parameter."""
-
-    name: str
-    shape: Json
-    description: str
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One method of one path. `id` names its handler; `answers` are the schemas by status, None meaning no body."""
-
-    id: str
-    method: str
-    path: str
-    summary: str
-    answers: Mapping[int, Json | None]
-    query: tuple[Query, ...] = ()
-    body: Mapping[str, Json] | None = None  # fields of the JSON object; None: a body isn't read
-    required: tuple[str, ...] = ()  # fields that must be present
-    refusals: tuple[int, ...] = ()  # besides those that follow from the other fields
-    media: str = "application/json"
-    open: bool = False  # no key needed
-
-
-def _click(id_: str, path: str, summary: str) -> Operation:
-    return Operation(id_, "POST", path, summary, {202: None}, body={})
 
 
 def _several(id_: str, summary: str) -> Operation:
@@ -115,17 +84,6 @@ OPERATIONS: tuple[Operation, ...] = (
         refusals=(400,),
     ),
     Operation(
-        "add",
-        "POST",
-        ALL,
-        "Write a workload into the configuration and take it up: the keys of `[workloads.NAME]` and its name. `field` of "
-        "a refusal names the one that is wrong. The sign-in is another request.",
-        {201: ref("Workload")},
-        body={"name": NAME, **KEYS},
-        required=("name", "url"),
-        refusals=(409,),
-    ),
-    Operation(
         "catalog",
         "GET",
         f"{BASE}/catalog",
@@ -135,12 +93,11 @@ OPERATIONS: tuple[Operation, ...] = (
             Query("q", {"type": "string", "maxLength": 100}, "Words that an entry must contain; empty: all entries."),
         ),
     ),
-    _click("retry_all", f"{ALL}/retry", "Try to refresh all of them now."),
+    click("retry_all", f"{ALL}/retry", "Try to refresh all of them now."),
     _several("stop_several", "Pause these workloads."),
     _several("restart_several", "Resume these workloads."),
     _several("delete_several", "Revoke and delete the logins of these workloads and forget them."),
     Operation("configuration", "GET", ONE, "How it is configured.", {200: ref("Configuration")}),
-    Operation("remove", "DELETE", ONE, "Revoke and delete its login and forget it.", {202: None}, body={}),
     Operation("status", "GET", f"{ONE}/status", "How it is.", {200: ref("WorkloadStatus")}),
     Operation(
         "token",
@@ -210,9 +167,9 @@ OPERATIONS: tuple[Operation, ...] = (
         body={"names": array(NAME), "all": FLAG},
         refusals=(404, 409, 503),
     ),
-    _click("retry", f"{ONE}/retry", "Try to refresh it now."),
-    _click("stop", f"{ONE}/stop", "Pause it: no attempts, no tokens."),
-    _click("restart", f"{ONE}/restart", "Resume it."),
+    click("retry", f"{ONE}/retry", "Try to refresh it now."),
+    click("stop", f"{ONE}/stop", "Pause it: no attempts, no tokens."),
+    click("restart", f"{ONE}/restart", "Resume it."),
     Operation(
         "reauthorize",
         "POST",
@@ -261,6 +218,15 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("history", "GET", f"{ONE}/history", "What it looked like and when.", {200: ref("History")}, query=_SINCE),
     Operation("app", "GET", f"{BASE}/status", "How the app itself is.", {200: ref("App")}),
     Operation(
+        "change_port",
+        "POST",
+        f"{BASE}/port",
+        "Listen on this port from now on, by default on one that is free: config.toml and clients' files are changed.",
+        {200: ref("PortChange")},
+        body={"port": COUNT},
+        refusals=(409,),
+    ),
+    Operation(
         "dashboard",
         "POST",
         f"{BASE}/dashboard",
@@ -269,7 +235,8 @@ OPERATIONS: tuple[Operation, ...] = (
         body={},
     ),
     Operation("doctor", "GET", f"{BASE}/doctor", "What only the running app knows.", {200: ref("Report")}),
-    _click("quit", f"{BASE}/quit", "End the app."),
+    click("quit", f"{BASE}/quit", "End the app."),
+    *editing_operations.OPERATIONS,
 )
 
 
@@ -340,9 +307,12 @@ def _path_parameters(operation: Operation) -> list[Json]:
 
 
 def _header_parameters(operation: Operation) -> list[Json]:
-    description = "The id of the last event that was seen."
-    header: Json = {"name": "Last-Event-ID", "in": "header", "schema": TEXT, "description": description}
-    return [header] if operation.media == "text/event-stream" else []
+    found = []
+    if operation.media == "text/event-stream":
+        found.append(("Last-Event-ID", "The id of the last event that was seen."))
+    if operation.revised:
+        found.append(("If-Match", "The `revision` that the change is about, in quotation marks."))
+    return [{"name": name, "in": "header", "schema": TEXT, "description": text} for name, text in found]
 
 
 def _query(query: Query) -> Json:

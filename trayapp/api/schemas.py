@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from enum import StrEnum
 
+from trayapp.api import editing_schemas
+from trayapp.api.shapes import COUNT, FLAG, NAME, SECONDS, TEXT, TIME, array, enum_of, nullable, object_of, ref
 from trayapp.clients.connections import State
 from trayapp.core.advice import ACTIONS
 from trayapp.core.model import BrowserFault, Policy, Spec, Trigger
@@ -17,43 +18,6 @@ from trayapp.core.outages import Cause
 from trayapp.core.presentation import Colour, Glyph
 from trayapp.core.public import Json
 from trayapp.core.snapshot import Detail, Health, Status
-
-TEXT: Json = {"type": "string"}
-FLAG: Json = {"type": "boolean"}
-COUNT: Json = {"type": "integer", "minimum": 0}
-SECONDS: Json = {"type": "number", "minimum": 0}
-NAME: Json = {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,62}$"}
-TIME: Json = {"type": "string", "format": "date-time", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"}
-
-
-def ref(name: str) -> Json:
-    """A reference to a schema in `SCHEMAS`."""
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def nullable(shape: Json) -> Json:
-    """This schema, or null for a value that isn't known."""
-    return {"anyOf": [shape, {"type": "null"}]}
-
-
-def array(shape: Json) -> Json:
-    return {"type": "array", "items": shape}
-
-
-def object_of(description: str, properties: Mapping[str, Json], *, optional: tuple[str, ...] = ()) -> Json:
-    """An object with exactly these keys, of which only `optional` may be missing."""
-    return {
-        "type": "object",
-        "description": description,
-        "properties": dict(properties),
-        "required": [key for key in properties if key not in optional],
-        "additionalProperties": False,
-    }
-
-
-def enum_of(kind: type[StrEnum]) -> Json:
-    """One of the values of an enumeration."""
-    return {"type": "string", "enum": [each.value for each in kind]}
 
 
 def _policy() -> Json:
@@ -329,6 +293,11 @@ SCHEMAS: Mapping[str, Json] = {
             "command_help": TEXT,
         },
     ),
+    "PortChange": object_of(
+        "The port from now on, what was done in `message`, the clients whose files were `updated` and those that have to be "
+        "reconnected by hand (`failed`); and a link to the dashboard there, which is good once, for a minute.",
+        {"port": COUNT, "message": TEXT, "updated": array(TEXT), "failed": array(TEXT), "url": TEXT},
+    ),
     "Removal": object_of(
         "A login that was removed or signed out, and isn't gone yet. `until`: how long its server is asked to revoke it.",
         {"name": NAME, "server": nullable(TEXT), "deleted": FLAG, "revoked": FLAG, "until": nullable(TIME)},
@@ -349,9 +318,5 @@ SCHEMAS: Mapping[str, Json] = {
     "Session": object_of("The key of a page.", {"key": TEXT}),
     "DashboardLink": object_of("Where the dashboard opens.", {"url": TEXT}),
     "Version": object_of("The running version.", {"version": TEXT}),
-    "Error": object_of(
-        "Every refusal; `field` names what is wrong in the body, where it is one field.",
-        {"error": TEXT, "message": TEXT, "field": TEXT},
-        optional=("field",),
-    ),
+    **editing_schemas.SCHEMAS,
 }

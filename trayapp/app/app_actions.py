@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, Protocol, Unpack
 
+from trayapp.api.controls import PortChanged
 from trayapp.app.dashboard import Dashboard
 from trayapp.app.notifier import Notifier
 from trayapp.app.start_at_login import StartAtLogin
-from trayapp.core.model import Moment
+from trayapp.core.model import Moment, Problem
 from trayapp.core.presentation import Action, Verb
 from trayapp.core.snapshot import Snapshot
 from trayapp.engine.publisher import AppFields
@@ -39,7 +40,7 @@ class ActionsEngine(Protocol):
 
 class AppActions:
     """Carries them out, on the engine's loop. `quit_` ends the program; `muted_file` keeps the choice of *Mute*;
-    `sign_in_page` gives the address that a sign-in waits for."""
+    `sign_in_page` gives the address that a sign-in waits for; `change_port` moves the loopback server."""
 
     def __init__(
         self,
@@ -48,6 +49,7 @@ class AppActions:
         at_login: StartAtLogin,
         dashboard: Dashboard,
         sign_in_page: Callable[[str], str | None],
+        change_port: Callable[[int | None], Awaitable[PortChanged | Problem]],
         muted_file: Path,
         quit_: Callable[[], None],
     ) -> None:
@@ -56,6 +58,7 @@ class AppActions:
         self._at_login = at_login
         self._dashboard = dashboard
         self._sign_in_page = sign_in_page
+        self._change_port = change_port
         self._muted_file = muted_file
         self._quit = quit_
         self._quit_warned_at = float("-inf")
@@ -69,6 +72,8 @@ class AppActions:
                 self._toggle_mute()
             case Verb.AUTOSTART:
                 self._engine.task("switch starting at login", self._at_login.toggle())
+            case Verb.CHANGE_PORT:
+                self._engine.task("change the port", self._port_clicked())
             case Verb.SHOW:
                 self._dashboard.clicked()
             case Verb.ADD:
@@ -77,11 +82,11 @@ class AppActions:
                 self._dashboard.clicked(f"connect={action.name}")
             case Verb.COPY_SIGN_IN:
                 page = self._sign_in_page(action.name)
-                self._engine.task("copy the address of a sign-in", self._notifier.copy_sign_in(action.name, page))
+                self._engine.task("copy a sign-in URL", self._notifier.copy_sign_in(action.name, page))
             case Verb.COPY_ERROR:
                 self._engine.task("copy error details", self._notifier.copy_error(action.name))
             case _:
-                log.info("nothing to do for %s", action.verb)
+                log.info("no handler for %s", action.verb)
 
     def muted(self, default: bool) -> bool:
         """The last choice in the menu; `default` before the first one."""
@@ -95,7 +100,23 @@ class AppActions:
         try:
             write_private(self._muted_file, "yes\n" if muted else "no\n")
         except (NotPrivateError, OSError) as error:
-            log.warning("the choice of Mute is good for this run only: %s", error)
+            log.warning("the choice of Mute lasts only for this run: %s", error)
+        self._engine.set_app_fields(muted=muted)
+
+    async def _port_clicked(self) -> None:
+        """Use a port that is free, and say which."""
+        result = await self._change_port(None)
+        if isinstance(result, Problem):
+            self._notifier.show_text("port", "Couldn't change the port", result.summary)
+        else:
+            self._notifier.show_text("port", f"Port changed to {result.port}", result.message)
+
+    def set_muted(self, muted: bool) -> None:
+        """config.toml says so from now on, not the menu."""
+        try:
+            self._muted_file.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("the last choice of Mute stays: %s", error)
         self._engine.set_app_fields(muted=muted)
 
     def _quit_clicked(self) -> None:

@@ -13,17 +13,20 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from trayapp.app.client_addresses import ClientAddresses
 from trayapp.core.client_settings import ClientAccess
 from trayapp.core.model import Problem, Spec
+from trayapp.core.outages import BY_MENU, fact, remedy
+from trayapp.core.snapshot import Snapshot
 from trayapp.system.worker import ClosedError, HangingError, Worker
 
 if TYPE_CHECKING:  # 1 MB, and most of the time nobody looks at the clients
     from trayapp.clients.changes import Changes
     from trayapp.clients.connecting import Change, Row, Wanted
     from trayapp.clients.places import Machine
+    from trayapp.clients.repairs import Repaired
     from trayapp.clients.table import Client
 
 LIMIT = 20.0  # s for all of one request; a healthy disk takes a tenth of a second
 
-NO_PROXY = Problem("no_proxy", "The proxy is off. See: amberlight doctor")
+NO_PROXY = Problem("no_proxy", "The proxy is off. Run `amberlight doctor`.")
 NOT_HERE = Problem("not_here", "The demo can't connect clients.")
 HANGING = Problem("hanging", "A client's file can't be reached: its disk or network share isn't responding.")
 
@@ -37,6 +40,8 @@ class Workloads(Protocol):
     def workloads(self) -> Mapping[str, object]: ...
 
     def spec(self, name: str) -> Spec | None: ...
+
+    def snapshot(self) -> Snapshot: ...
 
 
 class ClientFiles:
@@ -73,6 +78,8 @@ class ClientFiles:
         wanted = self._wanted(names, accesses or ())
         if isinstance(wanted, Problem):
             return wanted
+        if (outage := self._engine.snapshot().outage) is not None:
+            return Problem("not_lasting", f"{fact(outage)} {remedy(outage, how=BY_MENU)}")
         if not self._addresses.lasting():
             return Problem("not_lasting", connecting.not_lasting_text(wanted.accesses[ALL].url))
         return await self._run(
@@ -87,6 +94,27 @@ class ClientFiles:
         if isinstance(wanted, Problem):
             return wanted
         return await self._run(lambda machine: connecting.disconnect(machine, self._changes(), client, wanted))
+
+    async def repair(self) -> list[Repaired] | Problem:
+        """Give the stale entries in all clients' files the address and keys as they are now."""
+        from trayapp.clients import repairs
+
+        wanted = self._wanted(())
+        if isinstance(wanted, Problem):
+            return wanted
+        return await self._run(lambda machine: repairs.repair_all(machine, self._changes(), wanted.accesses))
+
+    async def repoint(self, name: str, new: str) -> list[str]:
+        """Send the entries for a workload that was renamed to its new address; what was done, in sentences."""
+        from trayapp.clients import repointing
+        from trayapp.clients.entries import own_access
+
+        access = await self._addresses.transport(new)
+        if access is None or self._machine is None:
+            return []
+        own = own_access(access)
+        done = await self._run(lambda machine: repointing.repoint(machine, self._changes(), name, own))
+        return [done.summary] if isinstance(done, Problem) else [each.text for each in done]
 
     def _changes(self) -> Changes:
         from trayapp.clients.changes import Changes

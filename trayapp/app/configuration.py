@@ -17,9 +17,9 @@ from trayapp.system.worker import ClosedError, HangingError, Worker
 
 log = logging.getLogger(__name__)
 
-STILL_IN_FORCE = "The last good configuration stays in force."
-MISSING = "is missing: restore it, or restart Amberlight to run without it"
-BLANK = "is empty: restore it, or write [workloads] into it to have no workloads"
+STILL_IN_FORCE = "Amberlight keeps using the last valid configuration."
+MISSING = "is missing. Restore it, or restart Amberlight to run without it"
+BLANK = "is empty. Restore it, or write [workloads] into it to have no workloads"
 
 
 class ConfiguredEngine(Protocol):
@@ -34,7 +34,7 @@ class ConfiguredEngine(Protocol):
         ...
 
     def set_app_fields(self, **fields: Unpack[AppFields]) -> None:
-        """Set `broken`: why there is no configuration at all; empty if there is one."""
+        """Set `broken`, why there is no configuration at all, and `outdated`, why an earlier one is still in force."""
         ...
 
 
@@ -54,7 +54,7 @@ class ConfigurationReader:
         applied: Callable[[Collection[Spec]], None],
     ) -> None:
         """`files` are the site-wide file and the user's; `has_read` is called after each reading, whatever it found, and
-        `applied` with the workloads of each that is good."""
+        `applied` with the workloads of each that is good, before the engine takes them."""
         self._load = load
         self._files = files
         self._engine = engine
@@ -74,14 +74,14 @@ class ConfigurationReader:
             self._stamps, result = await self._worker.run(self._job)
         except (HangingError, ClosedError):
             self._stamps = None
-            return self._reject([f"{self._files[-1]} cannot be read: {NOT_RESPONDING}"]), []
+            return self._reject([f"{self._files[-1]} can't be read: {NOT_RESPONDING}"]), []
         self._has_read()
         match result:
             case ConfigError():
                 return self._reject([str(mistake) for mistake in result.mistakes]), []
             case OSError():
                 self._stamps = None
-                return self._reject([f"{result.filename or self._files[-1]} cannot be read: {result.strerror}"]), []
+                return self._reject([f"{result.filename or self._files[-1]} can't be read: {result.strerror}"]), []
             case Config() if lost := self._lost(result):
                 return self._reject(lost), []
         await self._apply(result)
@@ -108,11 +108,11 @@ class ConfigurationReader:
         for sentence in config.warnings:
             log.warning("configuration: %s", sentence)
         self.settings, self._in_force, self._rejected = config.settings, config, []
-        self._engine.set_app_fields(broken="")
+        self._engine.set_app_fields(broken="", outdated="")
         self._warnings.set("configuration")
         self._engine.set_settling_times(config.settings.settle, config.settings.settle_max)
-        await self._engine.configure(config.workloads.values())
         self._applied(config.workloads.values())
+        await self._engine.configure(config.workloads.values())
 
     def _reject(self, sentences: list[str]) -> list[str]:
         """Report errors: at the start as a red icon, later as a warning that the last good configuration stays in force."""
@@ -122,6 +122,7 @@ class ConfigurationReader:
         self._rejected = sentences
         if self._in_force is not None:
             self._warnings.set("configuration", f"{sentences[0]}. {STILL_IN_FORCE}")
+            self._engine.set_app_fields(outdated=f"{sentences[0]}. {STILL_IN_FORCE}")
         else:
             self._engine.set_app_fields(broken=sentences[0])
         return sentences

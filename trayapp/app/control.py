@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from trayapp.api.controls import RejectedWorkload
-from trayapp.app import add_workload
+from trayapp.api.controls import Draft, Edited, PortChanged, Rejected, SettingsTable
 from trayapp.app.client_files import ClientFiles
-from trayapp.config.paths import Paths
+from trayapp.app.configuration_edits import ConfigurationEdits
 from trayapp.core.checks import Report
 from trayapp.core.client_settings import ClientAccess
 from trayapp.core.metrics import Counters
 from trayapp.core.model import AccessToken, Problem, Secret, Spec, Trouble
-from trayapp.core.presentation import Action, Verb
+from trayapp.core.presentation import Action
 from trayapp.core.snapshot import Snapshot, Unavailable
 from trayapp.engine.engine import Engine
-
-FORGET_LIMIT = 30.0  # s to wait for a removal; revoking takes at most 10
-FORGET_POLL = 0.2  # s between two checks whether the workload is gone
 
 if TYPE_CHECKING:
     from trayapp.clients.connecting import Change, Row
@@ -46,10 +41,6 @@ class SignInRecords(Protocol):
         """Keep a client secret, or delete it."""
         ...
 
-    async def forget(self, name: str) -> Trouble | None:
-        """Delete the registered client."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class AppCalls:
@@ -63,7 +54,8 @@ class AppCalls:
     read_configuration: Callable[[], Awaitable[tuple[list[str], list[str]]]]
     sources: Callable[[], list[str]]
     report: Callable[[], Awaitable[Report]]
-    forget_client_data: Callable[[str], None]
+    edits: ConfigurationEdits
+    change_port: Callable[[int | None], Awaitable[PortChanged | Problem]]
     quit: Callable[[], None]
 
 
@@ -73,15 +65,11 @@ class AppControl:
     It takes the whole engine: a Protocol of what it uses would be as long as the engine's public part.
     """
 
-    def __init__(
-        self, engine: Engine, sign_in: SignInRecords, app: AppCalls, paths: Paths, *, started_at: float
-    ) -> None:
+    def __init__(self, engine: Engine, sign_in: SignInRecords, app: AppCalls, *, started_at: float) -> None:
         self.engine = engine
         self.started_at = started_at
         self._sign_in = sign_in
         self._app = app
-        self._paths = paths
-        engine.effects.removals.on_deleted = sign_in.forget
 
     def snapshot(self) -> Snapshot:
         """Everything public as it is now."""
@@ -149,41 +137,37 @@ class AppControl:
         """Keep a client secret in the keyring, for the next sign-in."""
         spec = self.spec(name)
         if secret is not None and (spec is None or not spec.client_id):
-            return Problem("no_client_id", f"{name} has no client_id that a secret could belong to: set one first.")
+            return Problem("no_client_id", f"{name} has no client_id for a secret to belong to. Set one first.")
         trouble = await self._sign_in.set_secret(name, secret)
-        return None if trouble is None else Problem("keyring", f"The keyring did not keep it ({trouble}).")
+        return None if trouble is None else Problem("keyring", f"Couldn't save the secret in the keyring ({trouble}).")
 
     def paste(self, name: str, url: str) -> Problem | None:
         """Take a redirect URL that a person copied; None if the flow accepted it."""
         return self.engine.sign_ins.paste(name, url)
 
-    async def remove(self, name: str) -> bool:
-        """Revoke and delete the login and its records. The caller takes the workload out of the configuration file."""
-        if name not in self.engine.workloads:
-            return False
-        self.engine.post(Action(Verb.REMOVE, name))
-        self._app.forget_client_data(name)
-        self.engine.task(f"forget the client of {name}", self._forget_client(name))
-        return True
+    async def remove(self, name: str) -> Rejected | None:
+        """Revoke and delete the login and its records, and take the workload out of the configuration."""
+        return await self._app.edits.removing.remove(name)
 
-    async def _forget_client(self, name: str) -> None:
-        """Delete the registered client, but only once the workload is gone: revoking its login needs the client."""
-        until = self.engine.now().at + FORGET_LIMIT
-        while name in self.engine.workloads:
-            if self.engine.now().at > until:
-                return  # it came back under the same name
-            await asyncio.sleep(FORGET_POLL)
-        await self._sign_in.forget(name)
+    async def add(self, draft: Draft) -> str | Rejected:
+        """Write a workload into the configuration and load it from there."""
+        return await self._app.edits.editing.add(draft)
 
-    async def add(self, name: str, keys: Mapping[str, object]) -> RejectedWorkload | None:
-        """Write the workload into the configuration and load it from there."""
-        return await add_workload.add(
-            name,
-            keys,
-            paths=self._paths,
-            known=lambda each: each in self.engine.workloads,
-            reload=self._app.read_configuration,
-        )
+    async def edit(self, name: str, draft: Draft) -> Edited | Rejected:
+        """Change a workload in the configuration, its name too."""
+        return await self._app.edits.editing.edit(name, draft)
+
+    async def settings(self, name: str = "") -> SettingsTable | Rejected:
+        """The settings of the app, or of a workload."""
+        return await (self._app.edits.editing.settings(name) if name else self._app.edits.settings.table())
+
+    async def change_settings(self, changes: Mapping[str, object], revision: str) -> SettingsTable | Rejected:
+        """Change settings of the app."""
+        return await self._app.edits.settings.change(changes, revision)
+
+    async def change_port(self, port: int | None) -> PortChanged | Problem:
+        """Move the loopback server."""
+        return await self._app.change_port(port)
 
     async def reload(self) -> tuple[list[str], list[str]]:
         """Read the configuration again. Returns errors and warnings."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Coroutine, Iterable, Set
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from trayapp.core import details, notices, sentences
+from trayapp.config.loader import Settings
+from trayapp.core import app_notices, details, notices, sentences
 from trayapp.core.model import Moment
+from trayapp.core.notice_kinds import KINDS, is_quiet
 from trayapp.core.presentation import Action, Notice, Verb
 from trayapp.core.snapshot import Snapshot
 from trayapp.system.clipboard import copy
@@ -26,10 +29,18 @@ CLOSE_LIMIT = 1.0  # s for withdrawing all of them at the end
 Job: TypeAlias = "Callable[[NotificationCentre], Coroutine[Any, Any, object]]"
 
 
+def allowed_kinds(settings: Settings, wall: float) -> Set[str]:
+    """The kinds of notifications that may be shown at this time of day."""
+    local = time.localtime(wall)
+    quiet = is_quiet(settings.quiet_hours, local.tm_hour * 60 + local.tm_min)
+    return frozenset() if quiet else frozenset(settings.notifications)
+
+
 class Notifier:
     """Owns the notification centre, on the engine's loop.
 
-    `refused` gives the workloads that refused a caller since they last ran; `act` takes a click on a button.
+    `refused` gives the workloads that refused a caller since they last ran; `act` takes a click on a button; `allowed`
+    gives the kinds that may be shown now.
     """
 
     def __init__(
@@ -40,14 +51,17 @@ class Notifier:
         act: Callable[[Action], None],
         *,
         enabled: bool,
+        allowed: Callable[[], Set[str]] = lambda: frozenset(KINDS),
     ) -> None:
         self._now = now
         self._snapshot = snapshot
         self._refused = refused
         self._act = act
         self._enabled = enabled
+        self._allowed = allowed
         self._centre: NotificationCentre | None = None
         self._shown_notices = notices.ShownNotices()
+        self._shown_of_app: frozenset[str] = frozenset()
         self._jobs: asyncio.Queue[Job] = asyncio.Queue()
         self._on_screen: set[str] = set()  # keys of notices that may be on the screen, or should be
         self._unseen: set[str] = set()  # those that could not be shown, or have gone with the daemon
@@ -87,11 +101,12 @@ class Notifier:
         returned, self._user_returned = self._user_returned, False
         wall = self._now().wall
         self._shown_notices, shown, withdrawn = notices.notices(
-            self._shown_notices, snapshot, refused, wall, user_is_back=returned
+            self._shown_notices, snapshot, refused, wall, user_is_back=returned, allowed=self._allowed()
         )
-        for key in withdrawn:
+        self._shown_of_app, app_shown, app_withdrawn = app_notices.changes(self._shown_of_app, snapshot)
+        for key in (*withdrawn, *app_withdrawn):
             self._withdraw(key)
-        for notice in shown:
+        for notice in (*app_shown, *shown):
             self._show(notice)
 
     def time_passes(self) -> None:
@@ -103,9 +118,9 @@ class Notifier:
         self._user_returned = True
 
     def show_all(self) -> None:
-        """*Show*: one notification for each workload with a problem, or one that all is well."""
+        """*Show*: one notification for each problem of the app or a workload, or one that all is well."""
         snapshot = self._snapshot()
-        problems = details.problem_notices(snapshot)
+        problems = (*app_notices.app_notices(snapshot), *details.problem_notices(snapshot))
         for notice in problems:
             self._show_for(notice, TEXT_LIFE)
         if not problems:
@@ -175,6 +190,7 @@ class Notifier:
         unseen = self._unseen | (expired if at - lost_at < RESTART_LIMIT else frozenset())
         self._unseen = set()
         self._shown_notices = notices.forget(self._shown_notices, unseen & self._on_screen)
+        self._shown_of_app = app_notices.forget(self._shown_of_app, unseen & self._on_screen)
         self.published(self._snapshot())
         for key in sorted(unseen & self._texts.keys()):
             notice, until = self._texts[key]

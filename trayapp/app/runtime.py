@@ -10,27 +10,31 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from trayapp import __version__
-from trayapp.api.api import open_routes, routes
 from trayapp.api.events import Events
 from trayapp.api.history import event_json
 from trayapp.api.pagekeys import PageKeys
-from trayapp.api.pages import Pages
 from trayapp.api.reauthorize_page import ReauthorizePage
 from trayapp.app.app_actions import AppActions
+from trayapp.app.change_port import PortChange
 from trayapp.app.client_addresses import ClientAddresses
 from trayapp.app.client_files import ClientFiles
 from trayapp.app.client_secrets import watch
 from trayapp.app.configuration import ConfigurationReader
+from trayapp.app.configuration_edits import AppHooks, ConfigurationEdits
 from trayapp.app.control import AppCalls, AppControl
 from trayapp.app.dashboard import Dashboard
 from trayapp.app.diagnostics import Diagnostics
+from trayapp.app.editing import Configuration
+from trayapp.app.keyring_news import KeyringNews
+from trayapp.app.listening import Listening
+from trayapp.app.local_server import server_factory
 from trayapp.app.local_time import Zone, local_time
-from trayapp.app.notifier import Notifier
+from trayapp.app.notifier import Notifier, allowed_kinds
 from trayapp.app.parts import Parts
 from trayapp.app.server_file import ServerFile
 from trayapp.app.start_at_login import StartAtLogin
@@ -41,7 +45,7 @@ from trayapp.config.loader import Config
 from trayapp.config.paths import Paths
 from trayapp.core.menu import tray_view
 from trayapp.core.metrics import Counters
-from trayapp.core.model import Moment
+from trayapp.core.model import Moment, Spec
 from trayapp.core.presentation import Action
 from trayapp.core.snapshot import Snapshot, Status
 from trayapp.engine.engine import Engine
@@ -54,7 +58,6 @@ from trayapp.proxy.aggregate import Aggregate
 from trayapp.proxy.proxy import Proxy
 from trayapp.proxy.upstream import Upstreams
 from trayapp.server.keys import Keys
-from trayapp.server.server import LoopbackServer, PortTaken
 from trayapp.storage.installation import install_id
 from trayapp.storage.journal import Journal
 from trayapp.storage.timeline import Timeline
@@ -62,13 +65,13 @@ from trayapp.system.lookups import Lookups
 from trayapp.vault.keystore import Keystore
 
 if TYPE_CHECKING:
+    from trayapp.server.server import LoopbackServer
     from trayapp.tray.icon import TrayIcon
 
 log = logging.getLogger(__name__)
 
 CLOSE_LIMIT = 3.0  # s for each part; a keyring or a disk that hangs must not hold up the quit
-NO_KEYRING = "No keyring: logins are kept for this run only."
-NO_HOST = "This desktop shows no tray icons. Amberlight runs anyway: see amberlight dashboard"
+NO_HOST = "This desktop shows no tray icons. To see Amberlight, run `amberlight dashboard`."
 
 
 class Runtime:
@@ -91,7 +94,6 @@ class Runtime:
         self.paths = paths
         self._parts = parts
         self._tray = tray
-        self.server: LoopbackServer | None = None
         self.clock = SystemClock()
         self.zone = Zone()
         self.lookups = Lookups(asyncio.get_running_loop())
@@ -104,7 +106,9 @@ class Runtime:
         self.keys = Keys(paths.keys_file)
         self.page_keys = PageKeys(paths.pages_file)
         self.watcher = SystemWatcher(self.clock.now, self._reactions())
-        self.sign_in = LazySignIn(self.wire, self.tokens, self.keystore, parts.open_url)
+        self.sign_in = LazySignIn(
+            self.wire, self.tokens, self.keystore, parts.open_url, lambda: not self.engine.snapshot().this_run_only
+        )
         adapters = Adapters(self.clock, self.tokens, self.keystore, self.journal, self.sign_in, self.watcher)
         self.engine = Engine(
             adapters,
@@ -125,10 +129,15 @@ class Runtime:
             self.engine,
             self.warnings,
             self._has_read,
-            lambda specs: self.clients.make_keys(specs),
+            lambda specs: self._configured(specs),
         )
         self.notifier = Notifier(
-            self.clock.now, self.engine.snapshot, lambda: self.engine.callers.refused, act, enabled=parts.notifications
+            self.clock.now,
+            self.engine.snapshot,
+            lambda: self.engine.callers.refused,
+            act,
+            enabled=parts.notifications,
+            allowed=lambda: allowed_kinds(self.configuration.settings, self.clock.now().wall),
         )
         self.at_login = StartAtLogin(
             parts.autostart,
@@ -143,6 +152,7 @@ class Runtime:
             lambda name: self.proxy.transports.speaks_sse(name),
         )
         self.client_files = ClientFiles(parts.machine, paths.state_dir, self.clients, self.engine)
+        self.keyring_news = KeyringNews(self.keystore, self.engine, self.warnings, self.notifier.user_is_back)
         self.diagnostics = Diagnostics(
             self.engine,
             self.keystore,
@@ -151,7 +161,17 @@ class Runtime:
             lambda: self.warnings.lines,
             lambda: tray is not None,
         )
-        self.control = AppControl(self.engine, self.sign_in, self._app_calls(quit_), paths, started_at=started_at)
+        self.edits = ConfigurationEdits(
+            Configuration(paths, self.configuration.read),
+            self.engine,
+            self.sign_in,
+            self.keystore,
+            self.journal,
+            self.keys,
+            self.at_login,
+            self._hooks(),
+        )
+        self.control = AppControl(self.engine, self.sign_in, self._app_calls(quit_), started_at=started_at)
         self.events = Events(self.control, version=__version__)
         self.timeline = Timeline(
             self.journal,
@@ -173,6 +193,25 @@ class Runtime:
             self.reauthorize_page.link,
         )
         self.aggregate = Aggregate(self.keys, lambda: self.server)
+        self.listening = Listening(
+            server_factory(
+                paths.runtime_dir,
+                self.control,
+                self.events,
+                self.page_keys,
+                self.timeline,
+                self.reauthorize_page,
+                self.aggregate,
+                self.proxy,
+                lambda: self.configuration.settings.allowed_users,
+            ),
+            lambda: self.configuration.settings.port,
+            lambda outage: self.engine.set_app_fields(outage=outage),
+            lambda server: self.server_file.keep(server, self.clock.now()),
+            self.server_file.missing,
+            self.engine.task,
+        )
+        self.port_change = PortChange(self.listening, paths, self.configuration, self.engine, self.client_files)
         self.dashboard = Dashboard(
             now=self.clock.now,
             task=self.engine.task,
@@ -185,7 +224,14 @@ class Runtime:
             open_url=parts.open_url,
         )
         self.actions = AppActions(
-            self.engine, self.notifier, self.at_login, self.dashboard, self.sign_in.page, paths.muted_file, quit_
+            self.engine,
+            self.notifier,
+            self.at_login,
+            self.dashboard,
+            self.sign_in.page,
+            self.port_change.change,
+            paths.muted_file,
+            quit_,
         )
 
     def _app_calls(self, quit_: Callable[[], None]) -> AppCalls:
@@ -199,8 +245,18 @@ class Runtime:
             read_configuration=self.configuration.read,
             sources=self.diagnostics.sources,
             report=self.diagnostics.report,
-            forget_client_data=self._forget_client_data,
+            edits=self.edits,
+            change_port=lambda port: self.port_change.change(port),
             quit=quit_,
+        )
+
+    def _hooks(self) -> AppHooks:
+        """What edits of the configuration need of parts that are made later."""
+        return AppHooks(
+            repoint=self.client_files.repoint,
+            forget_endpoint=self._forget_endpoint,
+            muted=lambda: self.engine.snapshot().muted,
+            mute=lambda: self.actions.set_muted(self.configuration.settings.muted),
         )
 
     def _reactions(self) -> Reactions:
@@ -221,10 +277,11 @@ class Runtime:
         self.engine.gate = self.watcher.first_gate()
         await self.configuration.read()
         self.engine.set_app_fields(muted=self.actions.muted(self.configuration.settings.muted))
-        await self._serve()
+        await self.listening.settle()
         await self.notifier.open()
-        self.engine.task("watch the keyring", self.keystore.watch(self._keyring_up))
-        self.engine.task("look whether there is a keyring", self._check_keyring())
+        self.engine.task("keep listening", self.listening.run())
+        self.engine.task("watch the keyring", self.keystore.watch(self.keyring_news.up))
+        self.engine.task("look whether there is a keyring", self.keyring_news.check())
         self.engine.task("look at client secrets", watch(self.engine, self.sign_in.client_secret, self.warnings))
         self.engine.task("listen to the system", self.watcher.watch.run())
         self.engine.task("watch the configuration", self.configuration.watch.run())
@@ -251,7 +308,7 @@ class Runtime:
         for what, closing in (
             ("the endpoint of all workloads", self.aggregate.close),
             ("server.json", self.server_file.close),
-            ("the loopback server", self.server.close if self.server is not None else None),
+            ("the loopback server", self.listening.close),
             ("the proxy", self.proxy.close),
             ("the pages of sign-ins", self.sign_in.close),
             ("the notifications", self.notifier.close),
@@ -262,8 +319,6 @@ class Runtime:
             ("the history", lambda: self.timeline.stopped(self.clock.now().wall)),
             ("state.db", self.journal.close),
         ):
-            if closing is None:
-                continue
             try:
                 async with asyncio.timeout(CLOSE_LIMIT):
                     await closing()
@@ -272,41 +327,10 @@ class Runtime:
             except Exception:  # the others still have to be closed
                 log.exception("%s did not end well", what)
 
-    async def _serve(self) -> None:
-        """Listen on the configured port, or on any if it is taken. Without a server the rest of the app runs on."""
-        for port in (self.configuration.settings.port, 0):
-            server = LoopbackServer(
-                port=port,
-                runtime_dir=self.paths.runtime_dir,
-                version=__version__,
-                routes=routes(
-                    self.control,
-                    version=__version__,
-                    events=self.events,
-                    page_keys=self.page_keys,
-                    history_reader=self.timeline,
-                ),
-                open_routes=[
-                    *open_routes(self.page_keys),
-                    *self.reauthorize_page.routes(),
-                    *self.aggregate.routes(),
-                    *self.proxy.routes(),
-                ],
-                pages=[*Pages().routes(), *self.reauthorize_page.pages()],
-                direct=self.proxy.direct(),
-                page_key=lambda key: self.page_keys.admits(key) or self.aggregate.admits(key),
-                allowed_origins=self.proxy.allowed_origins,
-                allowed_users=lambda: self.configuration.settings.allowed_users,
-            )
-            try:
-                log.info("listening on %s", await server.start())
-            except PortTaken as taken:
-                log.warning("%s", taken)
-                self.warnings.set("port", f"{taken} Clients can't reach Amberlight; refreshing continues.")
-            else:
-                self.server = server
-                self.server_file.keep(server, self.clock.now())
-                return
+    @property
+    def server(self) -> LoopbackServer | None:
+        """The loopback server that clients are to use; None while nothing listens."""
+        return self.listening.server
 
     # --- callbacks ----------------------------------------------------------------------------------------------------
 
@@ -326,8 +350,14 @@ class Runtime:
         waits = view is not None and view.status is Status.UNAUTHENTICATED
         return urlsplit(spec.url).hostname if waits and spec is not None else None
 
-    def _forget_client_data(self, name: str) -> None:
-        self.keys.forget(name)
+    def _configured(self, specs: Collection[Spec]) -> None:
+        """A good configuration was read; the engine takes its workloads next."""
+        self.edits.configured([spec.name for spec in specs])
+        self.engine.set_app_fields(muted=self.actions.muted(self.configuration.settings.muted))
+        self.clients.make_keys(specs)
+        self.listening.configured()
+
+    def _forget_endpoint(self, name: str) -> None:
         self.engine.task(f"forget what clients of {name} were told", self.proxy.steady.forget(name))
 
     def _counters(self) -> Counters:
@@ -350,6 +380,7 @@ class Runtime:
     def _time_passed(self, now: Moment) -> None:
         if self.zone.changed():
             self._draw(self.engine.snapshot())
+        self.listening.passes()
         self.server_file.passes(now)
         self.configuration.watch.passed()
         self.notifier.time_passes()
@@ -378,17 +409,3 @@ class Runtime:
             self.notifier.show_text("host", "Amberlight is running", NO_HOST, life=math.inf)
         else:
             self.notifier.withdraw("host")
-
-    def _keyring_up(self) -> None:
-        self.notifier.user_is_back()
-        self.engine.task("the keyring is back", self._greet_keyring())
-
-    async def _greet_keyring(self) -> None:
-        await self.engine.keyring_up()
-        await self._check_keyring()
-
-    async def _check_keyring(self) -> None:
-        missing = (trouble := await self.keystore.status()) is not None and trouble.value == "unavailable"
-        if missing:
-            log.warning(NO_KEYRING)
-        self.warnings.set("keyring", NO_KEYRING if missing else "")

@@ -70,6 +70,34 @@ class StartAtLogin:
         if state.on is not wanted:
             self._tell(f"{state.text} {state.help}".strip())
 
+    async def state(self) -> State | None:
+        """The state as the system has it; None where it isn't offered."""
+        make = self._make
+        if make is None:
+            return None
+        try:
+            return await self._worker.run(lambda: make().status())
+        except ClosedError:
+            return None
+
+    async def set(self, *, on: bool) -> str:
+        """Switch it on or off. Why that didn't work, in sentences; empty if it did."""
+        from trayapp.autostart import AutostartError, login_command
+
+        make = self._make
+        if make is None:
+            return "Start at login isn't available here."
+        try:
+            state = await self._worker.run(lambda: make().on(login_command()) if on else make().off())
+        except ClosedError:
+            return ""
+        except AutostartError as error:
+            log.warning("start at login: %s", error)
+            return str(error)
+        log.info("start at login: %s", state.text)
+        self._show(state.on)
+        return "" if state.on is on else f"{state.text} {state.help}".strip()
+
     async def close(self) -> None:
         """End the worker thread."""
         await self._worker.close()

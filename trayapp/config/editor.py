@@ -1,26 +1,29 @@
-"""Add or remove workloads in the user's config.toml without touching the rest of the file.
+"""Edit the user's config.toml: add, change, rename and remove workloads, and change settings.
 
-A new workload is appended as text and one is removed by tomlkit, so comments, order, line endings and a byte order mark
-stay. A change is made under a file lock, validated before it is written, and written atomically: a reader sees the old
-file or the new one, and an invalid entry is never written.
+The command line, the API and the dashboard all edit through this module. Comments, order, line endings and a byte order
+mark stay (`toml_edit.py`). A change is made under a file lock, validated before it is written, and written atomically: a
+reader sees the old file or the new one, and nothing invalid is ever written.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, MutableMapping
+import stat
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from trayapp.config import toml_edit
+from trayapp.config.described import Files, revision, workload_table
 from trayapp.config.loader import Config, ConfigError, Paths, load, parse, read_file
+from trayapp.config.settings import NAME, NAME_HELP
+from trayapp.config.toml_edit import CannotEditError, Changes, line_end
+from trayapp.config.toml_lines import Key
 from trayapp.config.toml_values import value_text
 from trayapp.system.plain_files import within
 from trayapp.system.private_files import NotPrivateError, errors_name, private_directory, replace_file
-
-if TYPE_CHECKING:
-    from tomlkit import TOMLDocument
 
 LOCK_LIMIT = 10.0  # s; an edit takes milliseconds, so a process that holds the lock for longer is stuck
 MARK = "\ufeff"  # byte order mark, as some editors of Windows write it
@@ -29,6 +32,14 @@ NONE_LEFT = "[workloads]"  # a file without any text looks like one whose writin
 
 class EditError(Exception):
     """Nothing was changed; the message says why."""
+
+
+class NameTakenError(EditError):
+    """There is a workload of this name."""
+
+
+class ChangedError(EditError):
+    """Somebody else has changed what the edit was about."""
 
 
 def add(paths: Paths, name: str, keys: Mapping[str, Any]) -> None:
@@ -42,9 +53,9 @@ def add_all(paths: Paths, entries: Mapping[str, Mapping[str, Any]]) -> None:
         known = limited_load(paths).workloads
         for name in entries:
             if name in known:
-                raise EditError(
+                raise NameTakenError(
                     f"there is already a workload {name}. To sign in to it: amberlight reauthorize {name}; "
-                    f"to add another one in its place, first: amberlight remove {name}"
+                    f"to change it: amberlight edit {name}"
                 )
         old = _UserFile.read(paths.config_file)
         if isinstance(parse(old.file, old.text).get("workloads"), dict) and _is_inline(old.text):
@@ -57,23 +68,85 @@ def add_all(paths: Paths, entries: Mapping[str, Mapping[str, Any]]) -> None:
         old.replace(text)
 
 
+def change(paths: Paths, table: Key, changes: Changes, expected: str = "") -> bool:
+    """Set keys of a table, or take them out (None); whether that changed anything.
+
+    `expected` is the `revision` that the table had when the person looked at it. Raises what `add` raises, and
+    `ChangedError`.
+    """
+
+    def edit(text: str, data: Mapping[str, Any]) -> str:
+        if expected and revision(Files({}, data), table) != expected:
+            raise ChangedError(f"[{'.'.join(table)}] has been changed meanwhile; look at it again")
+        return toml_edit.changed(text, table, changes)
+
+    return _edit(paths, edit)
+
+
+def replace_workload(paths: Paths, name: str, keys: Mapping[str, Any]) -> bool:
+    """Give a workload these keys and no others. Raises what `change` raises."""
+
+    def edit(text: str, data: Mapping[str, Any]) -> str:
+        present = data.get("workloads", {}).get(name, {})
+        return toml_edit.changed(text, workload_table(name), dict.fromkeys(present) | dict(keys))
+
+    return _edit(paths, edit)
+
+
+def replace_block(paths: Paths, name: str, old_block: str, new_block: str) -> bool:
+    """Replace the lines of `[workloads.NAME]` as they were read by `workload_block`. Raises what `change` raises."""
+
+    def edit(text: str, data: Mapping[str, Any]) -> str:
+        span = toml_edit.block(text, workload_table(name))
+        if span is None or text[slice(*span)] != old_block:
+            raise ChangedError(f"[workloads.{name}] has been changed meanwhile; look at it again")
+        made = new_block.replace("\r\n", "\n").replace("\n", line_end(text))
+        return text[: span[0]] + made + text[span[1] :]
+
+    return _edit(paths, edit)
+
+
+def workload_block(paths: Paths, name: str) -> str | None:
+    """The lines of `[workloads.NAME]`; None if it isn't written as one table in the user's file. Raises `ConfigError`."""
+    text = _UserFile.read(paths.config_file).text
+    parse(paths.config_file, text)
+    span = toml_edit.block(text, workload_table(name))
+    return None if span is None else text[slice(*span)]
+
+
+def rename(paths: Paths, name: str, new: str) -> None:
+    """Give `[workloads.NAME]` another name. Raises what `change` raises, and `NameTakenError`."""
+    if not NAME.fullmatch(new):
+        raise EditError(NAME_HELP)
+
+    def edit(text: str, data: Mapping[str, Any]) -> str:
+        if new in limited_load(paths).workloads:
+            raise NameTakenError(f"there is already a workload {new}")
+        return toml_edit.renamed(text, workload_table(name), new)
+
+    _edit(paths, edit)
+
+
 def remove(paths: Paths, name: str) -> bool:
     """Remove `[workloads.NAME]`; False if the user's file has none. Raises `EditError`, `ConfigError` and `OSError`."""
-    with _locked(paths):
-        old = _UserFile.read(paths.config_file)
-        document = _document(old)
-        workloads = document.get("workloads")
-        if not isinstance(workloads, MutableMapping) or name not in workloads:
-            return False
-        del workloads[name]
-        text = document.as_string()
-        old.replace(text if text.strip() else NONE_LEFT + _line_end(old.text))
-        return True
+
+    def edit(text: str, data: Mapping[str, Any]) -> str:
+        workloads = data.get("workloads")
+        if not isinstance(workloads, Mapping) or name not in workloads:
+            return text
+        left = toml_edit.without(text, workload_table(name))
+        return left if left.strip() else NONE_LEFT + line_end(text)
+
+    return _edit(paths, edit, validate=False)  # also out of a file with mistakes
 
 
 def check_editable(paths: Paths) -> None:
-    """Raise what `remove` would raise if the user's file can't be edited; change nothing."""
-    _document(_UserFile.read(paths.config_file))
+    """Raise what an edit would raise if the user's file can't be edited; change nothing."""
+    old = _UserFile.read(paths.config_file)
+    parse(old.file, old.text)
+    _refuse_read_only(old.file)
+    with _worded(old.file):
+        toml_edit.check(old.text)
 
 
 def in_site_file(paths: Paths, name: str) -> bool:
@@ -114,17 +187,12 @@ def _text(file: Path) -> str:
 
 def _appended(text: str, entries: Mapping[str, Mapping[str, Any]]) -> str:
     """The text with a table for each entry at its end."""
-    end = _line_end(text)
+    end = line_end(text)
     parts = [text, end if text and not text.endswith("\n") else ""]
     for name, keys in entries.items():
         parts += [end if any(parts) else "", f"[workloads.{name}]{end}"]
         parts += [f"{key} = {value_text(value)}{end}" for key, value in keys.items()]
     return "".join(parts)
-
-
-def _line_end(text: str) -> str:
-    """How the lines of this text end; that of the first counts."""
-    return "\r\n" if text[: text.find("\n") + 1].endswith("\r\n") else "\n"
 
 
 def _is_inline(text: str) -> bool:
@@ -136,15 +204,27 @@ def _is_inline(text: str) -> bool:
     return False
 
 
-def _document(old: _UserFile) -> TOMLDocument:
-    import tomlkit
-    from tomlkit.exceptions import TOMLKitError
+def _edit(paths: Paths, edit: Callable[[str, Mapping[str, Any]], str], *, validate: bool = True) -> bool:
+    """Rewrite the user's file by `edit(text, data)`; whether anything has changed."""
+    with _locked(paths):
+        old = _UserFile.read(paths.config_file)
+        data = parse(old.file, old.text)  # its messages are better than tomlkit's
+        with _worded(old.file):
+            text = edit(old.text, data)
+        if text == old.text:
+            return False
+        if validate:
+            limited_load(paths, text)
+        old.replace(text)
+        return True
 
-    parse(old.file, old.text)  # its messages are better than tomlkit's
+
+@contextmanager
+def _worded(file: Path) -> Iterator[None]:
     try:
-        return tomlkit.parse(old.text)
-    except TOMLKitError as error:
-        raise EditError(f"{old.file} cannot be edited by a program: {error}. Edit it by hand") from None
+        yield
+    except CannotEditError as error:
+        raise EditError(f"{file} can't be edited by a program: {error}. Edit it by hand") from None
 
 
 @contextmanager
@@ -170,9 +250,20 @@ def _locked(paths: Paths) -> Iterator[None]:
 def _write(file: Path, text: str) -> None:
     """Replace the file atomically, mode 0600. If it is a symbolic link, its target is replaced."""
     target = Path(os.path.realpath(file))
+    _refuse_read_only(file)
     try:
         with errors_name(file):
             private_directory(target.parent, shared=True)
             replace_file(target, text)
     except NotPrivateError as error:
         raise EditError(str(error)) from None
+
+
+def _refuse_read_only(file: Path) -> None:
+    """A file that its owner has made read-only is to stay as it is, although it could be replaced."""
+
+    def is_read_only() -> bool:
+        return os.path.lexists(file) and file.exists() and not file.stat().st_mode & stat.S_IWUSR
+
+    if within(file, is_read_only):
+        raise EditError(f"{file} is read-only. To allow changes: chmod u+w {file}")

@@ -22,6 +22,7 @@ from trayapp.config.durations import quoted
 from trayapp.config.paths import Paths as Paths  # callers take it from here
 from trayapp.config.toml_lines import Key, key_lines, line_of, line_of_deep_key
 from trayapp.core.model import Policy, Spec
+from trayapp.core.notice_kinds import KINDS as NOTICE_KINDS
 from trayapp.system.plain_files import read_plain
 
 MAX_BYTES = 1 << 20  # of a file; a thousand workloads need a quarter of that
@@ -64,6 +65,8 @@ class Settings:
     port: int = 8765
     log_level: str = "info"
     muted: bool = False
+    notifications: tuple[str, ...] = NOTICE_KINDS
+    quiet_hours: str = ""  # "22:00-07:00"; empty: none
     allowed_users: tuple[int, ...] = ()  # ids of users who may connect to the loopback server besides this one
     settle: float = 0.25
     settle_max: float = 2.0

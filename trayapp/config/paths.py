@@ -133,6 +133,11 @@ class Paths:
         return self.data_dir / "install-id"
 
     @property
+    def renames_file(self) -> Path:
+        """Renamed workloads whose logins still have to move. Not in state.db, for the same reason."""
+        return self.data_dir / "renames.json"
+
+    @property
     def command_log_file(self) -> Path:
         """Tracebacks of commands that ended unexpectedly."""
         return self.log_file.with_name("commands.log")

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from trayapp.config.durations import DurationError, format_duration, parse_duration, quoted
 from trayapp.core.model import Policy
+from trayapp.core.notice_kinds import KINDS as NOTICE_KINDS
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 NAME_HELP: Final = (
@@ -115,6 +116,23 @@ def log_level(value: object) -> str:
     if value not in levels:
         raise ValueError('must be one of "debug", "info", "warning", "error"')
     return str(value)
+
+
+def notice_kinds(value: object) -> tuple[str, ...]:
+    """A list of kinds of notifications; may be empty."""
+    items = _typed(value, list, f"a list of {', '.join(NOTICE_KINDS)}")
+    for item in items:
+        if item not in NOTICE_KINDS:
+            raise ValueError(f"must be a list of {', '.join(NOTICE_KINDS)}")
+    return tuple(kind for kind in NOTICE_KINDS if kind in items)
+
+
+def hours(value: object) -> str:
+    """A time of day, from and to; empty: none."""
+    span = _typed(value, str, 'a text like "22:00-07:00"').replace(" ", "").replace("–", "-")
+    if span and not re.fullmatch(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]-(?:[01][0-9]|2[0-3]):[0-5][0-9]", span):
+        raise ValueError('must be two times of the day, like "22:00-07:00", or "" for none')
+    return span
 
 
 def flow(value: object) -> str:
@@ -237,6 +255,13 @@ _APP = (
     Setting("port", port, "port of the loopback server; 0: any free one", 8765),
     Setting("log_level", log_level, "how much the log says: debug, info, warning or error", "info"),
     Setting("muted", flag, "show no notifications", False),
+    Setting(
+        "notifications",
+        notice_kinds,
+        "what to notify of: sign_in (sign-in needed), reconnecting (a client waits), ending, permission",
+        NOTICE_KINDS,
+    ),
+    Setting("quiet_hours", hours, 'hold notifications back at this time of day, like "22:00-07:00"', ""),
     Setting("allowed_users", users, "other users of this machine who may connect with a local key (Linux)", ()),
     Setting("settle", duration_or_zero, "quiet time after a network change or a wake before anything is sent", 0.25),
     Setting("settle_max", duration_or_zero, "longest wait for that quiet when the network never rests", 2.0),
@@ -349,9 +374,9 @@ def toml_text(value: Any, setting: Setting) -> str:
         return str(value).lower()
     if isinstance(value, str):
         return f'"{value}"'
-    if value is None:
-        return ""
-    return "[]" if value == () else str(value)
+    if isinstance(value, tuple):
+        return "[" + ", ".join(f'"{each}"' for each in value) + "]"
+    return "" if value is None else str(value)
 
 
 def rows() -> Iterator[tuple[str, str, str, str, str]]:

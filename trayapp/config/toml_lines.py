@@ -51,6 +51,18 @@ def statements(text: str) -> Iterator[Statement]:
         at = _skip_blank(text, at)
 
 
+def key_spans(text: str, statement: Statement) -> list[tuple[int, int]]:
+    """Where each part of a statement's key stands in the text, quotation marks included."""
+    at = statement.start + (1 + statement.array if statement.header else 0)
+    spans = []
+    for _ in statement.key:
+        found = _KEY.match(text, at)
+        assert found is not None  # noqa: S101 - `statements` has read it
+        spans.append(found.span(1))
+        at = found.end() + 1
+    return spans
+
+
 def key_lines(text: str) -> dict[Key, int]:
     """Path of a key → its line, from 1. Keys inside an inline table aren't included; see `line_of`."""
     lines: dict[Key, int] = {}

@@ -65,6 +65,7 @@ class EffectRunner:
         self.paths = Paths()
         self.removals = Removals(engine, adapters)
         self.on_slots_read: Callable[[str, StoredLogin], None] = lambda name, stored: None
+        self.before_reading: Callable[[str], Awaitable[Trouble | None]] | None = None  # of the login of a workload
         self._attempts: dict[tuple[str, int], asyncio.Task[None]] = {}
         self.refreshes: Counter[tuple[str, str, str]] = Counter()  # by workload, outcome and trigger, since the start
 
@@ -131,7 +132,7 @@ class EffectRunner:
     async def _load(self, name: str, prompt: bool) -> None:
         """Read the login from the keyring, then what state.db remembers of the workload."""
         what = f"load {name}"
-        stored = await from_keyring(what, self._adapters.keystore.load(name, prompt=prompt))
+        stored = await self._read(name, what, prompt=prompt)
         if isinstance(stored, Trouble):
             known = await self._from_journal(what, self._adapters.journal.load(name), Saved())
             self._engine.apply(name, KeyringDown(self._engine.now(), stored, saved=known))
@@ -145,6 +146,12 @@ class EffectRunner:
                 return
             saved, login = Saved(paused=saved.paused), None
         self._engine.apply(name, Loaded(self._engine.now(), login, saved, self._engine.next_serial(), prompt))
+
+    async def _read(self, name: str, what: str, *, prompt: bool) -> StoredLogin | Trouble:
+        """What the keyring holds, once what has to come before has been done."""
+        if self.before_reading is not None and (trouble := await self.before_reading(name)) is not None:
+            return trouble
+        return await from_keyring(what, self._adapters.keystore.load(name, prompt=prompt))
 
     async def _probe(self, name: str, number: int, prompt: bool) -> None:
         """Prove that the keyring can be written, record the intent, and wait for the gate."""

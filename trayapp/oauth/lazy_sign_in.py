@@ -12,10 +12,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from trayapp.core.model import BrowserFault, DeviceCode, Moment, Problem, Secret, Spec, Trouble
+from trayapp.core.sentences import no_sign_in
 from trayapp.engine.ports import NewLogin
 
 if TYPE_CHECKING:
     from trayapp.oauth.client_store import ClientStore
+    from trayapp.oauth.preview import ServerLook
     from trayapp.oauth.signin import BrowserSignIn
     from trayapp.oauth.tokens import HttpTokens
     from trayapp.oauth.wire import Wire
@@ -25,12 +27,18 @@ class LazySignIn:
     """A `BrowserSignIn` that is made on first use (`engine/ports.py:SignIn`, and what the app's control calls)."""
 
     def __init__(
-        self, wire: Wire, tokens: HttpTokens, keystore: ClientStore, open_url: Callable[[str], bool] | None
+        self,
+        wire: Wire,
+        tokens: HttpTokens,
+        keystore: ClientStore,
+        open_url: Callable[[str], bool] | None,
+        lasting: Callable[[], bool],
     ) -> None:
         self._wire = wire
         self._tokens = tokens
         self._keystore = keystore
         self._open_url = open_url
+        self._lasting = lasting
         self._load_lock = asyncio.Lock()
         self._sign_in: BrowserSignIn | None = None
 
@@ -51,7 +59,7 @@ class LazySignIn:
 
     def paste(self, name: str, url: str) -> Problem | None:
         if self._sign_in is None:
-            return Problem("request", f"No sign-in of {name} is waiting."[:200])
+            return Problem("request", no_sign_in(name)[:200])
         return self._sign_in.paste(name, url)
 
     def reopen(self, name: str) -> bool:
@@ -76,6 +84,17 @@ class LazySignIn:
     async def set_secret(self, name: str, secret: Secret | None) -> Trouble | None:
         return await (await self._load()).set_secret(name, secret)
 
+    def rename(self, name: str, new: str) -> None:
+        if self._sign_in is not None:
+            self._sign_in.rename(name, new)
+
+    async def look(self, spec: Spec) -> Problem | ServerLook:
+        """What a sign-in to this workload would find, without keeping anything of it."""
+        await self._load()
+        from trayapp.oauth.preview import look
+
+        return await look(spec, self._wire, self._tokens)
+
     async def forget(self, name: str) -> None:
         await (await self._load()).forget(name)
 
@@ -94,4 +113,10 @@ class LazySignIn:
         from trayapp.oauth.client_store import ClientRecords
         from trayapp.oauth.signin import BrowserSignIn
 
-        return BrowserSignIn(self._wire, self._tokens, clients=ClientRecords(self._keystore), open_url=self._open_url)
+        return BrowserSignIn(
+            self._wire,
+            self._tokens,
+            clients=ClientRecords(self._keystore),
+            open_url=self._open_url,
+            lasting=self._lasting,
+        )

@@ -75,8 +75,9 @@ class BrowserSignIn:
         limit: float = SIGN_IN_LIMIT,
         linger: float = LINGER,
         header_limit: float = HEADER_LIMIT,
+        lasting: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`clients` stores registrations; without it they last for this run only."""
+        """`clients` stores registrations; without it they last for this run only. `lasting`: there is a keyring."""
         self._wire = wire
         self._tokens = tokens
         self._clients = clients or ClientRecords()
@@ -86,6 +87,7 @@ class BrowserSignIn:
         self._limit = limit
         self._linger = linger
         self._header_limit = header_limit
+        self._lasting = lasting
         self._running: dict[str, Flow | None] = {}  # None: not waiting for a redirect, or not yet
         self._requests: dict[str, SignInRequest] = {}  # of those that run
         self._device_pages: dict[str, str] = {}  # workload → page where its device code is entered
@@ -276,6 +278,7 @@ class BrowserSignIn:
                 parts.path,
                 flow.arrive,
                 name=spec.name,
+                lasting=self._lasting,
                 header_limit=self._header_limit,
                 host=parts.hostname or "",
             )

@@ -48,6 +48,13 @@ class Keys:
         """Its key, or None if none was made: a request that guesses must not create one."""
         return self._read().get(name)
 
+    def rename(self, name: str, new: str) -> None:
+        """The renamed workload keeps its key, so that clients have only an address to change. May be repeated."""
+        keys = self._read()
+        if (key := keys.pop(name, None)) is not None:
+            keys[new] = key
+            self._write(keys)
+
     def forget(self, name: str) -> None:
         """Delete the key of a removed workload: it stays invalid even if a workload of that name is added again."""
         keys = self._read()
@@ -66,7 +73,7 @@ class Keys:
         except FileNotFoundError:
             return {}
         except (NotPrivateError, OSError) as error:
-            log.error("local keys: %s; new keys are made for this run", _message(error, self._path))
+            log.error("local keys: %s; using new keys for this run", _message(error, self._path))
             return {}
         if found is None:
             self._move_aside()
@@ -89,7 +96,7 @@ class Keys:
         try:
             write_private(self._path, text + "\n")
         except (NotPrivateError, OSError) as error:
-            log.error("local keys: %s; they are good for this run only", _message(error, self._path))
+            log.error("local keys: %s; they are valid for this run only", _message(error, self._path))
 
 
 def _new_key() -> Secret:

@@ -32,10 +32,18 @@ class Refusal(Exception):  # noqa: N818 - a response, not a fault of ours
     """Raised to answer a request with an error; `message` is one plain sentence."""
 
     def __init__(
-        self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None, *, field: str = ""
+        self,
+        status: int,
+        code: str,
+        message: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        field: str = "",
+        details: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(message)
         self.field = field  # the field of the body that is wrong, if it is one
+        self.details = dict(details or {})  # more fields of the error
         self.status = status
         self.code = code
         self.message = message
@@ -57,7 +65,7 @@ def error_reply(refusal: Refusal) -> web.Response:
     body: Json = {"error": refusal.code, "message": refusal.message}
     if refusal.field:
         body["field"] = refusal.field
-    return json_reply(body, refusal.status, refusal.headers)
+    return json_reply(body | refusal.details, refusal.status, refusal.headers)
 
 
 def _bad(message: str) -> Refusal:
@@ -69,16 +77,16 @@ async def _read(request: web.Request) -> bytes:
         async with asyncio.timeout(BODY_LIMIT):
             return await request.read()
     except TimeoutError:
-        raise Refusal(408, "timeout", f"The body did not arrive within {BODY_LIMIT:.0f} seconds.") from None
+        raise Refusal(408, "timeout", f"The body didn't arrive within {BODY_LIMIT:.0f} seconds.") from None
 
 
 def _parse(body: bytes) -> dict[object, object]:
     try:
         data: object = json.loads(body)
     except (ValueError, RecursionError):  # not chained: the error's text quotes the body
-        raise _bad("The body is not JSON.") from None
+        raise _bad("The body isn't JSON.") from None
     if not isinstance(data, dict):
-        raise _bad("The body has to be a JSON object.")
+        raise _bad("The body must be a JSON object.")
     return data
 
 
@@ -97,12 +105,12 @@ async def read_object(request: web.Request, fields: Mapping[str, type]) -> Json:
     if not body:
         return {}
     if request.content_type != "application/json":
-        raise Refusal(415, "unsupported_media_type", "The body has to be sent as application/json.")
+        raise Refusal(415, "unsupported_media_type", "The body must be sent as application/json.")
     data = _parse(body)
     for key in data:
         if key not in fields:
-            raise _bad(f"The body has a field that is not known; it may have: {', '.join(sorted(fields))}.")
+            raise _bad(f"The body has an unknown field. Known fields: {', '.join(sorted(fields))}.")
     for key, kind in fields.items():
         if key in data and kind is not object and type(data[key]) is not kind:
-            raise _bad(f"The field {key} has to be {_TYPE_NAMES[kind]}.")
+            raise _bad(f"The field {key} must be {_TYPE_NAMES[kind]}.")
     return {str(key): value for key, value in data.items()}

@@ -135,6 +135,10 @@ class Journal:
         """Delete everything about a workload, its history included."""
         await self._write(*((f"DELETE FROM {table} WHERE name = ?", (name,)) for table in _TABLES_BY_NAME))  # noqa: S608
 
+    async def rename(self, name: str, new: str, *, resume: bool) -> None:
+        """Give everything about a workload another name; with `resume` it is no longer paused. May be repeated."""
+        await self._job(_Job(lambda db: rows.rename(db, name, new, resume=resume), None, writes=True, joins=True))
+
     async def undeleted(self) -> dict[str, str]:
         """By name, what was saved as `discard`; empty if nothing can be read."""
         return await self.run(rows.undeleted, {})
@@ -234,14 +238,14 @@ class Journal:
             self._record_fault(error)
             return otherwise
         if self._fault and writes:  # only a write proves recovery: a full disk can still be read
-            log.info("%s is written again.", self._path.name)
+            log.info("%s can be written again.", self._path.name)
             self._fault = ""
         return result
 
     def _record_fault(self, error: Exception) -> None:
         """Log a new fault once. The connection is closed, because its state is unknown."""
         self._close_db()
-        fault = str(error) if isinstance(error, NotPrivateError) else f"{self._path} cannot be used: {error}"
+        fault = str(error) if isinstance(error, NotPrivateError) else f"{self._path} can't be used: {error}"
         if fault != self._fault:
             self._fault = fault
             log.error("%s", fault)
@@ -270,7 +274,7 @@ class Journal:
             try:
                 db.close()
             except sqlite3.Error as error:
-                log.debug("%s did not close well: %s", self._path.name, error)
+                log.debug("%s was not closed cleanly: %s", self._path.name, error)
 
     def _set_aside(self) -> None:
         """Move the damaged files aside for inspection, so that a new database is started."""
@@ -281,7 +285,7 @@ class Journal:
             if file.exists():
                 file.replace(kept.with_name(kept.name + tail))
         log.warning(
-            "%s was damaged: it is kept as %s, and a fresh one is begun. No login is lost.", self._path, kept.name
+            "%s was damaged. It was moved to %s, and a new one was created. No login is lost.", self._path, kept.name
         )
 
     def _prune(self) -> None:
@@ -296,7 +300,7 @@ class Journal:
         self._db.execute(f"DELETE FROM segment WHERE wall < ? AND id NOT IN ({newest})", old)  # noqa: S608
 
 
-_TABLES_BY_NAME = ("workload", "intent", "history", "segment")
+_TABLES_BY_NAME = rows.TABLES_BY_NAME
 
 
 class _Transaction:
@@ -323,7 +327,7 @@ def _prepare(db: sqlite3.Connection) -> None:
         found = {sql for (sql,) in db.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
         whole = {*SCHEMA, *TIMELINE_SCHEMA} if version == VERSION else set(SCHEMA)
         if version not in (1, VERSION) or not found >= whole:
-            raise _DamagedError(f"its tables are not those of version {VERSION}")
+            raise _DamagedError(f"its tables aren't those of version {VERSION}")
         if db.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
             raise _DamagedError("its pages contradict each other")
     db.execute("PRAGMA journal_mode = WAL")

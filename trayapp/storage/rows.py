@@ -12,6 +12,7 @@ from trayapp.core.refusal import Refusal
 
 log = logging.getLogger(__name__)
 
+TABLES_BY_NAME = ("workload", "intent", "history", "segment")
 HISTORY_COLUMNS = "wall, name, kind, outcome, trigger, problem_kind, http_status, code, summary, status, detail"
 
 
@@ -37,6 +38,29 @@ def load(db: sqlite3.Connection, name: str) -> Saved:
     return replace(saved, open_intent=intent[0], open_generation=intent[1]) if intent else saved
 
 
+def rename(db: sqlite3.Connection, name: str, new: str, *, resume: bool) -> None:
+    """Give all rows another name. What little was written under the new one since the start gives way."""
+    state = db.execute("SELECT state FROM workload WHERE name = ?", (name,)).fetchone()
+    if state is not None:
+        db.execute("DELETE FROM workload WHERE name = ?", (new,))
+    if db.execute("SELECT 1 FROM intent WHERE name = ?", (name,)).fetchone():
+        db.execute("DELETE FROM intent WHERE name = ?", (new,))
+    for table in TABLES_BY_NAME:
+        db.execute(f"UPDATE {table} SET name = ? WHERE name = ?", (new, name))  # noqa: S608
+    state = db.execute("SELECT state FROM workload WHERE name = ?", (new,)).fetchone()
+    if resume and state is not None:
+        db.execute("UPDATE workload SET state = ? WHERE name = ?", (_resumed(state[0]), new))
+
+
+def _resumed(text: str) -> str:
+    try:
+        values = json.loads(text)
+        values.pop("paused", None)
+        return json.dumps(values)
+    except (ValueError, TypeError, AttributeError):
+        return text
+
+
 def undeleted(db: sqlite3.Connection) -> dict[str, str]:
     """By name: what is left to delete (`Saved.discard`)."""
     rows = db.execute("SELECT name, state FROM workload WHERE state LIKE '%\"discard\"%'")
@@ -56,7 +80,7 @@ def _saved(text: str) -> Saved:
             known["refusal"] = Refusal(**known["refusal"])
         return Saved(**known)
     except (ValueError, TypeError, KeyError):
-        log.warning("A saved state in state.db makes no sense and is ignored.")
+        log.warning("Ignoring an invalid saved state in state.db.")
         return Saved()
 
 

@@ -13,12 +13,13 @@ import secrets
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from trayapp.core.model import Login, Secret, Trouble
+from trayapp.core.sentences import KEYRING_PROBLEMS
 from trayapp.engine.ports import StoredLogin
 from trayapp.system.worker import ClosedError, HangingError, Worker
-from trayapp.vault.client_entry import erase_entry, read_entry, write_entry
+from trayapp.vault.client_entry import erase_entry, move_entry, read_entry, write_entry
 from trayapp.vault.login_store import LETTERS, LoginStore, Vault
 from trayapp.vault.slots import RefusalError
 from trayapp.vault.unlock_watcher import watch
@@ -108,6 +109,15 @@ class Keystore:
         """Delete both slots."""
         return await self._run(lambda vault: self._login_store.erase(vault, name))
 
+    async def move(self, name: str, new: str) -> Trouble | None:
+        """Make `new` the owner of what `name` has: its login and its client record. May be repeated."""
+
+        def work(vault: Vault) -> None:
+            self._login_store.move(vault, name, new)
+            move_entry(vault, self._client_service(name), name, self._client_service(new), new)
+
+        return await self._run(work)
+
     async def load_client(self, name: str) -> Secret | Trouble | None:
         """The workload's client record (`oauth/client_store.py`). A person's click led here, so it may prompt."""
         return await self._run(lambda vault: read_entry(vault, self._client_service(name), name), prompt=True)
@@ -124,7 +134,7 @@ class Keystore:
         return f"amberlight/{self._install_id}/{name}/client"
 
     async def status(self) -> Trouble | None:
-        """What is wrong with the keyring, as far as it can be seen without a prompt."""
+        """The keyring's problem, as far as it can be seen without a prompt."""
         return await self._run(_lock_status, patient=True)
 
     async def describe(self) -> str:
@@ -153,7 +163,7 @@ class Keystore:
         try:
             return await self._worker.run(lambda: self._guarded(work, asked_at), patient=patient)
         except HangingError:
-            self._report("The keyring does not answer; everything else waits for it.")
+            self._report(KEYRING_PROBLEMS[Trouble.HANGING])
             return Trouble.HANGING
         except ClosedError:
             return Trouble.UNAVAILABLE
@@ -175,7 +185,7 @@ class Keystore:
                 self._dismissed_at = self._clock()
             return self._trouble_from(error)
         if not isinstance(result, Trouble) and self._last_message:
-            log.info("The keyring works again.")
+            log.info("The keyring is available again.")
             self._last_message = ""
         return result
 
@@ -202,7 +212,7 @@ class Keystore:
             self._replaced = True
         vault.set(service, "amberlight", value)
         if vault.get(service, "amberlight") != value:
-            raise RefusalError("The keyring takes what is written and does not keep it.")
+            raise RefusalError("The keyring doesn't keep what is written to it.")
         self._probe_value = value
         return None
 
@@ -294,10 +304,12 @@ def _describe(trouble: Trouble, error: Exception) -> str:
     if isinstance(error, RefusalError) or type(error).__name__ in ("NoVaultError", "NoCollectionError"):
         return str(error)  # our own words
     if trouble is Trouble.LOCKED:
-        return "The keyring is locked."
+        return KEYRING_PROBLEMS[Trouble.LOCKED]
     detail = _bus_name(error) or (str(code) if (code := _error_number(error)) is not None else "")
     what = type(error).__name__ + (f" {detail}" if detail else "")
-    return f"The keyring is not there ({what})." if trouble is Trouble.UNAVAILABLE else f"The keyring failed ({what})."
+    return (
+        f"The keyring isn't available ({what})." if trouble is Trouble.UNAVAILABLE else f"The keyring failed ({what})."
+    )
 
 
 class MemoryKeystore:
@@ -342,6 +354,13 @@ class MemoryKeystore:
         self._candidates.pop(name, None)
         return None
 
+    async def move(self, name: str, new: str) -> Trouble | None:
+        of_names: tuple[dict[str, Any], ...] = (self._logins, self._candidates, self._clients)
+        for kept in of_names:
+            if name in kept:
+                kept[new] = kept.pop(name)
+        return None
+
     async def load_client(self, name: str) -> Secret | Trouble | None:
         return self._clients.get(name)
 
@@ -357,7 +376,7 @@ class MemoryKeystore:
         return None
 
     async def describe(self) -> str:
-        return "No keyring: logins are kept in memory, for this run only."
+        return "No keyring. Logins are kept in memory until Amberlight quits."
 
     async def watch(self, on_up: Callable[[], None]) -> None:
         """Returns immediately: it is always available."""

@@ -79,7 +79,7 @@ class LoginStore:
             pair = self._read_slots(vault, name)
         if self._is_stale(name, pair):
             raise RefusalError(
-                f"the keyring gives an older login of {name} than before;"
+                f"the keyring returned an older login of {name} than before;"
                 " if you removed it there yourself, restart Amberlight"
             )
         held, candidate = slots.current(pair), slots.pending(pair)
@@ -113,13 +113,13 @@ class LoginStore:
             newest = _newest_seen(held.letter, held.login) if held and held.login else None
         if newest is not None and login.generation <= newest.generation:
             raise RefusalError(
-                f"generation {login.generation} of {name} is not newer than {newest.generation}, which is stored"
+                f"generation {login.generation} of {name} isn't newer than {newest.generation}, which is stored"
             )
         slot = slots.target(pair, newest.letter if newest else None, login)
         self._write_slot(vault, name, slot, login, candidate)
         written = self._read_slot(vault, name, slot.letter)
         if written.login != login or written.candidate is not candidate:
-            raise RefusalError(f"the keyring does not give back the login of {name} as it was written")
+            raise RefusalError(f"the keyring returned a different login of {name} than was written")
         if not candidate:
             self._remember(name, written)
         self._clear_leftovers(vault, name, written)
@@ -158,6 +158,20 @@ class LoginStore:
             _delete(vault, self._service(name, letter), name)
         self._seen.pop(name, None)
 
+    def move(self, vault: Vault, name: str, new: str) -> None:
+        """Make `new` the owner of the login of `name`, which has none afterwards.
+
+        The slots of `name` are erased only once the login has been read back from those of `new`, so a move that was cut
+        short loses nothing and can be made again. The caller knows of an unfinished move, and lets nobody use either
+        name meanwhile. A login that a sign-in has stored under `new` since is newer, and stays.
+        """
+        pair = self._read_slots(vault, name)
+        there = slots.current(self._read_slots(vault, new))
+        for slot, candidate in ((slots.current(pair), False), (slots.pending(pair), True)):
+            if slot is not None and slot.login is not None and not _is_newer(there, slot):
+                self.write(vault, new, slot.login, candidate=candidate)
+        self.erase(vault, name)
+
     # --- reading -----------------------------------------------------------------------------------------------------
 
     def _service(self, name: str, letter: str, part: int = 0) -> str:
@@ -186,7 +200,7 @@ class LoginStore:
             header = slots.read_header(text)
             if header.place not in ("", _slot_place(name, letter)):
                 # Not damage, which would be overwritten: the real entry may well hold the newest login.
-                raise RefusalError(f"the keyring gives another entry than that of slot {letter} of {name}")
+                raise RefusalError(f"the keyring returned a different entry than slot {letter} of {name}")
             texts = tuple(vault.get(self._service(name, letter, part), name) for part in range(1, header.parts + 1))
             login = slots.read_login(header, texts)
         except DamagedError as reason:
@@ -264,6 +278,15 @@ class LoginStore:
             last += 1
         for part in range(last, keep, -1):
             vault.delete(self._service(name, letter, part), name)
+
+
+def _is_newer(there: Slot | None, slot: Slot) -> bool:
+    """Whether what is there already is newer than this slot: by generation, or by time if another sign-in brought it."""
+    if there is None or there.login is None or slot.login is None:
+        return False
+    if there.login.lineage == slot.login.lineage:
+        return there.login.generation > slot.login.generation
+    return there.login.obtained_at > slot.login.obtained_at
 
 
 def _newest_seen(letter: str, login: Login) -> _NewestSeen:

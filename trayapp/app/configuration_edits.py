@@ -1,0 +1,70 @@
+"""All that edits the configuration, built together: workloads are added, changed, renamed and removed, settings changed."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trayapp.app.app_settings import AppSettings
+from trayapp.app.editing import Configuration, Editing
+from trayapp.app.removing import Removing
+from trayapp.app.renames import Renames
+from trayapp.app.renaming import Renaming
+from trayapp.app.start_at_login import StartAtLogin
+from trayapp.oauth.lazy_sign_in import LazySignIn
+from trayapp.server.keys import Keys
+from trayapp.storage.journal import Journal
+from trayapp.vault.keystore import Keystore, MemoryKeystore
+
+if TYPE_CHECKING:
+    from trayapp.engine.engine import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class AppHooks:
+    """What edits need of the app's other parts: `repoint` changes clients' entries, `forget_endpoint` ends what clients
+    had at an address, `muted` and `mute` are about notifications now."""
+
+    repoint: Callable[[str, str], Awaitable[Sequence[str]]]
+    forget_endpoint: Callable[[str], None]
+    muted: Callable[[], bool]
+    mute: Callable[[], None]
+
+
+class ConfigurationEdits:
+    """Belongs to the engine's loop."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        engine: Engine,
+        sign_in: LazySignIn,
+        keystore: Keystore | MemoryKeystore,
+        journal: Journal,
+        keys: Keys,
+        at_login: StartAtLogin,
+        hooks: AppHooks,
+    ) -> None:
+        self._keys = keys
+        self._sign_in = sign_in
+        self._hooks = hooks
+        self.renames = Renames(configuration.paths.renames_file, keystore, journal, self._renamed)
+        renaming = Renaming(engine, configuration, self.renames, keystore, hooks.repoint, hooks.forget_endpoint)
+        self.editing = Editing(engine, configuration, sign_in, renaming.rename)
+        self.removing = Removing(engine, configuration, self._forget_client_data, sign_in.forget)
+        self.settings = AppSettings(configuration, at_login, hooks.muted, hooks.mute)
+        engine.effects.before_reading = self.renames.complete
+        engine.effects.removals.on_deleted = sign_in.forget
+
+    def configured(self, names: Collection[str]) -> None:
+        """config.toml names these workloads, which the engine takes next."""
+        self.renames.configured(names)
+
+    def _renamed(self, name: str, new: str) -> None:
+        self._keys.rename(name, new)
+        self._sign_in.rename(name, new)
+
+    def _forget_client_data(self, name: str) -> None:
+        self._keys.forget(name)
+        self._hooks.forget_endpoint(name)

@@ -1,0 +1,87 @@
+"""Remove a workload: its login is revoked and deleted first, then its entry goes, so that none comes back at a restart.
+
+An entry without a login can be added again or removed once more; the reverse would leave a login that nothing names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from trayapp.api.controls import Rejected
+from trayapp.app import rejections
+from trayapp.app.editing import Configuration
+from trayapp.app.rejections import RejectedError
+from trayapp.core.presentation import Action, Verb
+
+if TYPE_CHECKING:
+    from trayapp.engine.engine import Engine
+
+log = logging.getLogger(__name__)
+
+ANSWER_LIMIT = 12.0  # s until the answer: revoking takes at most 10. What is left is done nevertheless
+POLL = 0.1  # s between two checks whether the workload is gone
+
+
+class Removing:
+    """On the engine's loop. `forget_client_data` deletes the local key; `forget_client` the registered client."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        configuration: Configuration,
+        forget_client_data: Callable[[str], None],
+        forget_client: Callable[[str], Awaitable[object]],
+    ) -> None:
+        self._engine = engine
+        self._configuration = configuration
+        self._forget_client_data = forget_client_data
+        self._forget_client = forget_client
+        self._removing: dict[str, asyncio.Task[None]] = {}
+        self._failed: dict[str, Rejected] = {}  # removals whose entry could not be taken out
+
+    async def remove(self, name: str) -> Rejected | None:
+        """Remove it; why that isn't possible. Returns while a slow server is still revoking the login."""
+        try:
+            await self._configuration.in_thread(lambda: _check(self._configuration, name))
+            if name not in self._engine.workloads:
+                raise RejectedError(Rejected(404, "unknown_workload", "There is no workload of this name."))
+            task = self._removing.get(name)
+            if task is None:
+                self._failed.pop(name, None)
+                task = self._removing[name] = self._engine.task(f"remove {name}", self._remove(name), needed=True)
+                task.add_done_callback(lambda _: self._removing.pop(name, None))
+            await asyncio.wait((task,), timeout=ANSWER_LIMIT)
+        except RejectedError as error:
+            return error.rejected
+        return self._failed.get(name)
+
+    async def _remove(self, name: str) -> None:
+        from trayapp.config import editor
+
+        self._engine.post(Action(Verb.REMOVE, name))
+        self._forget_client_data(name)
+        await asyncio.sleep(0)  # the click is taken up
+        while name in self._engine.workloads:  # noqa: ASYNC110 - the engine ends it by itself, in its own time
+            await asyncio.sleep(POLL)
+        paths = self._configuration.paths
+        await self._forget_client(name)  # now that revoking no longer needs it
+        try:
+            await self._configuration.in_thread(lambda: editor.remove(paths, name))
+        except RejectedError as error:
+            log.error("%s is still in %s: %s", name, paths.config_file, error)
+            self._failed[name] = error.rejected
+        await self._configuration.reload()
+
+
+def _check(configuration: Configuration, name: str) -> None:
+    """Never delete a login whose entry can't be removed."""
+    from trayapp.config import editor
+
+    paths = configuration.paths
+    if editor.in_site_file(paths, name):
+        text = f"{name} is in {paths.site_config_file}, which only an administrator can change."
+        raise RejectedError(rejections.bad_file(text))
+    editor.check_editable(paths)

@@ -1,0 +1,62 @@
+"""Kinds of settings for forms: what a value is, which ones are valid, and how to write one.
+
+Each check of `settings.py` has one entry here; a test makes sure of that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from trayapp.config import settings as known
+from trayapp.config.durations import format_duration
+from trayapp.config.settings import Check, Setting
+from trayapp.core.notice_kinds import KINDS as NOTICE_KINDS
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """`help` says what a valid value looks like; `choices` are all of them, or all items of a list."""
+
+    name: str
+    help: str
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+_DURATION = 'A number with a unit, like "10s", "5m" or "1h30m".'
+KINDS: Final[Mapping[Check, Kind]] = {
+    known.flag: Kind("flag", "On or off."),
+    known.count: Kind("count", "A whole number.", minimum=1, maximum=1_000_000),
+    known.fraction: Kind("number", "A number from 0 up to, but not including, 1.", minimum=0, maximum=1),
+    known.factor: Kind("number", "A number from 1 to 100.", minimum=1, maximum=100),
+    known.port: Kind("port", "A port from 0 to 65535; 0: any free one.", minimum=0, maximum=65535),
+    known.duration: Kind("duration", _DURATION),
+    known.duration_or_zero: Kind("duration", f"{_DURATION} 0s is allowed."),
+    known.durations: Kind("durations", 'Durations, like "0s", "2s", "5s"; at least one.'),
+    known.log_level: Kind("choice", "One of these.", ("debug", "info", "warning", "error")),
+    known.flow: Kind("choice", "One of these.", ("browser", "device")),
+    known.mcp: Kind("choice", "One of these.", ("auto", "on", "off")),
+    known.notice_kinds: Kind("choices", "Any of these, or none.", NOTICE_KINDS),
+    known.hours: Kind("hours", 'From and to, like "22:00-07:00"; empty: none.'),
+    known.text: Kind("text", "Printable ASCII."),
+    known.scopes: Kind("texts", "Scopes without spaces."),
+    known.url: Kind("url", "An address that begins with https://, or http:// for this machine."),
+    known.issuer: Kind("url", "An address that begins with https://, without a query."),
+    known.resource: Kind("text", "An absolute address without #; empty: none is sent."),
+    known.origins: Kind("texts", 'Origins without a path, like "https://app.example.com".'),
+    known.users: Kind("texts", "Users of this machine, by name or number."),
+}
+
+
+def as_toml(value: Any, setting: Setting) -> Any:
+    """A value that the program uses, as it would stand in config.toml."""
+    if value is None:
+        return None
+    if setting.check in (known.duration, known.duration_or_zero):
+        return format_duration(value)
+    if setting.check is known.durations:
+        return [format_duration(each) for each in value]
+    return list(value) if isinstance(value, tuple) else value
