@@ -165,7 +165,7 @@ def test_from_start_to_end(program: Program, server: OAuthServer) -> None:
 
 
 def test_a_taken_port_is_reported_and_another_one_used(program: Program, server: OAuthServer) -> None:
-    """Refreshes continue, commands find the other port, and the menu and `doctor` name the taken one."""
+    """Refreshes continue, commands find the other port, and the snapshot and `doctor` name the taken one."""
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -173,8 +173,9 @@ def test_a_taken_port_is_reported_and_another_one_used(program: Program, server:
         with program:
             program.becomes("running ok")
             assert port != program.client.port
-            assert any(f"Port {port} " in warning for warning in program.last.warnings)
-            assert any(f"Port {port} " in text for _, state, text in program.checks() if state == "warning")
+            assert program.last.outage is not None
+            assert (port, program.client.port) == (program.last.outage.port, program.last.outage.listening)
+            assert any(f"Port {port} " in text for _, state, text in program.checks() if state == "problem")
 
 
 def test_an_untrusted_runtime_directory_is_not_used(program: Program) -> None:
@@ -201,7 +202,7 @@ def test_a_server_file_that_cannot_be_written_is_reported_until_it_can(
         disk.fill()
         with program:
             program.becomes("running ok")
-            assert any("server.json cannot be written: No space left" in warning for warning in program.last.warnings)
+            assert any("server.json can't be written: No space left" in warning for warning in program.last.warnings)
             with pytest.raises(NotRunningError):
                 ApiClient.of(program.paths)
             disk.free()
@@ -263,7 +264,7 @@ def test_a_later_bad_file_only_adds_a_warning(program: Program, server: OAuthSer
         assert str(program.paths.config_file) in answer["errors"][0]
         program.until(lambda: program.last.warnings, "the warning")
         (warning,) = program.last.warnings
-        assert "The last good configuration stays in force." in warning
+        assert "Amberlight keeps using the last valid configuration." in warning
         assert ".." not in warning
         assert "" == program.last.broken
         assert "running ok" == program.status()

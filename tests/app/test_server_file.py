@@ -22,6 +22,7 @@ class Kept:
     root: Path
     server: LoopbackServer
     announced: list[Path] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     passes: list[bool] = field(default_factory=list)
     full: bool = False
@@ -31,9 +32,10 @@ class Kept:
         places = (self.root / "run", self.root / "state" / "run")
         self.file = ServerFile(places, self._announce, self.warnings.append, lambda: self.passes.append(True))
 
-    def _announce(self, place: Path) -> None:
+    def _announce(self, place: Path, problem: str) -> None:
         if self.full:
             raise OSError(errno.ENOSPC, "No space left on device")
+        self.problems.append(problem)
         self.announced.append(place)
 
     def start(self) -> None:
@@ -97,3 +99,30 @@ async def test_after_the_end_nothing_is_written(kept: Kept) -> None:
     await kept.server.close()
     kept.after(TRY_AGAIN)
     assert not (kept.root / "run" / "server.json").exists()
+
+
+async def test_another_server_takes_the_place_of_the_file(kept: Kept, tmp_path: Path) -> None:
+    """The file names the new one, also after the old one was closed; it is announced again."""
+
+    kept.start()
+    other = LoopbackServer(port=0, runtime_dir=tmp_path / "unused", version="1", routes=[])
+    await other.start()
+    kept.file.keep(other, Moment(kept.at, kept.at, kept.at))
+    await kept.server.close()
+    found = serverfile.read(kept.root / "run")
+    assert found is not None
+    assert (other.url, 2) == (found.url, len(kept.announced))
+    await other.close()
+
+
+async def test_without_a_server_the_reason_is_announced(kept: Kept) -> None:
+    """No file is written meanwhile; a full disk is no reason to fail."""
+
+    kept.full = True
+    kept.file.missing("unseen")
+    kept.full = False
+    kept.file.missing("No port can be used.")
+    kept.after(TRY_AGAIN)
+    assert (["No port can be used."], None) == (kept.problems, serverfile.read(kept.root / "run"))
+    kept.start()
+    assert ["No port can be used.", ""] == kept.problems

@@ -76,7 +76,7 @@ def test_a_process_without_descriptors() -> None:
     assert 0 == told["meanwhile"]
     assert ["HTTP/1.0 200 OK"] * 5 == told["answers"]
     (line,) = told["logged"]
-    assert line == "Too many open files: new connections to the local server wait until some are closed"
+    assert line == "Too many open files: new connections to the local server have to wait"
 
 
 class Failing(socket.socket):
@@ -90,7 +90,7 @@ class Failing(socket.socket):
         return super().accept()
 
 
-@pytest.mark.parametrize("code", [errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
+@pytest.mark.parametrize("code", [errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EPERM, errno.ENETDOWN])
 async def test_a_system_without_descriptors(
     code: int, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,3 +118,23 @@ async def test_a_system_without_descriptors(
     assert [] == listener.failures
     assert 1 == len(caplog.records)
     assert -1 == listener.fileno()
+
+
+@pytest.mark.parametrize("code", [errno.EBADF, errno.EINVAL])
+async def test_a_listener_that_is_gone(code: int, caplog: pytest.LogCaptureFixture) -> None:
+    """It says so once and stops, instead of failing again and again."""
+
+    listener = Failing()
+    listener.failures = [OSError(code, os.strerror(code))]
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    listener.setblocking(False)
+    accepting = Acceptor(listener, asyncio.Protocol)
+    assert accepting.is_serving()
+    with pytest.raises(ConnectionResetError):
+        await asyncio.open_connection(*listener.getsockname())
+    assert not accepting.is_serving()
+    accepting.close()
+
+    (record,) = caplog.records
+    assert f"the local server accepts no more connections: {os.strerror(code)}" == record.getMessage()

@@ -17,6 +17,7 @@ import pytest
 from aiohttp import web
 
 from trayapp.core.model import Secret
+from trayapp.core.outages import Cause
 from trayapp.server import serverfile
 from trayapp.server.server import LoopbackServer, PortTaken, own_hosts
 from trayapp.server.serverfile import ServerFileError, ServerInfo
@@ -328,10 +329,11 @@ async def test_a_broken_route_tells_nothing(server: LoopbackServer, caplog: pyte
 async def test_a_taken_port_is_named(server: LoopbackServer, tmp_path: Path) -> None:
     """A second server on the port fails with a sentence, and leaves the file of the first alone."""
 
-    with pytest.raises(PortTaken, match=f"Port {server.port} on 127.0.0.1 is in use") as caught:
+    with pytest.raises(PortTaken, match=f"can't listen on port {server.port} of 127.0.0.1: Address") as caught:
         await make(tmp_path / "run", server.port).start()
 
-    assert caught.value.port == server.port
+    assert (caught.value.port, caught.value.cause) == (server.port, Cause.IN_USE)
+    assert server.accepts
     found = serverfile.read(tmp_path / "run")
     assert found is not None
     assert found.api_key == server.api_key

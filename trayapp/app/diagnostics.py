@@ -8,6 +8,9 @@ from typing import Protocol
 from trayapp.core.checks import Check, Report, keyring_check
 from trayapp.core.gate import Gate
 from trayapp.core.model import Moment, Trouble, Workload
+from trayapp.core.outages import BY_COMMAND, fact, remedy
+from trayapp.core.sentences import PROBLEMS, REMEDIES
+from trayapp.core.snapshot import Snapshot
 from trayapp.osevents.watch import Watch
 
 EVENTS = "network and sleep"
@@ -18,7 +21,7 @@ class KeyringHealth(Protocol):
     """What the checks need of the keystore."""
 
     async def status(self) -> Trouble | None:
-        """What is wrong with the keyring now, if anything."""
+        """The keyring's problem now, if any."""
         ...
 
     async def describe(self) -> str:
@@ -34,6 +37,8 @@ class EngineHealth(Protocol):
 
     @property
     def gate(self) -> Gate: ...
+
+    def snapshot(self) -> Snapshot: ...
 
     def now(self) -> Moment: ...
 
@@ -70,15 +75,21 @@ class Diagnostics:
     async def _checks(self) -> list[Check]:
         keyring = keyring_check(await self._keyring.status(), await self._keyring.describe())
         problem = await self._journal()
-        state = Check("state", "ok", "state.db is written.")
+        state = Check("state", "ok", "state.db can be written.")
         if problem:
             state = Check("state", "warning", problem, "No login is lost. Check that the disk isn't full.")
         reason = self._engine.gate.reason(self._engine.now().at)
-        network = Check("network", "ok", "There is a network.")
+        network = Check("network", "ok", "Connected to a network.")
         if reason is not None:
-            network = Check("network", "warning", f"Nothing is attempted now: {reason}.", "No action needed.")
+            network = Check("network", "warning", PROBLEMS[reason], REMEDIES[reason])
         others = (Check("app", "warning", line) for topic, line in self._warnings().items() if topic != "keyring")
-        return [keyring, state, network, self._events(), *others]
+        return [self._port(), keyring, state, network, self._events(), *others]
+
+    def _port(self) -> Check:
+        """The check that clients can connect."""
+        if (outage := self._engine.snapshot().outage) is None:
+            return Check("port", "ok", "Clients can connect.")
+        return Check("port", "problem", fact(outage), remedy(outage, how=BY_COMMAND))
 
     def _events(self) -> Check:
         """The check of how changes of network and sleep are noticed."""
@@ -87,8 +98,8 @@ class Diagnostics:
             return Check(
                 EVENTS,
                 "warning",
-                "They aren't announced on this system: checked every 30 seconds.",
-                "Amberlight notices them later.",
+                "This system doesn't announce them. Amberlight checks every 30 seconds.",
+                "It may notice them up to 30 seconds late.",
             )
         sleep = "" if watch.power else " Sleep isn't announced on this system; a refresh in progress may be lost."
-        return Check(EVENTS, "ok", f"Told by {', '.join(watch.live)}.{sleep}")
+        return Check(EVENTS, "ok", f"Announced by {', '.join(watch.live)}.{sleep}")

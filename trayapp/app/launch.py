@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO
 
@@ -26,9 +26,12 @@ from trayapp.system.file_limit import raise_file_limit
 from trayapp.system.private_files import NotPrivateError, private_directory
 
 if TYPE_CHECKING:
+    from trayapp.app.control import AppControl
     from trayapp.config.loader import Config
 
 log = logging.getLogger(__name__)
+
+RUNNING = "Amberlight is already running."
 
 THREADS_LIMIT = 1.0  # s for other threads to end; a name lookup at a dead resolver would hold the program up for ten
 
@@ -57,23 +60,25 @@ def run(
                 log.warning("%s", moved)
             session_bus.address()  # found once before there are threads, as it changes the environment
 
-            def started(control: object) -> None:
+            def started(control: AppControl) -> None:
+                from trayapp.core.app_notices import problems
+
                 memory.freeze_loaded()
-                _greet(sys.stderr, tray=tray)
+                _greet(sys.stderr, problems(control.snapshot()), tray=tray)
 
             parts = Parts(loading=memory.lean_imports, on_start=started, announce=lock.announce)
             code = App(paths, lambda: _load_configuration(paths, environ), parts).run(tray=tray)
     except AlreadyRunning:
         if tray and show_running():
-            print("Amberlight is already running: its dashboard opens in your browser.", file=sys.stderr)
+            print(f"{RUNNING} Its dashboard opens in your browser.", file=sys.stderr)
             return 0
-        print("Amberlight is already running: look for its icon, or see: amberlight list", file=sys.stderr)
+        print(f"{RUNNING} Look for its icon, or run `amberlight list`.", file=sys.stderr)
         return 1
     except NotPrivateError as error:
         print(f"Amberlight can't start. {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"Amberlight cannot use {error.filename or paths.state_dir}: {error.strerror}.", file=sys.stderr)
+        print(f"Amberlight can't use {error.filename or paths.state_dir}: {error.strerror}.", file=sys.stderr)
         return 1
     _wait_for_threads(code)
     return code
@@ -99,15 +104,17 @@ def _with_runtime_dir(paths: Paths) -> tuple[Paths, str]:
     except (NotPrivateError, OSError) as error:
         said = f"{paths.runtime_dir}: {error.strerror}." if isinstance(error, OSError) else str(error)
         other = replace(paths, runtime_dir=paths.other_runtime_dir)
-        return other, f"The runtime directory can't be used ({said}); {other.runtime_dir} is used instead."
+        return other, f"The runtime directory can't be used ({said}). Using {other.runtime_dir} instead."
     return paths, ""
 
 
-def _greet(stream: TextIO | None, *, tray: bool) -> None:
-    """Print one line at a terminal, where silence would look like a hang. A start at login prints nothing."""
+def _greet(stream: TextIO | None, problems: Sequence[str] = (), *, tray: bool) -> None:
+    """Print one line at a terminal, where silence would look like a hang, and everywhere what keeps clients away."""
     if stream is not None and stream.isatty():  # None: a windowed program on Windows has no streams
-        where = ": look for its icon, or see:" if tray else ". See:"
-        print(f"Amberlight is running{where} amberlight list. Ctrl-C ends it.", file=stream)
+        look = "Look for its icon, or run" if tray else "Run"
+        print(f"Amberlight is running. {look} `amberlight list`. To quit, press Ctrl-C.", file=stream)
+    for problem in problems if stream is not None else ():
+        print(f"amberlight: {problem}", file=stream)
 
 
 def _load_configuration(paths: Paths, environ: Mapping[str, str]) -> Config:

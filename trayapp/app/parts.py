@@ -35,7 +35,9 @@ class Parts:
     on_snapshot: Callable[[Snapshot], None] | None = None
     loading: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext  # wraps the import of the runtime
     on_start: Callable[[AppControl], None] | None = None  # on the engine's loop, once everything runs
-    announce: Callable[[Path], None] | None = None  # tells other processes in which directory server.json is
+    announce: Callable[[Path, str], None] | None = (
+        None  # tells other processes where server.json is, or why there is none
+    )
     notifications: bool = True
     autostart: Callable[[], Autostart] | None = system_autostart  # None: not offered in the menu
     machine: Callable[[], Machine] | None = this_machine  # where clients' files are; None: they are left alone

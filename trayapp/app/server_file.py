@@ -1,4 +1,7 @@
-"""Keep `server.json` in place while the app runs: cleaners empty runtime directories, and disks are full for a time."""
+"""Keep `server.json` in place while the app runs: cleaners empty runtime directories, and disks are full for a time.
+
+While nothing listens, there is nothing to write; what is wrong is announced instead, for commands to say.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +23,14 @@ TRY_AGAIN = 10.0  # s between two tries to write it; whether it is in place is l
 class ServerFile:
     """The file of one server, on the engine's loop. `places` are directories, the best first.
 
-    `announce` tells other processes which of them it is in; `warn` gets a sentence for people, empty when all is well;
+    `announce` tells other processes which of them it is in, or what is wrong; `warn` gets a sentence for people, empty when all is well;
     `pass_soon` asks for a pass of the engine, as the file was changed.
     """
 
     def __init__(
         self,
         places: tuple[Path, ...],
-        announce: Callable[[Path], None] | None,
+        announce: Callable[[Path, str], None] | None,
         warn: Callable[[str], None],
         pass_soon: Callable[[], None],
     ) -> None:
@@ -42,15 +45,29 @@ class ServerFile:
         self._again_at = 0.0
 
     def keep(self, server: LoopbackServer, now: Moment) -> None:
-        """Write the file of this server, and see to it from now on."""
+        """Write the file of this server, and see to it from now on in place of that of an earlier one."""
         self._server = server
         self._again_at = now.awake
+        self._announced = None
+        if self._changes is None:
+            self._watch()
+        self.passes(now)
+
+    def missing(self, problem: str) -> None:
+        """Nothing listens, for this reason."""
+        self._server = self._announced = None
+        if self._announce is not None:
+            try:
+                self._announce(self._places[0], problem)
+            except OSError as error:
+                log.debug("the lock file cannot be written: %s", error.strerror)
+
+    def _watch(self) -> None:
         try:
             self._changes = changes = Inotify()
             asyncio.get_running_loop().add_reader(changes.descriptor, self._changed, changes)
         except OSError as error:
             log.debug("changes of server.json are noticed in the next pass: %s", error)
-        self.passes(now)
 
     def passes(self, now: Moment) -> None:
         """The engine made a pass: write the file again if it has gone, or could not be written before."""
@@ -62,7 +79,7 @@ class ServerFile:
             if self._changes is not None:
                 self._changes.watch((place,))  # again, as it may be another directory under the same name
             if place != self._announced and self._announce is not None:
-                self._announce(place)
+                self._announce(place, "")
                 self._announced = place
         except ServerFileError as error:
             self._again_at = now.awake + TRY_AGAIN

@@ -11,15 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from trayapp.autostart import client_command
-from trayapp.clients import files, refusals
+from trayapp.clients import files
 from trayapp.clients.changes import Changes
-from trayapp.clients.connecting import ALL, Written, joined, overwritten_text, short, write
+from trayapp.clients.connecting import ALL, joined, overwritten_text, short
 from trayapp.clients.connections import own_entries
-from trayapp.clients.edits import EditError
 from trayapp.clients.entries import ALL_NAME, Access
 from trayapp.clients.files import FileError
 from trayapp.clients.places import Machine
-from trayapp.clients.repairs import Fault, Finding, findings, repair
+from trayapp.clients.repairs import Fault, Finding, carry_out, findings
 from trayapp.clients.survey import Found, survey
 from trayapp.config.loader import Config
 from trayapp.config.paths import Paths
@@ -112,13 +111,9 @@ class _Doctor:
 
     def _repaired(self, found: Found, stale: Sequence[Finding], place: str) -> Check:
         client = found.client
-        try:
-            written = write(self._changes, client, found.file, repair(client, self._accesses))
-        except (FileError, EditError) as error:
-            return Check(NAME, PROBLEM, f"{error}.", f"Connect it again: amberlight connect {client.name}")
-        refusals.forget(self._machine, client, [each.entry for each in stale])
-        if written is Written.OVERWRITTEN:
-            return Check(NAME, PROBLEM, overwritten_text(client))
+        if problem := carry_out(self._machine, self._changes, found, self._accesses, stale):
+            help_ = "" if problem == overwritten_text(client) else f"Connect it again: amberlight connect {client.name}"
+            return Check(NAME, PROBLEM, problem, help_)
         text = f"Fixed {joined(_names(stale))} in {client.title} ({place})."
         return Check(NAME, OK, text, client.restart)
 

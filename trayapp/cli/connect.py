@@ -18,6 +18,7 @@ from typing import Any
 from trayapp.autostart import client_command
 from trayapp.autostart.command import NAME
 from trayapp.cli.client import ApiClient
+from trayapp.cli.client_config import outage_text
 from trayapp.cli.codes import FAILED, OK, USAGE
 from trayapp.cli.output import clean, print_error, print_json, print_line
 from trayapp.clients import connecting, refusals
@@ -54,7 +55,7 @@ def connect(arguments: argparse.Namespace, paths: Paths) -> int:
     urls = {name: spec.url for name, spec in editor.limited_load(paths).workloads.items()}
     wanted = [ALL] if arguments.all else arguments.names or sorted(urls)
     if unknown := [name for name in wanted if name != ALL and name not in urls]:
-        print_error(f"amberlight: there is no workload {clean(unknown[0])}. See: amberlight list --all")
+        print_error(f"amberlight: there's no workload {clean(unknown[0])}. See: amberlight list --all")
         return FAILED
     if not wanted:
         print_error("amberlight: there are no workloads yet. Add one: amberlight add NAME URL")
@@ -140,7 +141,7 @@ def access_of(paths: Paths, name: str, *, stdio: bool = False, lasting: bool = T
         print_error("amberlight: the running Amberlight sent an unexpected answer. If you have updated it, restart it.")
         return None
     if lasting and answer.get("lasting") is not True:
-        print_error(f"amberlight: {connecting.not_lasting_text(url)}")
+        print_error(f"amberlight: {outage_text(client) or connecting.not_lasting_text(url)}")
         return None
     key = str(headers.get("Authorization", "")).removeprefix("Bearer ")
     return Access(shown, url, Secret(key) if key else None, command, sse=answer.get("transport") == "sse")

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
-from trayapp.clients import edits
-from trayapp.clients.connecting import Edit
+from trayapp.clients import edits, refusals
+from trayapp.clients.changes import Changes
+from trayapp.clients.connecting import Edit, Written, overwritten_text, write
 from trayapp.clients.connections import STALE, comparable_url, is_variable, state_of
+from trayapp.clients.edits import EditError
 from trayapp.clients.entries import ALL_NAME, ALL_URL, PROXY_URL, Access, Seen, seen
+from trayapp.clients.files import FileError
+from trayapp.clients.places import Machine
+from trayapp.clients.survey import Found, survey
 from trayapp.clients.table import Client
 
 
@@ -32,6 +37,40 @@ class Finding:
     entry: str
     workload: str
     fault: Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """A client whose stale entries were fixed, or why they weren't (`problem`, a sentence)."""
+
+    title: str
+    restart: str = ""
+    problem: str = ""
+
+
+def repair_all(machine: Machine, changes: Changes, accesses: Mapping[str, Access]) -> list[Repaired]:
+    """Fix the entries of all installed clients; those without a stale one are left out."""
+    results = []
+    for found in survey(machine):
+        stale = [
+            each for each in findings(found.entries, accesses, {}) if each.fault in (Fault.OLD_PORT, Fault.OLD_KEY)
+        ]
+        if stale:
+            problem = carry_out(machine, changes, found, accesses, stale)
+            results.append(Repaired(found.client.title, found.client.restart, problem))
+    return results
+
+
+def carry_out(
+    machine: Machine, changes: Changes, found: Found, accesses: Mapping[str, Access], stale: Sequence[Finding]
+) -> str:
+    """Fix these entries in a client's file; why that failed, as a sentence, or empty."""
+    try:
+        written = write(changes, found.client, found.file, repair(found.client, accesses))
+    except (FileError, EditError) as error:
+        return f"{error}."
+    refusals.forget(machine, found.client, [each.entry for each in stale])
+    return overwritten_text(found.client) if written is Written.OVERWRITTEN else ""
 
 
 def findings(entries: Mapping[str, Any], accesses: Mapping[str, Access], urls: Mapping[str, str]) -> list[Finding]:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 from hashlib import sha256
 
+from trayapp.core.app_notices import START_KEYRING, THIS_RUN_ONLY
 from trayapp.oauth.loopback import LoopbackSockets
 from trayapp.server.acceptor import Acceptor, accept
 from trayapp.server.peers import Owner, Peers
@@ -70,10 +71,11 @@ UNMARKED = page(
 )
 
 
-def result_page(name: str, succeeded: bool) -> bytes:
-    """The last page of a sign-in to the workload `name`."""
+def result_page(name: str, succeeded: bool, *, lasting: bool = True) -> bytes:
+    """The last page of a sign-in to the workload `name`; `lasting`: its login outlives this run of the program."""
     if succeeded:
-        return page(f"Signed in to {name}", CLOSE_TAB)
+        text = CLOSE_TAB if lasting else f"{THIS_RUN_ONLY} {START_KEYRING} {CLOSE_TAB}"
+        return page(f"Signed in to {name}{'' if lasting else ' for this run only'}", text)
     return page(
         f"Couldn't sign in to {name}",
         f"Amberlight shows what went wrong. To try again, choose <i>Reauthorize</i> there. {CLOSE_TAB}",
@@ -102,10 +104,12 @@ class RedirectListener:
         name: str = "",
         header_limit: float = HEADER_LIMIT,
         host: str = "127.0.0.1",
+        lasting: Callable[[], bool] = lambda: True,
     ) -> None:
         """`name` is the workload. `host` is the host of the redirect address; it is `localhost` where the server requires
         it."""
         self._name = name
+        self._lasting = lasting
         self._sockets = [sock for sock in (sockets.ipv4, sockets.ipv6) if sock is not None]
         self._path = path
         self._arrived = arrived
@@ -220,7 +224,7 @@ class RedirectListener:
             return _response("303 See Other", b"", f"Location: {self._path}/done\r\n")
         if target == f"{self._path}/done" and self.redirected:
             succeeded = await asyncio.wait_for(asyncio.shield(self._outcome), PAGE_LIMIT)
-            return _response("200 OK", result_page(self._name, succeeded))
+            return _response("200 OK", result_page(self._name, succeeded, lasting=self._lasting()))
         return _response("404 Not Found", STALE)
 
     def _admit(self, head: bytes) -> tuple[str, str]:

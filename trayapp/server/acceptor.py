@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 
-OUT_OF_FILES = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+GONE = frozenset((errno.EBADF, errno.EINVAL, errno.ENOTSOCK))  # nothing listens any more
 PAUSE = 0.5  # s
 BATCH = 4  # connections accepted before the loop does something else, such as closing others
 LOG_SPACING = 600.0  # s between two lines about it
@@ -34,8 +34,14 @@ class Acceptor:
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop.add_reader(listener, self._accept)
 
+    def is_serving(self) -> bool:
+        """Whether it still accepts, or will again once a descriptor is free."""
+        return self._listener.fileno() >= 0
+
     def close(self) -> None:
-        """Accept no more."""
+        """Accept no more. May be called twice."""
+        if not self.is_serving():
+            return
         if self._resume is not None:
             self._resume.cancel()
         self._loop.remove_reader(self._listener)
@@ -48,9 +54,11 @@ class Acceptor:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
-                if error.errno not in OUT_OF_FILES:
-                    raise
-                self._pause(error)
+                if error.errno in GONE:
+                    log.error("the local server accepts no more connections: %s", error.strerror)
+                    self.close()
+                else:  # no file descriptor, or what accept(2) says of a single connection that a firewall refused
+                    self._pause(error)
                 return
             connection.setblocking(False)
             task = self._loop.create_task(self._serve(connection), name="accept a connection")
@@ -70,7 +78,7 @@ class Acceptor:
         now = time.monotonic()
         if now - self._logged_at >= LOG_SPACING:
             self._logged_at = now
-            log.warning("%s: new connections to the local server wait until some are closed", error.strerror)
+            log.warning("%s: new connections to the local server have to wait", error.strerror)
 
 
 async def accept(listener: socket.socket, protocol: Callable[[], asyncio.Protocol]) -> Acceptor | asyncio.Server:

@@ -30,10 +30,11 @@ class AlreadyRunning(Exception):  # noqa: N818 - says what happened
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The process that runs, and the directory of its `server.json`."""
+    """The process that runs, and the directory of its `server.json`; `problem` says why there is none."""
 
     pid: int
     runtime_dir: Path
+    problem: str = ""
 
 
 class InstanceLock:
@@ -42,11 +43,11 @@ class InstanceLock:
     def __init__(self, handle: int | None) -> None:
         self._handle = handle
 
-    def announce(self, runtime_dir: Path) -> None:
-        """Write into the lock file where this process's `server.json` is. Raises `OSError`."""
+    def announce(self, runtime_dir: Path, problem: str = "") -> None:
+        """Write into the lock file where this process's `server.json` is, or why there is none. Raises `OSError`."""
         if self._handle is None:
             return
-        text = f"{os.getpid()}\n{runtime_dir}\n".encode("utf-8", "surrogateescape")
+        text = f"{os.getpid()}\n{runtime_dir}\n\0{problem}".encode("utf-8", "surrogateescape")
         os.ftruncate(self._handle, 0)
         os.pwrite(self._handle, text, 0)
 
@@ -95,10 +96,11 @@ def holder(file: Path) -> Holder | None:
         pid, _, place = within(file, lambda: _contents(file), LOOK_LIMIT).partition(b"\n")
     except OSError:
         return None
-    directory = Path(os.fsdecode(place.removesuffix(b"\n")))
+    name, _, problem = place.partition(b"\0")
+    directory = Path(os.fsdecode(name.removesuffix(b"\n")))
     if not pid.isdigit() or not directory.is_absolute() or not process_exists(int(pid)):
         return None
-    return Holder(int(pid), directory)
+    return Holder(int(pid), directory, problem.decode("utf-8", "replace"))
 
 
 def is_held(file: Path) -> bool:

@@ -31,10 +31,12 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
 
 from trayapp.core.model import Secret
+from trayapp.core.outages import Cause
 from trayapp.core.public import rfc3339
+from trayapp.core.sentences import UNEXPECTED
 from trayapp.server import serverfile
 from trayapp.server.acceptor import Acceptor, accept
-from trayapp.server.connection_limit import available_connections
+from trayapp.server.connection_limit import HTTP_1_1, available_connections
 from trayapp.server.connections import HEADERS_LIMIT, Connections
 from trayapp.server.peers import Owner, Peers, owner_of
 from trayapp.server.replies import BODY_MAX, OWN_HEADERS, PAGE, Refusal, error_reply
@@ -53,11 +55,22 @@ log = logging.getLogger(__name__)
 
 
 class PortTaken(Exception):  # noqa: N818 - says what happened
-    """The port of the loopback server can't be used; the text is a sentence for people."""
+    """The loopback server can't listen on this port; the text is for the log."""
 
-    def __init__(self, port: int, reason: str) -> None:
-        super().__init__(f"Port {port} on {HOST} {reason}.")
+    def __init__(self, port: int, error: OSError) -> None:
+        self.reason = error.strerror or type(error).__name__
+        super().__init__(f"can't listen on port {port} of {HOST}: {self.reason}")
         self.port = port
+        self.cause = _CAUSES.get(error.errno or 0, Cause.FAILED)
+
+
+# Windows refuses a port of an excluded range with WSAEACCES, which Python gives as EACCES.
+_CAUSES: Mapping[int, Cause] = {
+    errno.EADDRINUSE: Cause.IN_USE,
+    errno.EACCES: Cause.RESERVED,
+    errno.EPERM: Cause.RESERVED,
+    errno.EADDRNOTAVAIL: Cause.NO_LOOPBACK,
+}
 
 
 class LoopbackServer:
@@ -156,6 +169,11 @@ class LoopbackServer:
         )
         self._listening = await accept(listener, self._connections.protocol)
 
+    @property
+    def accepts(self) -> bool:
+        """Whether it takes connections: from `start` to `close`, unless accepting has failed."""
+        return self._listening is not None and self._listening.is_serving()
+
     def publish(self, *places: Path) -> Path:
         """Write `server.json` into the first of `places` that takes it, unless it is in place; returns its directory.
 
@@ -208,7 +226,7 @@ class LoopbackServer:
                 log.debug("the client of a %s request went away", request.method)
             else:  # the path is left out of the log, because it may hold a local key
                 log.exception("a %s request failed unexpectedly", request.method)
-            response = error_reply(Refusal(500, "internal", "Something went wrong inside Amberlight; see the log."))
+            response = error_reply(Refusal(500, "internal", UNEXPECTED))
         if not response.prepared:
             for name, value in OWN_HEADERS.items():
                 response.headers.setdefault(name, value)
@@ -219,12 +237,12 @@ class LoopbackServer:
         # The property would be cached, and the answer's status line is made from it.
         if request._version is not HttpVersion11 and request._version != HttpVersion10:
             request._version = HttpVersion11
-            raise Refusal(505, "http_version", "This server speaks HTTP/1.1.")
+            raise Refusal(505, "http_version", HTTP_1_1)
         host = single_value(request.headers.getall("Host", ()))
         if host not in self._own_hosts:
-            raise Refusal(403, "forbidden", "The Host header does not name this server.")
+            raise Refusal(403, "forbidden", "The Host header doesn't name this server.")
         if request.method == "CONNECT" or not request.raw_path.startswith("/"):
-            raise Refusal(400, "bad_request", "This server is no forward proxy: ask it for a path.")
+            raise Refusal(400, "bad_request", "This server isn't a forward proxy. Request a path.")
         if direct:
             refuse_web_pages(request, host, self._allowed_origins)
             return
@@ -271,9 +289,9 @@ def refuse_web_pages(
     if origins and single_value(origins) in allowed(request):
         return
     if origins and single_value(origins) != f"http://{host}":
-        raise Refusal(403, "forbidden", "Requests from web pages of another origin are refused.")
+        raise Refusal(403, "forbidden", "Requests from web pages of other origins are refused.")
     if any(site not in ("same-origin", "none") for site in request.headers.getall("Sec-Fetch-Site", ())):
-        raise Refusal(403, "forbidden", "Requests from web pages of another site are refused.")
+        raise Refusal(403, "forbidden", "Requests from web pages of other sites are refused.")
 
 
 def is_navigation(request: web.Request) -> bool:
@@ -307,8 +325,9 @@ def _connection_options() -> dict[str, Any]:
 
 
 def _bind(port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener = None
     try:
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         if sys.platform == "win32":  # SO_REUSEADDR would let two programs share the port there
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
         else:  # a restart needn't wait until connections in TIME_WAIT are gone
@@ -317,16 +336,15 @@ def _bind(port: int) -> socket.socket:
         listener.bind((HOST, port))
         listener.listen(BACKLOG)  # not before this is the port ours: two bound sockets may share it until one listens
     except OSError as error:
-        listener.close()
-        busy = error.errno == errno.EADDRINUSE
-        reason = "is in use by another program" if busy else f"cannot be used: {error.strerror}"
-        raise PortTaken(port, reason) from None
+        if listener is not None:
+            listener.close()
+        raise PortTaken(port, error) from None
     return listener
 
 
 _HTTP_ERRORS = {
-    404: ("not_found", "There is nothing at this address."),
-    405: ("method_not_allowed", "This address does not take that method."),
+    404: ("not_found", "Nothing found at this address."),
+    405: ("method_not_allowed", "This address doesn't support that method."),
     413: ("too_large", f"The body is larger than {BODY_MAX} bytes."),
 }
 

@@ -1,0 +1,53 @@
+"""What the loopback server serves: the API, the dashboard, the sign-in link's page, the proxy and `/mcp`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from trayapp import __version__
+from trayapp.api.api import open_routes, routes
+from trayapp.api.controls import Control
+from trayapp.api.events import Events
+from trayapp.api.history import HistoryReader
+from trayapp.api.pagekeys import PageKeys
+from trayapp.api.pages import Pages
+from trayapp.api.reauthorize_page import ReauthorizePage
+from trayapp.proxy.aggregate import Aggregate
+from trayapp.proxy.proxy import Proxy
+from trayapp.server.server import LoopbackServer
+
+
+def server_factory(
+    runtime_dir: Path,
+    control: Control,
+    events: Events,
+    page_keys: PageKeys,
+    history: HistoryReader,
+    reauthorize_page: ReauthorizePage,
+    aggregate: Aggregate,
+    proxy: Proxy,
+    allowed_users: Callable[[], Collection[int]],
+) -> Callable[[int], LoopbackServer]:
+    """Makes servers by their port. All of them serve the same, each with an API key of its own."""
+
+    def make(port: int) -> LoopbackServer:
+        return LoopbackServer(
+            port=port,
+            runtime_dir=runtime_dir,
+            version=__version__,
+            routes=routes(control, version=__version__, events=events, page_keys=page_keys, history_reader=history),
+            open_routes=[
+                *open_routes(page_keys),
+                *reauthorize_page.routes(),
+                *aggregate.routes(),
+                *proxy.routes(),
+            ],
+            pages=[*Pages().routes(), *reauthorize_page.pages()],
+            direct=proxy.direct(),
+            page_key=lambda key: page_keys.admits(key) or aggregate.admits(key),
+            allowed_origins=proxy.allowed_origins,
+            allowed_users=allowed_users,
+        )
+
+    return make
