@@ -1,7 +1,8 @@
 """`python packaging/contact_sheet.py`: draws assets/contact-sheet.png, every state of the icon as panels show it.
 
-Rows are states; columns are panel sizes, on a light and on a dark panel, and 16 px again at eight times the size. The
-logo and its one-colour variants are below. `--check` compares pixels, as packaging/icons.py does.
+Rows are states; columns are panel sizes, on a light and on a dark panel, and 16 px again enlarged; then the same as three
+colour vision deficiencies see it. The logo and its one-colour variants are below. `--check` compares pixels, as
+packaging/icons.py does.
 """
 
 from __future__ import annotations
@@ -9,15 +10,17 @@ from __future__ import annotations
 import argparse
 import io
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
 
 from icons import ASSETS, SOURCE, draw, png, same  # noqa: E402
 
+from tests.colour_vision import SIMULATIONS, Matrix, rgb, seen, seen_image  # noqa: E402
 from trayapp.core.presentation import Colour, Glyph, IconView  # noqa: E402
 from trayapp.tray import art  # noqa: E402
 
@@ -25,66 +28,75 @@ SHEET = "contact-sheet.png"
 SIZES = (16, 22, 24, 32, 48)
 PANELS = ("#f6f5f4", "#2b2b2b")
 INK = {"#f6f5f4": "#2e3436", "#2b2b2b": "#eeeeec"}
-ENLARGED = 8
-TEXT, CELL, GAP = 250, 56, 8  # px
+EYES: dict[str, Matrix | None] = {"": None, **SIMULATIONS}
+ENLARGED = 6
+HEAD, TEXT, GAP = 32, 230, 8  # px
+ICONS = sum(SIZES) + GAP * (len(SIZES) + 1)
 ROW = 16 * ENLARGED + 2 * GAP
 GREEN, AMBER, RED, BLUE, GREY = Colour.GREEN, Colour.AMBER, Colour.RED, Colour.BLUE, Colour.GREY
 
 STATES: tuple[tuple[str, IconView], ...] = (
-    ("running", IconView(Glyph.TICK, GREEN, (GREEN,))),
-    ("running, three", IconView(Glyph.TICK, GREEN, (GREEN,) * 3)),
-    ("running, six", IconView(Glyph.TICK, GREEN, (GREEN,) * 6)),
-    ("running, more than six", IconView(Glyph.TICK, GREEN)),
-    ("auth_retrying", IconView(Glyph.RETRY, AMBER, (AMBER,))),
-    ("auth_retrying, one of three", IconView(Glyph.RETRY, AMBER, (GREEN, AMBER, GREEN))),
-    ("auth_retrying, more than six", IconView(Glyph.RETRY, AMBER)),
-    ("unauthenticated", IconView(Glyph.WARNING, RED, (RED,))),
-    ("unauthenticated, one of four", IconView(Glyph.WARNING, RED, (GREEN, RED, AMBER, GREEN))),
-    ("unauthenticated, more than six", IconView(Glyph.WARNING, RED)),
-    ("error, unhealthy", IconView(Glyph.CROSS, RED, (RED, GREEN))),
-    ("error, more than six; bad file", IconView(Glyph.CROSS, RED)),
-    ("starting, never signed in", IconView(Glyph.OPEN, BLUE, (BLUE,))),
-    ("starting, more than six", IconView(Glyph.OPEN, BLUE)),
-    ("stopped", IconView(Glyph.SQUARE, GREY, (GREY,))),
-    ("stopped, more than six", IconView(Glyph.SQUARE, GREY)),
-    ("unknown", IconView(Glyph.QUESTION, GREY, (GREY,))),
-    ("unknown, more than six", IconView(Glyph.QUESTION, GREY)),
-    ("stopping, removing", IconView(Glyph.OPEN, GREY, (GREY,))),
-    ("no workload yet", IconView(Glyph.OPEN, GREY)),
+    ("Connected; more than six", IconView(Glyph.TICK, GREEN, (GREEN,))),
+    ("Connected, three", IconView(Glyph.TICK, GREEN, (GREEN,) * 3)),
+    ("Connected, six", IconView(Glyph.TICK, GREEN, (GREEN,) * 6)),
+    ("Reconnecting", IconView(Glyph.RETRY, AMBER, (AMBER,))),
+    ("Reconnecting, one of three", IconView(Glyph.RETRY, AMBER, (GREEN, AMBER, GREEN))),
+    ("Sign-in needed", IconView(Glyph.WARNING, RED, (RED,))),
+    ("Sign-in needed, one of four", IconView(Glyph.WARNING, RED, (GREEN, RED, AMBER, GREEN))),
+    ("Access refused; an error", IconView(Glyph.CROSS, RED, (RED,))),
+    ("Access refused, one of two", IconView(Glyph.CROSS, RED, (RED, GREEN))),
+    ("Starting; not signed in", IconView(Glyph.OPEN, BLUE, (BLUE,))),
+    ("Starting, two", IconView(Glyph.OPEN, BLUE, (BLUE,) * 2)),
+    ("Paused", IconView(Glyph.SQUARE, GREY, (GREY,))),
+    ("Paused, two", IconView(Glyph.SQUARE, GREY, (GREY,) * 2)),
+    ("Unknown", IconView(Glyph.QUESTION, GREY, (GREY,))),
+    ("Clients can't connect", IconView(Glyph.WARNING, AMBER)),
+    ("No workloads yet", IconView(Glyph.OPEN, GREY)),
 )
+
+DrawAt = Callable[[int], Image.Image]  # size → picture
 
 
 def sheet() -> Image.Image:
-    strip = CELL * len(SIZES) + ROW + GAP
-    height = ROW * (len(STATES) + 2) + GAP
-    image = Image.new("RGB", (TEXT + strip * len(PANELS), height), "#ffffff")
+    image = Image.new("RGB", (_left(len(EYES), 0), HEAD + ROW * (len(STATES) + 2)), "#ffffff")
     pen = ImageDraw.Draw(image)
-    for side, panel in enumerate(PANELS):
-        pen.rectangle((TEXT + side * strip, 0, TEXT + (side + 1) * strip, height), fill=panel)
-    for row, (name, view) in enumerate(STATES):
-        pen.text((GAP, row * ROW + ROW // 2 - 6), name, fill="#000000")
-        for side in range(len(PANELS)):
-            _row(image, TEXT + side * strip, row * ROW, {size: art.draw(view, size) for size in SIZES})
-    _marks(image, pen, strip)
+    font = ImageFont.load_default(13)
+    for number, (eyes, matrix) in enumerate(EYES.items()):
+        pen.text((_left(number, 0) + GAP, GAP), eyes.capitalize() or "As drawn", fill="#000000", font=font)
+        for side, panel in enumerate(PANELS):
+            _column(image, _left(number, side), panel, matrix)
+    for row, name in enumerate([*(name for name, _ in STATES), "Logo", "One colour: symbolic, template"]):
+        pen.text((GAP, HEAD + row * ROW + ROW // 2 - 8), name, fill="#000000", font=font)
     return image
 
 
-def _row(image: Image.Image, x: int, y: int, pictures: dict[int, Image.Image]) -> None:
-    for place, size in enumerate(SIZES):
-        at = (x + place * CELL + (CELL - size) // 2, y + (ROW - size) // 2)
-        image.paste(pictures[size], at, pictures[size])
-    large = pictures[16].resize((16 * ENLARGED, 16 * ENLARGED), Image.Resampling.NEAREST)
-    image.paste(large, (x + CELL * len(SIZES), y + GAP), large)
+def _left(eyes: int, side: int) -> int:
+    """Where a column begins; the first two are wider by the enlarged icon."""
+    before = 2 * eyes + side
+    return TEXT + before * ICONS + min(before, 2) * (16 * ENLARGED + GAP)
 
 
-def _marks(image: Image.Image, pen: ImageDraw.ImageDraw, strip: int) -> None:
+def _column(image: Image.Image, left: int, panel: str, matrix: Matrix | None) -> None:
+    right = left + ICONS + (16 * ENLARGED + GAP if matrix is None else 0)
+    ImageDraw.Draw(image).rectangle((left, HEAD, right - 1, image.height), fill=seen(rgb(panel), matrix))
     source = ASSETS / SOURCE
-    for row, name in enumerate(("the mark", "symbolic, template"), len(STATES)):
-        pen.text((GAP, row * ROW + ROW // 2 - 6), name, fill="#000000")
-        for side, panel in enumerate(PANELS):
-            plain = name == "the mark"
-            how = {} if plain else {"layers": ("ring", "glyph"), "ink": INK[panel]}
-            _row(image, TEXT + side * strip, row * ROW, {size: draw(source, size, **how) for size in SIZES})  # type: ignore[arg-type]
+    pictures: list[DrawAt] = [lambda size, view=view: art.draw(view, size) for _, view in STATES]  # type: ignore[misc]
+    pictures += [lambda size: draw(source, size), lambda size: draw(source, size, INK[panel])]
+    for row, at in enumerate(pictures):
+        icons = {size: _on_panel(at(size), panel, matrix) for size in SIZES}
+        x, y = left + GAP, HEAD + row * ROW
+        for size, icon in icons.items():
+            image.paste(icon, (x, y + (ROW - size) // 2))
+            x += size + GAP
+        if matrix is None:
+            large = icons[16].resize((16 * ENLARGED, 16 * ENLARGED), Image.Resampling.NEAREST)
+            image.paste(large, (x, y + GAP))
+
+
+def _on_panel(icon: Image.Image, panel: str, matrix: Matrix | None) -> Image.Image:
+    image = Image.new("RGB", icon.size, panel)
+    image.paste(icon, (0, 0), icon)
+    return image if matrix is None else seen_image(image, matrix)
 
 
 def main() -> int:

@@ -1,6 +1,6 @@
 """`python packaging/icons.py`: generates every image of the logo from its one source, assets/amberlight.svg.
 
-The source contains only filled circles and paths of M, L, A and Z. So Pillow alone can draw it, identically on every
+The source contains only filled paths of M, L, A and Z. So Pillow alone can draw it, identically on every
 machine, and the symbolic variant needs no computed outlines (toolkits paint symbolic icons by filling them). `--check`
 writes nothing and exits with 1 if an image is out of date. Pixels are compared, not bytes: different builds of zlib
 compress the same pixels differently.
@@ -23,13 +23,20 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from trayapp.tray.art import Canvas  # noqa: E402 - from this checkout, whatever the working directory
+from trayapp.tray.pixmap import APP_PNG  # noqa: E402
 
 ASSETS = ROOT / "assets"
 SOURCE = "amberlight.svg"
-SIDE = 128.0  # of the source's viewBox
 SVG = "{http://www.w3.org/2000/svg}"
-LAYERS = ("ground", "ring", "glyph")
+SIDE = 128.0  # of the source's viewBox
+LAYERS = ("tile", "light")
+PLAIN = ("light",)  # what a picture of one colour shows
+WHOLE, CLOSE = (
+    (0.0, SIDE),
+    (14.0, 100.0),
+)  # where a picture begins in the source, and its side; without tile it is closer
 PNG_SIZES = (16, 22, 24, 32, 48, 64, 128, 256, 512)  # px: hicolor's sizes
+APP_SIZE = 128  # px: of the copy in the program, for notifications and the entry that starts it at login
 ICO_SIZES = (16, 20, 24, 32, 40, 48, 64, 256)  # px: taskbar and title bars at 100 to 250 %
 ICNS_SIZES = (32, 64, 128, 256, 512, 1024)  # px: the sizes that the format defines for macOS 10.7 and newer
 TEMPLATE_SIZES = {"": 18, "@2x": 36}  # px: of a menu bar of 22 points
@@ -83,19 +90,15 @@ def arc(begin: Point, end: Point, radius: float, *, large: bool, sweep: bool) ->
     return [(centre[0] + radius * math.cos(a), centre[1] + radius * math.sin(a)) for a in angles]
 
 
-def draw(source: Path, size: int, layers: tuple[str, ...] = LAYERS, ink: str = "") -> Image.Image:
-    """The source at `size` px, RGBA; with `ink`, everything in that colour."""
+def draw(source: Path, size: int, ink: str = "") -> Image.Image:
+    """The source at `size` px, RGBA; with `ink`, the mark without its tile in that colour."""
     canvas = Canvas(size, 8 if size <= 256 else 4)
-    for shape, fill in shapes(source, layers):
-        colour = ink or fill
-        if shape.tag == f"{SVG}circle":
-            x, y, radius = (float(shape.get(key, "0")) / SIDE for key in ("cx", "cy", "r"))
-            canvas.disc((x - 0.5, y - 0.5), radius, colour)
-        elif shape.tag == f"{SVG}path":
-            points = outline(shape.get("d", ""))
-            canvas.polygon([(x / SIDE - 0.5, y / SIDE - 0.5) for x, y in points], colour)
-        else:
+    begin, side = CLOSE if ink else WHOLE
+    for shape, fill in shapes(source, PLAIN if ink else LAYERS):
+        if shape.tag != f"{SVG}path":
             raise ValueError(f"{SOURCE} has a shape that is not drawn here: {shape.tag}")
+        points = outline(shape.get("d", ""))
+        canvas.polygon([((x - begin) / side - 0.5, (y - begin) / side - 0.5) for x, y in points], ink or fill)
     return canvas.downsampled()
 
 
@@ -103,10 +106,10 @@ def draw(source: Path, size: int, layers: tuple[str, ...] = LAYERS, ink: str = "
 
 
 def symbolic(source: Path) -> str:
-    """Ring and glyph in one colour, which toolkits replace by their text colour."""
-    paths = "\n".join(f'    <path d="{shape.get("d")}"/>' for shape, _ in shapes(source, ("ring", "glyph")))
+    """The mark without its tile in one colour, which toolkits replace by their text colour."""
+    paths = "\n".join(f'    <path d="{shape.get("d")}"/>' for shape, _ in shapes(source, PLAIN))
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="16" height="16" viewBox="0 0 {SIDE:g} {SIDE:g}">\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="16" height="16" viewBox="{CLOSE[0]:g} {CLOSE[0]:g} {CLOSE[1]:g} {CLOSE[1]:g}">\n'
         f'  <g fill="{SYMBOLIC_INK}">\n{paths}\n  </g>\n</svg>\n'
     )
 
@@ -143,7 +146,15 @@ def made(assets: Path) -> dict[str, bytes]:
     files["amberlight.icns"] = container("ICNS", [at(size) for size in ICNS_SIZES])
     files["amberlight-symbolic.svg"] = symbolic(source).encode()
     for suffix, size in TEMPLATE_SIZES.items():
-        files[f"template/amberlightTemplate{suffix}.png"] = png(draw(source, size, ("ring", "glyph"), INK))
+        files[f"template/amberlightTemplate{suffix}.png"] = png(draw(source, size, INK))
+    return files
+
+
+def targets(assets: Path) -> dict[Path, bytes]:
+    """Every generated file, by its path; with our own assets also the copy in the program."""
+    files = {assets / name: data for name, data in made(assets).items()}
+    if assets == ASSETS:
+        files[APP_PNG] = files[assets / f"png/amberlight-{APP_SIZE}.png"]
     return files
 
 
@@ -172,16 +183,11 @@ def pixels(data: bytes) -> Iterator[tuple[object, bytes]]:
 
 def stale(assets: Path) -> list[str]:
     """The files that are missing or out of date, and those that are not generated from the source."""
-    wanted = made(assets)
-    bad = [
-        name
-        for name, data in wanted.items()
-        if not (file := assets / name).is_file() or not same(file.read_bytes(), data)
-    ]
-    there = {
-        path.relative_to(assets).as_posix() for folder in ("png", "template") for path in (assets / folder).glob("*")
-    }
-    return sorted({*bad, *(there - wanted.keys())})
+    wanted = targets(assets)
+    bad = {file for file, data in wanted.items() if not file.is_file() or not same(file.read_bytes(), data)}
+    there = {path for folder in ("png", "template") for path in (assets / folder).glob("*")}
+    root = ROOT if assets == ASSETS else assets
+    return sorted(path.relative_to(root).as_posix() for path in bad | (there - wanted.keys()))
 
 
 def main() -> int:
@@ -197,8 +203,7 @@ def main() -> int:
             end="\n" if bad else "",
         )
         return 1 if bad else 0
-    for name, data in made(assets).items():
-        file = assets / name
+    for file, data in targets(assets).items():
         file.parent.mkdir(exist_ok=True)
         if not file.is_file() or not same(file.read_bytes(), data):
             file.write_bytes(data)

@@ -187,7 +187,7 @@ def test_the_whole_menu() -> None:
         "Reauthorize notion…",
         "Open dashboard",
         "",
-        "✔ github: running",
+        "✔ github: Connected",
         "↻ jira: Reconnecting, next try at 14:32",
         "⚠ notion: Sign-in needed",
         "",
@@ -226,14 +226,14 @@ def test_the_submenu() -> None:
         (SIGNING, "cancel_sign_in:slack", "Cancel sign-in", True),
         (CHANGED, "top:moved", "Reauthorize moved…", True),
         (REJECTED, "top:api", "Reauthorize api…", True),
-        (BROKEN, "reauthorize:typo", "Reauthorize…", False),  # only the file can mend it
+        (BROKEN, "reauthorize:typo", "Reauthorize…", False),  # only the file can fix it
         (BROKEN, "retry:typo", "Retry now", True),  # reads the file again
         (PAUSED, "resume:old", "Resume", True),
         (PAUSED, "retry:old", "Retry now", False),
-        (LEAVING, "workload:gone", "○ gone: being removed", False),
-        (ODD, "workload:odd", "? odd: unknown", True),
-        (PAUSED, "workload:old", "■ old: paused", True),
-        (BROKEN, "workload:typo", "✖ typo: configuration error", True),
+        (LEAVING, "workload:gone", "■ gone: Being removed", False),
+        (ODD, "workload:odd", "? odd: Unknown", True),
+        (PAUSED, "workload:old", "■ old: Paused", True),
+        (BROKEN, "workload:typo", "✖ typo: Configuration error", True),
     ],
 )
 def test_items_by_state(seen: WorkloadView, key: str, text: str, enabled: bool) -> None:
@@ -266,7 +266,7 @@ def test_a_page_that_did_not_open_can_be_copied() -> None:
     shown = menu(view)
     assert Action(Verb.COPY_SIGN_IN, "slack") == shown["copy:slack"].action
     assert Action(Verb.COPY_SIGN_IN, "slack") == shown["copy_sign_in:slack"].action
-    assert "slack: no browser opened" in shown["workload:slack"].text
+    assert "slack: Sign-in needed, no browser opened" in shown["workload:slack"].text
     assert "copy:slack" not in menu(SIGNING)
     said = context(
         Workload(Spec("w", "https://w.example"), signing_in=True, browser_fault=BrowserFault.NOT_OPENED),

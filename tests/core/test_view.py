@@ -81,7 +81,7 @@ def test_every_detail_is_reached() -> None:
         (work(failing=GONE, signing_in=True), OPEN, Colour.BLUE, Glyph.OPEN, Health.UNKNOWN),
         (work(Phase.BROKEN), OPEN, Colour.RED, Glyph.CROSS, Health.UNHEALTHY),
         (work(Phase.PAUSED), OPEN, Colour.GREY, Glyph.SQUARE, Health.UNHEALTHY),
-        (work(Phase.PAUSED, after="remove"), OPEN, Colour.GREY, Glyph.OPEN, Health.UNHEALTHY),
+        (work(Phase.PAUSED, after="remove"), OPEN, Colour.GREY, Glyph.SQUARE, Health.UNHEALTHY),
     ],
 )
 def test_style(w: Workload, gate: Gate, colour: Colour, glyph: Glyph, health: Health) -> None:

@@ -1,7 +1,8 @@
-"""The images of the logo are up to date with their one source, and the source looks like the tray icon."""
+"""The images of the logo are up to date with their one source, and the logo is none of the tray icon's states."""
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,9 @@ import pytest
 from PIL import Image, ImageChops
 
 from tests import ROOT
-from trayapp.tray import art
+from tests.colour_vision import rgb
+from trayapp.core.presentation import Colour, Glyph, IconView
+from trayapp.tray import art, pixmap
 
 ASSETS = ROOT / "assets"
 
@@ -42,7 +45,7 @@ def test_a_changed_source_is_noticed(tmp_path: Path) -> None:
     shutil.copytree(ASSETS, assets)
     (assets / "png/amberlight-17.png").write_bytes(b"")
     source = assets / "amberlight.svg"
-    source.write_text(source.read_text().replace("#f5a623", "#f5a6ff"))
+    source.write_text(source.read_text().replace("#ffcf66", "#ffcfff"))
     done = run("icons.py", "--check", "--assets", assets)
     assert 1 == done.returncode
     for name in ("png/amberlight-16.png", "png/amberlight-17.png", "amberlight.ico", "amberlight.icns"):
@@ -56,20 +59,25 @@ def test_an_unsupported_shape_is_refused(tmp_path: Path) -> None:
     assets = tmp_path / "assets"
     shutil.copytree(ASSETS, assets)
     source = assets / "amberlight.svg"
-    for old, new in (("<circle", "<ellipse"), (" A62", " C62"), (' Z"', '"')):
+    for old, new in (("<path", "<ellipse"), (" A32", " C32"), (' Z"', '"')):
         source.write_text((ASSETS / "amberlight.svg").read_text().replace(old, new, 1))
         done = run("icons.py", "--check", "--assets", assets)
         assert 1 == done.returncode
         assert "amberlight.svg has a" in done.stderr
 
 
-def test_the_logo_is_the_tray_icon() -> None:
-    """The source and the tray's own drawing differ only at the edges."""
+def test_the_logo_is_no_state() -> None:
+    """No colour of a state is in it, and it is a square: it can stand beside any message without saying anything else."""
 
-    with Image.open(ASSETS / "png/amberlight-128.png") as mark:
-        difference = ImageChops.difference(mark.convert("RGBA"), art.draw(art.APP, 128))
-    assert 64 > max(high for _, high in difference.getextrema())  # type: ignore[misc]
-    assert 0.002 > sum(sum(band.histogram()[16:]) for band in difference.split()) / (4 * 128 * 128)
+    with Image.open(ASSETS / "png/amberlight-128.png") as image:
+        mark = image.convert("RGBA")
+    areas = {pixel[:3] for count, pixel in mark.getcolors(128 * 128) or () if count > 100}  # type: ignore[index]
+    for colour in (*Colour, pixmap.GROUND):
+        assert all(sum(abs(a - b) for a, b in zip(area, rgb(colour), strict=True)) > 30 for area in areas), colour
+    for glyph, colour in itertools.product(Glyph, Colour):
+        state = art.draw(IconView(glyph, colour), 128)
+        outline = ImageChops.difference(mark.getchannel("A"), state.getchannel("A")).histogram()
+        assert sum(outline[128:]) > 0.1 * 128 * 128, "a disc, like the states"
 
 
 @pytest.mark.skipif(shutil.which("rsvg-convert") is None, reason="rsvg-convert is not there")

@@ -8,14 +8,11 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops
 
+from tests.colour_vision import contrast, rgb
 from trayapp.core.presentation import Colour, Glyph, IconView
 from trayapp.tray import art, pixmap
 
 Rgba = tuple[int, int, int, int]
-
-
-def rgb(colour: str) -> tuple[int, int, int]:
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
 
 
 def at(image: Image.Image, x: float, y: float) -> Rgba:
@@ -23,13 +20,6 @@ def at(image: Image.Image, x: float, y: float) -> Rgba:
     value = image.getpixel((int(x * image.width), int(y * image.height)))
     assert isinstance(value, tuple)
     return int(value[0]), int(value[1]), int(value[2]), int(value[3])
-
-
-def luminance(colour: str) -> float:
-    """WCAG 2 relative luminance."""
-    parts = [part / 255 for part in rgb(colour)]
-    red, green, blue = (p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 @pytest.mark.parametrize("size", pixmap.SIZES)
@@ -85,7 +75,7 @@ def test_the_glyphs_differ_without_their_colours(size: int, segments: tuple[Colo
 def test_every_colour_is_readable_on_the_icons_own_ground(colour: Colour) -> None:
     """A contrast of 4 to 1, where WCAG 2 asks 3 to 1 of graphical objects."""
 
-    assert (luminance(colour.value) + 0.05) / (luminance(pixmap.GROUND) + 0.05) >= 4
+    assert contrast(rgb(colour.value), rgb(pixmap.GROUND)) >= 4
 
 
 def test_a_view_is_drawn_once() -> None:
@@ -103,11 +93,10 @@ def test_attention_does_not_change_the_image() -> None:
     assert calm.tobytes() == loud.tobytes()
 
 
-def test_the_prebuilt_images_are_those_that_the_code_draws(tmp_path: Path) -> None:
+def test_the_prebuilt_shapes_are_those_that_the_code_draws(tmp_path: Path) -> None:
     """It fails if `python -m trayapp.tray.art` was not run after the last change of the drawing."""
 
-    art.write_images(tmp_path)
-    for path in (pixmap.SHAPES_PNG, pixmap.APP_PNG):
-        with Image.open(path) as shipped, Image.open(tmp_path / path.name) as drawn:
-            assert (shipped.size, shipped.mode) == (drawn.size, drawn.mode), path.name
-            assert shipped.tobytes() == drawn.tobytes(), path.name
+    art.write_shapes(tmp_path)
+    with Image.open(pixmap.SHAPES_PNG) as shipped, Image.open(tmp_path / pixmap.SHAPES_PNG.name) as drawn:
+        assert (shipped.size, shipped.mode) == (drawn.size, drawn.mode)
+        assert shipped.tobytes() == drawn.tobytes()

@@ -115,7 +115,7 @@ def test_the_worst_is_first_and_stands_in_title_and_tab(window: Window, show: Op
     assert window.driver.title.startswith("github needs you")
     icon = window.js("return document.querySelector('link[rel=icon]').href")
     assert icon.startswith("data:image/svg+xml,")
-    assert "%23d64545" in icon
+    assert "%23e45a4c" in icon
 
 
 def test_every_state_has_words_and_a_shape(window: Window, show: Open) -> None:

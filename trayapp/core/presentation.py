@@ -15,7 +15,7 @@ class Colour(StrEnum):
 
     GREEN = "#2e9e5b"
     AMBER = "#f5a623"
-    RED = "#d64545"
+    RED = "#e45a4c"
     BLUE = "#3b82d0"
     GREY = "#8a8f98"
 

@@ -46,8 +46,8 @@ STYLES: Mapping[str, StatusStyle] = {
     Status.STARTING: BLUE,
     Status.STOPPED: StatusStyle(Colour.GREY, Glyph.SQUARE, Health.UNHEALTHY),
     Status.POLICY_STOPPED: StatusStyle(Colour.GREY, Glyph.SQUARE, Health.UNHEALTHY),
-    Status.STOPPING: StatusStyle(Colour.GREY, Glyph.OPEN, Health.UNHEALTHY),
-    Status.REMOVING: StatusStyle(Colour.GREY, Glyph.OPEN, Health.UNHEALTHY),
+    Status.STOPPING: StatusStyle(Colour.GREY, Glyph.SQUARE, Health.UNHEALTHY),
+    Status.REMOVING: StatusStyle(Colour.GREY, Glyph.SQUARE, Health.UNHEALTHY),
     Status.UNKNOWN: UNKNOWN,
 }
 

@@ -1,9 +1,10 @@
 """Drawing the icon: a pure function from an `IconView` and a size to an image.
 
 The icon has its own dark ground. Panels are light, dark or anything between, and amber on white or grey on grey is
-unreadable; on this ground every colour of the palette has a contrast of at least 4 to 1, and on a dark panel the ground
-disappears. All lengths are fractions of the icon's side, measured from its middle; shapes are drawn at eight times the
-size and averaged down.
+unreadable; on this ground every colour of the palette has a contrast of at least 3 to 1 for everybody's eyes, and on a
+dark panel the ground disappears. A tray is small, so forms are solid: below `SMALL` pixels, and for a lone workload, the
+state alone fills the icon, and a ring of segments stands around it only where there is room. All lengths are fractions of
+the icon's side, measured from its middle; shapes are drawn at eight times the size and averaged down.
 
 macOS and Windows draw with this at run time. Linux never does: Pillow would cost 4 MB and 35 ms, so the shapes are drawn
 here in advance, into shapes.png, and `pixmap.py` blends them with the colours.
@@ -22,21 +23,18 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from trayapp.core.presentation import Colour, Glyph, IconView
-from trayapp.tray.pixmap import APP_PNG, GROUND, PIXELS, RING_MAX, SHAPE_COUNT, SHAPES_PNG, SIZES, contrast
-
-# The icon of the program itself, in notifications:
-APP = IconView(Glyph.RETRY, Colour.AMBER, (Colour.GREEN, Colour.AMBER, Colour.GREEN))
+from trayapp.core.presentation import Glyph, IconView
+from trayapp.tray.pixmap import GROUND, PIXELS, RING_MAX, RING_MIN, SHAPE_COUNT, SHAPES_PNG, SIZES, contrast, ring_of
 
 SCALE = 8  # supersampling; 8 × 8 = 64 shades of an edge are more than the eye can tell apart
-RING_OUTER = 0.49  # the ground extends 0.01 beyond it, so that the ring has an edge on a white panel
-RING_INNER = 0.375
+EDGE = 24  # px of side for each pixel of dark edge, which sets the icon off from a light panel
+RING = 0.10  # width of the ring
 GAP = 0.055  # between two segments
-GLYPH = 0.30  # radius of the glyph within the ring
-WARNING = 0.28  # the triangle's corners extend beyond its circle, and must not merge with a segment of the same colour
-SMALL = 20  # px; below this size the glyph needs every pixel: the ring is thinner and the shape larger
-SMALL_INNER = 0.40
-SMALL_GLYPH = 0.32
+GLYPH = 0.30  # radius of a disc within the ring
+POINTED = 0.27  # of what extends beyond its circle, and must not merge with a segment of the same colour
+TRIANGLE = 0.395  # radius of a triangle that fills the icon: its corners are round, and just within the ground
+SMALL = 20  # px; below this size the glyph needs every pixel, and there is no ring
+MARK = 0.82  # radius of what is drawn on a filled disc, in radii of the disc
 Point = tuple[float, float]
 
 
@@ -44,6 +42,7 @@ class Canvas:
     """A square to draw on, in fractions of its side, the origin in the middle and y downwards."""
 
     def __init__(self, size: int, scale: int = SCALE) -> None:
+        self.pixel = 1 / size
         self.side = size * scale
         self._scale = scale
         self.image = Image.new("RGBA", (self.side, self.side), (0, 0, 0, 0))
@@ -90,107 +89,102 @@ def _thick(begin: Point, end: Point, width: float) -> list[Point]:
     ]
 
 
-# --- glyphs: each fills a circle of radius `r`; `ink` is the shape, `paper` what is drawn on it ---------------------------
+# --- glyphs: each fits a circle of radius `r`; `ink` is the colour of the form, `paper` that of what is drawn on it -------
 
 
-def _tick(canvas: Canvas, r: float, ink: str, paper: str) -> None:
-    canvas.disc((0, 0), r, ink)
-    _tick_mark(canvas, r, paper)
+def _tick(canvas: Canvas, r: float, ink: str) -> None:
+    canvas.stroke([(-0.62 * r, 0.05 * r), (-0.17 * r, 0.50 * r), (0.64 * r, -0.44 * r)], 0.36 * r, ink)
 
 
-def _tick_mark(canvas: Canvas, r: float, ink: str) -> None:
-    canvas.stroke([(-0.52 * r, 0.06 * r), (-0.13 * r, 0.46 * r), (0.56 * r, -0.38 * r)], 0.30 * r, ink)
+def _retry(canvas: Canvas, r: float, ink: str) -> None:
+    canvas.arc(0.50 * r, 0.95 * r, 95, 345, ink)
+    foot = (-0.22 * r, -0.72 * r)  # the arrow's head sits on the ring's end, near the top, and points to the right
+    canvas.polygon([(foot[0], foot[1] - 0.46 * r), (0.66 * r, -0.66 * r), (foot[0], foot[1] + 0.62 * r)], ink)
 
 
-def _retry(canvas: Canvas, r: float, ink: str, paper: str) -> None:
-    canvas.arc(0.55 * r, 0.95 * r, 95, 345, ink)
-    foot = (-0.22 * r, -0.74 * r)  # the arrow's head sits on the ring's end, near the top, and points to the right
-    canvas.polygon([(foot[0], foot[1] - 0.46 * r), (0.66 * r, -0.66 * r), (foot[0], foot[1] + 0.60 * r)], ink)
-
-
-def _warning(canvas: Canvas, r: float, ink: str, paper: str) -> None:
-    corners = [(0.0, -0.92 * r), (0.98 * r, 0.72 * r), (-0.98 * r, 0.72 * r)]
+def _triangle(canvas: Canvas, r: float, ink: str, paper: str) -> None:
+    corners = [(0.0, -0.90 * r), (0.92 * r, 0.68 * r), (-0.92 * r, 0.68 * r)]
     canvas.polygon(corners, ink)
     canvas.stroke([*corners, corners[0]], 0.2 * r, ink)
-    _exclamation(canvas, r, paper)
+    width = max(0.31 * r, 2 * canvas.pixel)  # two whole pixels, as the middle is between two
+    canvas.stroke([(0, -0.38 * r), (0, 0.04 * r)], width, paper)
+    canvas.disc((0, 0.50 * r), 0.6 * width, paper)
 
 
-def _exclamation(canvas: Canvas, r: float, ink: str) -> None:
-    canvas.stroke([(0, -0.42 * r), (0, 0.14 * r)], 0.28 * r, ink)
-    canvas.disc((0, 0.53 * r), 0.17 * r, ink)
-
-
-def _cross(canvas: Canvas, r: float, ink: str, paper: str) -> None:
+def _cross(canvas: Canvas, r: float, ink: str) -> None:
     for sign in (1, -1):
-        canvas.stroke([(-0.66 * r, -0.66 * r * sign), (0.66 * r, 0.66 * r * sign)], 0.40 * r, ink)
+        canvas.stroke([(-0.58 * r, -0.58 * r * sign), (0.58 * r, 0.58 * r * sign)], 0.40 * r, ink)
 
 
-def _open(canvas: Canvas, r: float, ink: str, paper: str) -> None:
-    canvas.arc(0.62 * r, 0.98 * r, 0, 360, ink)
-
-
-def _square(canvas: Canvas, r: float, ink: str, paper: str) -> None:
-    half = 0.68 * r
+def _square(canvas: Canvas, r: float, ink: str) -> None:
+    half = 0.62 * r
     canvas.polygon([(-half, -half), (half, -half), (half, half), (-half, half)], ink)
 
 
-def _question(canvas: Canvas, r: float, ink: str, paper: str) -> None:
+def _question(canvas: Canvas, r: float, ink: str) -> None:
     angles = [math.radians(a) for a in range(-80, 151, 10)]
     hook = [(0.42 * r * math.sin(a), -0.36 * r - 0.40 * r * math.cos(a)) for a in angles]
     canvas.stroke([*hook, (0.0, 0.30 * r)], 0.30 * r, ink)
     canvas.disc((0, 0.76 * r), 0.19 * r, ink)
 
 
-_GLYPHS: dict[Glyph, Callable[[Canvas, float, str, str], None]] = {
+_MARKS: dict[Glyph, Callable[[Canvas, float, str], None]] = {
     Glyph.TICK: _tick,
     Glyph.RETRY: _retry,
-    Glyph.WARNING: _warning,
     Glyph.CROSS: _cross,
-    Glyph.OPEN: _open,
     Glyph.SQUARE: _square,
     Glyph.QUESTION: _question,
 }
 
 
-def _ring(canvas: Canvas, segments: tuple[str, ...], inner: float) -> None:
-    if len(segments) == 1:
-        canvas.arc(inner, RING_OUTER, 0, 360, segments[0])
-        return
-    share = 360 / len(segments)
-    gap = math.degrees(GAP / RING_OUTER)
-    for i, colour in enumerate(segments):
-        canvas.arc(inner, RING_OUTER, i * share + gap / 2, (i + 1) * share - gap / 2, colour)
-
-
-def _filled(canvas: Canvas, glyph: Glyph, colour: str, ink: str) -> None:
-    """For more workloads than a ring can show: the worst colour fills the icon, with the glyph on it."""
-    if glyph is Glyph.OPEN:
-        canvas.arc(0.25, RING_OUTER, 0, 360, colour)
-        return
-    canvas.disc((0, 0), RING_OUTER, colour)
-    if glyph is Glyph.TICK:
-        _tick_mark(canvas, 0.42, ink)
+def _within(canvas: Canvas, glyph: Glyph, ink: str, paper: str) -> None:
+    """The glyph within a ring."""
+    if glyph is Glyph.WARNING:
+        _triangle(canvas, POINTED, ink, paper)
+    elif glyph is Glyph.OPEN:
+        canvas.arc(0.52 * GLYPH, GLYPH, 0, 360, ink)
+    elif glyph is Glyph.RETRY:
+        _retry(canvas, POINTED, ink)  # without a disc, which would leave too little of an arrow
     else:
-        _GLYPHS[glyph](canvas, 0.36, ink, colour)
+        canvas.disc((0, 0), GLYPH, ink)
+        _MARKS[glyph](canvas, MARK * GLYPH, paper)
+
+
+def _filling(canvas: Canvas, glyph: Glyph, ink: str, paper: str, radius: float) -> None:
+    """The glyph as the whole icon."""
+    if glyph is Glyph.WARNING:
+        _triangle(canvas, TRIANGLE, ink, paper)
+    elif glyph is Glyph.OPEN:
+        canvas.arc(0.46 * radius, radius, 0, 360, ink)
+    else:
+        canvas.disc((0, 0), radius, ink)
+        _MARKS[glyph](canvas, MARK * radius, paper)
+
+
+def _ring(canvas: Canvas, segments: tuple[str, ...], outer: float) -> None:
+    share = 360 / len(segments)
+    gap = math.degrees(GAP / outer)
+    for i, colour in enumerate(segments):
+        canvas.arc(outer - RING, outer, i * share + gap / 2, (i + 1) * share - gap / 2, colour)
 
 
 def _paint(size: int, glyph: Glyph, segments: tuple[str, ...], colour: str, contrasting: str) -> Canvas:
     """The icon before downsampling. `contrasting` is the colour of what is drawn on `colour`."""
     canvas = Canvas(size)
     canvas.disc((0, 0), 0.5, GROUND)
-    if segments:
-        _ring(canvas, segments, SMALL_INNER if size < SMALL else RING_INNER)
-        radius = WARNING if glyph is Glyph.WARNING else SMALL_GLYPH if size < SMALL else GLYPH
-        _GLYPHS[glyph](canvas, radius, colour, contrasting)
+    outer = 0.5 - max(1, round(size / EDGE)) / size
+    if segments and size >= SMALL:
+        _ring(canvas, segments, outer)
+        _within(canvas, glyph, colour, contrasting)
     else:
-        _filled(canvas, glyph, colour, contrasting)
+        _filling(canvas, glyph, colour, contrasting, outer)
     return canvas
 
 
 @lru_cache(maxsize=64)  # a day shows a handful of views in seven sizes; 64 small pictures are 0.3 MB at most
 def draw(view: IconView, size: int) -> Image.Image:
     """The icon, RGBA, `size` px square. The image is cached and shared: do not draw on it."""
-    segments = tuple(colour.value for colour in view.segments)
+    segments = tuple(colour.value for colour in ring_of(view))
     return _paint(size, view.glyph, segments, view.colour.value, contrast(view.colour)).downsampled()
 
 
@@ -206,7 +200,7 @@ def shapes() -> Image.Image:
             _paint(size, Glyph.OPEN, (), UNMARKED, UNMARKED).downsampled().getchannel("A").tobytes() for size in SIZES
         )
     ]
-    rings = [_segments(count) for count in range(1, RING_MAX + 1)]
+    rings = [_segments(count) for count in range(RING_MIN, RING_MAX + 1)]
     ring_shares = bytes(
         max(map(sum, shares)) for shares in zip(*(zip(*ring, strict=True) for ring in rings), strict=True)
     )
@@ -243,7 +237,7 @@ def _count_set(points: Image.Image) -> bytes:
     return points.point(lambda value: SCALE * SCALE * (value == 255)).reduce(SCALE).tobytes()
 
 
-# --- the images that ship with the program --------------------------------------------------------------------------------
+# --- the file that ships with the program --------------------------------------------------------------------------------
 
 
 def plain_png(image: Image.Image) -> bytes:
@@ -259,11 +253,10 @@ def plain_png(image: Image.Image) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b"")
 
 
-def write_images(folder: Path) -> None:
-    """Regenerate app.png and shapes.png: `python -m trayapp.tray.art`, after the drawing has changed."""
-    (folder / APP_PNG.name).write_bytes(plain_png(draw(APP, 128)))
+def write_shapes(folder: Path) -> None:
+    """Regenerate shapes.png: `python -m trayapp.tray.art`, after the drawing has changed."""
     (folder / SHAPES_PNG.name).write_bytes(plain_png(shapes()))
 
 
 if __name__ == "__main__":
-    write_images(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent)
+    write_shapes(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent)

@@ -8,7 +8,7 @@ next. A view in all sizes takes a millisecond or two.
 shapes.png is 8-bit grey with unfiltered rows, so that zlib alone can read it. A row is a shape in all `SIZES`, one after
 another, each from its upper left. The rows are: the outline, which is the alpha of every icon; for each glyph that fills
 the icon, in the order of `Glyph`, the part in the view's colour and the part in the contrasting colour; the same for
-glyphs within a ring; each segment of a ring of one, of two, up to `RING_MAX`. `art.py` writes the file.
+glyphs within a ring; each segment of a ring of `RING_MIN`, up to `RING_MAX`. `art.py` writes the file.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ WHITE = "#ffffff"
 DARK = "#14161a"
 FIRST_VIEW = IconView(Glyph.OPEN, Colour.BLUE)  # shown before any state is known
 
-RING_MAX = 6  # segments
+RING_MIN, RING_MAX = 2, 6  # segments: one alone would say what the glyph says
 OUTLINE_ROW = 0  # this and the next three: where each group of rows begins
 FILLING_ROWS = 1  # the first icon is among these; unpacking them all takes 0.3 ms
 WITHIN_ROWS = FILLING_ROWS + 2 * len(Glyph)
 RING_ROWS = WITHIN_ROWS + 2 * len(Glyph)
-SHAPE_COUNT = RING_ROWS + RING_MAX * (RING_MAX + 1) // 2
+SHAPE_COUNT = RING_ROWS + sum(range(RING_MIN, RING_MAX + 1))
 REGENERATE = "write it with `python -m trayapp.tray.art`"
 TOUCHED_IS_WHOLE = b"\0" + b"\xff" * 255  # a pixel that the outline touches at all counts as whole
 
@@ -46,6 +46,11 @@ Pixmap = tuple[int, int, bytes]  # (iiay): width, height, ARGB in network order,
 def contrast(colour: Colour) -> str:
     """The colour that is readable on this one: on amber it is dark, elsewhere white."""
     return DARK if colour is Colour.AMBER else WHITE
+
+
+def ring_of(view: IconView) -> tuple[Colour, ...]:
+    """The segments that are drawn; none where they are too many to tell apart."""
+    return view.segments if RING_MIN <= len(view.segments) <= RING_MAX else ()
 
 
 @lru_cache(maxsize=4)  # states flap between a few views; each is 43 kB
@@ -65,11 +70,11 @@ def pixmaps(view: IconView) -> tuple[Pixmap, ...]:
 
 def _layers(view: IconView) -> list[tuple[int, str]]:
     """The rows of shapes.png that make this view, each with its colour."""
-    count = len(view.segments) if len(view.segments) <= RING_MAX else 0
-    ring = RING_ROWS + count * (count - 1) // 2
-    glyph = (WITHIN_ROWS if count else FILLING_ROWS) + 2 * list(Glyph).index(view.glyph)
+    segments = ring_of(view)
+    ring = RING_ROWS + sum(range(RING_MIN, len(segments)))
+    glyph = (WITHIN_ROWS if segments else FILLING_ROWS) + 2 * list(Glyph).index(view.glyph)
     return [
-        *((ring + i, colour.value) for i, colour in enumerate(view.segments[:count])),
+        *((ring + i, colour.value) for i, colour in enumerate(segments)),
         (glyph, view.colour.value),
         (glyph + 1, contrast(view.colour)),
     ]

@@ -3,7 +3,7 @@
 // The numbers are those of the tray's drawing (tray/art.py), for a glyph of radius 1 around the centre. Each is drawn on
 // the icon's own dark background, on which every colour of the palette is visible, on light pages and dark ones.
 
-export const COLOURS = { green: "#2e9e5b", amber: "#f5a623", red: "#d64545", blue: "#3b82d0", grey: "#8a8f98" };
+export const COLOURS = { green: "#2e9e5b", amber: "#f5a623", red: "#e45a4c", blue: "#3b82d0", grey: "#8a8f98" };
 const GROUND = "#14161a";
 const SVG = "http://www.w3.org/2000/svg";
 const line = (d, width, stroke = "currentColor") => ["path", { d, stroke, "stroke-width": width, fill: "none", "stroke-linecap": "round", "stroke-linejoin": "round" }];
@@ -17,7 +17,7 @@ const GLYPHS = {
     ["path", { d: "M-.16 -1.14 .56 -.64 -.16 -.28Z", fill: "currentColor" }],
   ],
   warning: [solid("M0 -.92 .98 .72 -.98 .72Z"), line("M0 -.42V.14", 0.28, "#fff"), dot(0.53, 0.17, "#fff")],
-  cross: [line("M-.66 -.66 .66 .66M-.66 .66 .66 -.66", 0.4)],
+  cross: [dot(0, 1, "currentColor"), line("M-.48 -.48 .48 .48M-.48 .48 .48 -.48", 0.33, "#fff")],
   open: [["circle", { r: 0.8, fill: "none", stroke: "currentColor", "stroke-width": 0.36 }]],
   square: [["rect", { x: -0.68, y: -0.68, width: 1.36, height: 1.36, fill: "currentColor" }]],
   question: [line("M-.414 -.429A.42 .4 0 1 1 .21 -.014L0 .3", 0.3), dot(0.76, 0.19, "currentColor")],
