@@ -90,7 +90,7 @@ def test_a_command_that_is_not_there(app: FakeApp, tmp_path: Path) -> None:
     missing = amberlight("exec", "github", "--", "no-such-command-here")
     text = amberlight("exec", "github", "--", str(tmp_path / "text"))
 
-    assert (127, "amberlight: there is no command no-such-command-here\n") == (missing.returncode, missing.stderr)
+    assert (127, "amberlight: there's no command no-such-command-here\n") == (missing.returncode, missing.stderr)
     assert 126 == text.returncode
     assert "cannot be run: Permission denied" in text.stderr
     assert TOKEN not in missing.stderr + text.stderr

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import io
+import time
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.cli.fake_app import row
+from trayapp.cli.columns import cut, cut_start, width, wrap
 from trayapp.cli.output import (
     COLOURS,
     GLYPHS,
@@ -16,11 +20,11 @@ from trayapp.cli.output import (
     checks_text,
     clean,
     duration_text,
+    duration_words,
     parse_time,
-    status_lines,
-    table,
     time_until,
 )
+from trayapp.cli.workload_text import host_of, status_lines, table
 from trayapp.core.presentation import Colour, Glyph
 from trayapp.core.snapshot import Detail, Status
 
@@ -30,19 +34,52 @@ ROWS = [
     row("github", "auth_retrying", "retrying", next_attempt_at="2026-01-02T03:12:00Z", since="2026-01-02T01:00:00Z"),
     row("jira", "unauthenticated", "refused", since="2025-12-31T00:00:00Z"),
     row("new", "unauthenticated", "never_signed_in", signing_in=True),
-    row("slow", "running", "offline"),
+    row("slow", "running", "offline", usable=False),
     row("wiki", "stopped", "paused"),
     row("zebra", "sideways", "upside_down"),
 ]
 PLAIN = """\
-NAME    STATUS           DETAIL                     NEXT      URL                             SINCE
-files   running                                               https://files.example.com/mcp   55 s ago
-github  auth_retrying    reconnecting               in 7 min  https://github.example.com/mcp  2 h 5 min ago
-jira    unauthenticated  sign-in needed                       https://jira.example.com/mcp    2 d 3 h ago
-new     unauthenticated  not signed in, signing in            https://new.example.com/mcp     55 s ago
-slow    running          offline                              https://slow.example.com/mcp    55 s ago
-wiki    stopped          paused                               https://wiki.example.com/mcp    55 s ago
-zebra   sideways         upside_down                          https://zebra.example.com/mcp   55 s ago"""
+NAME    STATE           HOST                FOR        DETAIL
+files   Connected       files.example.com   55 s
+github  Reconnecting    github.example.com  2 h 5 min  next try in 7 min
+jira    Sign-in needed  jira.example.com    2 d 3 h
+new     Not signed in   new.example.com     55 s       signing in
+slow    Offline         slow.example.com    55 s
+wiki    Paused          wiki.example.com    55 s
+zebra   sideways        zebra.example.com   55 s       upside_down"""
+NARROW = """\
+NAME    STATE
+files   Connected
+github  Reconnecting
+    next try in 7 min
+jira    Sign-in needed
+new     Not signed in
+    signing in
+slow    Offline
+wiki    Paused
+zebra   sideways
+    upside_down"""
+
+
+@pytest.fixture(autouse=True)
+def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Local time is UTC."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@given(st.text(), st.integers(2, 40))
+def test_text_is_wrapped_and_cut_to_its_columns(text: str, columns: int) -> None:
+    """No line is wider, and no character is lost but the spaces between words."""
+
+    lines = wrap(text, columns)
+
+    assert all(width(line) <= columns for line in lines)
+    assert "".join(text.split()) == "".join("".join(lines).split())
+    assert width(cut(text, columns)) <= columns >= width(cut_start(text, columns))
 
 
 def test_plain_table() -> None:
@@ -67,19 +104,61 @@ def test_no_colour() -> None:
     text = table(ROWS, Style(glyphs=True), NOW)
 
     assert "\x1b" not in text
-    assert "↻ auth_retrying" in text
-    assert "⚠ unauthenticated" in text
-    assert "○ unauthenticated" in text
+    assert "↻ Reconnecting" in text
+    assert "⚠ Sign-in needed" in text
+    assert "○ Not signed in" in text
 
 
-def test_a_narrow_terminal_cuts_addresses() -> None:
-    """What does not fit is taken from the addresses, so that no line wraps."""
+def test_a_narrow_terminal_moves_details_below() -> None:
+    """Each under its workload; the columns that matter least are left out, and nothing that matters is cut."""
 
-    lines = table(ROWS, Style(width=100), NOW).splitlines()
+    assert NARROW == table(ROWS, Style(width=22), NOW)
+    assert PLAIN == table(ROWS, Style(width=80), NOW)
 
-    assert max(len(line) for line in lines) <= 100
-    assert any("…" in line for line in lines)
-    assert all("ago" in line for line in lines[1:])
+
+HARD = [
+    *ROWS,
+    row(
+        "a" * 63,
+        "running",
+        "permission_needed",
+        missing_scopes=["https://x.example/" + "lesen " * 20, "読み取り専用" * 9],
+    ),
+    {**row("idn"), "url": "https://" + "例え" * 20 + ".example:8443/mcp"},
+    {**row("odd"), "url": "https://[bad"},
+]
+
+
+@pytest.mark.parametrize("glyphs", [True, False])
+@pytest.mark.parametrize("rows", [ROWS, HARD, [row("a", "error", "config_error")], [row("b" * 63)]])
+def test_no_line_is_wider_than_the_terminal(rows: list[dict[str, Any]], glyphs: bool) -> None:
+    """Whatever the width and the characters; names and states show everywhere, hosts at 80 columns."""
+
+    for columns in range(16, 130):
+        lines = table(rows, Style(glyphs, False, columns), NOW).splitlines()
+        assert columns >= max(map(width, lines)), columns
+        assert len(rows) < len(lines)
+    text = table(rows, Style(glyphs, False, 80), NOW)
+    assert all(cut_start(host_of(row), 14)[1:] in text for row in rows)
+
+
+def test_a_host_keeps_its_end() -> None:
+    """The part that says whose it is."""
+
+    one = {**row("x"), "url": "https://very-long-tenant-name-of-somebody.mcp.example.com/mcp"}
+    assert "…ant-name-of-somebody.mcp.example.com" in table([one], Style(width=54), NOW)
+
+
+@pytest.mark.parametrize("columns", [30, 40, 80])
+def test_a_status_page_fits_too(columns: int) -> None:
+    """Its sentences are wrapped under themselves."""
+
+    one = row("github", "auth_retrying", "retrying")
+    one["status_context"] = "Couldn't refresh the token yet (a firewall answered). " * 3
+
+    lines = status_lines(one, Style(width=columns), NOW, verbose=True).splitlines()
+    assert columns >= max(map(len, lines))
+    assert lines[-1].startswith(" " * 10) or "Events" in lines[-1] or ":" in lines[-1]
 
 
 def test_every_glyph_and_colour_is_known() -> None:
@@ -97,7 +176,7 @@ def test_any_state_makes_a_line(status: str, detail: str | None, signing_in: boo
     one["auth"]["detail"] = detail
 
     assert 2 == len(table([one], Style(True, True), NOW).splitlines())
-    assert status_lines(one, Style(), NOW, verbose=True).startswith("Name:            x\nStatus:          ")
+    assert status_lines(one, Style(), NOW, verbose=True).startswith("Name:            x\nState:           ")
 
 
 def test_status_page() -> None:
@@ -113,15 +192,14 @@ def test_status_page() -> None:
     one["status_context"] = "A firewall answered. Amberlight retries automatically."
 
     assert status_lines(one, Style(), NOW, verbose=False) == (
-        "Name:         github\n"
-        "Status:       auth_retrying\n"
-        "Detail:       reconnecting\n"
-        "Health:       healthy\n"
-        "URL:          https://github.example.com/mcp\n"
-        "Since:        2026-01-02T03:04:05.000Z (55 s ago)\n"
-        "Next attempt: 2026-01-02T03:12:00Z (in 7 min)\n"
-        "Last error:   A firewall answered (HTTP 403)\n"
-        "Note:         A firewall answered. Amberlight retries automatically."
+        "Name:       github\n"
+        "State:      Reconnecting\n"
+        "Detail:     next try in 7 min\n"
+        "URL:        https://github.example.com/mcp\n"
+        "Since:      2026-01-02 03:04 (55 s ago)\n"
+        "Next try:   2026-01-02 03:12 (in 7 min)\n"
+        "Last error: A firewall answered (HTTP 403)\n"
+        "Details:    A firewall answered. Amberlight retries automatically."
     )
 
 
@@ -130,7 +208,7 @@ def test_status_says_where_the_token_endpoint_redirects() -> None:
 
     one = row("notes", "running", redirected_to="https://as.test/oauth/token/")
 
-    assert "Redirected:   token requests go to https://as.test/oauth/token/" in status_lines(
+    assert "Redirected: token requests go to https://as.test/oauth/token/" in status_lines(
         one, Style(), NOW, verbose=False
     )
 
@@ -143,9 +221,9 @@ def test_a_refusal_that_was_checked_again_says_when() -> None:
 
     assert "checked again 5 min ago" in table([one], Style(width=200), NOW)
     text = status_lines(one, Style(), NOW, verbose=False)
-    assert "Refused:      2026-01-02T02:05:00Z" in text
-    assert "Rechecked:    2026-01-02T03:00:00Z (5 min ago)" in text
-    assert "Last error:   No such host" in text
+    assert "Refused:    2026-01-02 02:05 (1 h ago)" in text
+    assert "Checked:    2026-01-02 03:00 (5 min ago)" in text
+    assert "Last error: No such host" in text
     one["status"] = "stopped"
     assert "checked again" not in table([one], Style(width=200), NOW)
 
@@ -158,7 +236,7 @@ def test_verbose_status_page() -> None:
     text = status_lines(one, Style(), NOW, verbose=True)
 
     assert "Failed attempts: 3\nLast outcome:    server_busy\nLast trigger:    tick\n" in text
-    assert "Retrying since:  2026-01-02T03:00:00Z (5 min ago)" in text
+    assert "Retrying since:  2026-01-02 03:00 (5 min ago)" in text
 
 
 def test_verbose_status_names_who_tells_of_the_network() -> None:
@@ -188,6 +266,15 @@ def test_spans(seconds: float, text: str) -> None:
     """A length of time is told in at most two units."""
 
     assert text == duration_text(seconds)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(1, "1 second"), (30, "30 seconds"), (3660, "1 hour 1 minute"), (172800, "2 days")]
+)
+def test_spans_in_sentences(seconds: float, text: str) -> None:
+    """With whole words."""
+
+    assert text == duration_words(seconds)
 
 
 def test_times() -> None:
@@ -267,7 +354,7 @@ def test_what_a_login_lacks_is_in_the_list() -> None:
         "can't be renewed, ends on 2027-01-10",
         "can't be renewed, no known end",
         "can't be renewed",
-        "sign-in needed",
+        "Sign-in needed",
         "needs additional permission: write, admin",
         "needs a stronger sign-in",
     ):

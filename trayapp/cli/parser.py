@@ -40,7 +40,7 @@ class Parser(argparse.ArgumentParser):
         parts.append(self._arguments())
         if self.example:
             lines = [f"  {part}" for line in self.example.splitlines() for part in folded(line, width - 2)]
-            parts.append("\n".join(["example:" if self.example.count("amberlight") < 2 else "examples:", *lines]))
+            parts.append("\n".join(["examples:", *lines]))
         if self.notes:
             parts.append("\n".join(_note(line, width) for line in self.notes.splitlines()))
         return "\n\n".join(part.strip("\n") for part in parts if part.strip()) + "\n"

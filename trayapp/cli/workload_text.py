@@ -22,6 +22,7 @@ _NAME, _STATE, _HOST, _FOR = range(4)
 SEPARATOR = "  "
 BELOW = "    "  # begins the line of a detail that doesn't fit beside its workload
 HOST_MIN = 14  # columns; a shorter piece of a host names nothing
+NAME_WIDE = 24  # longer names give way to the hosts
 NAME_MIN = 8
 TEXT_MIN = 12  # columns that a wrapped text gets, however narrow the terminal is
 UNTROUBLED = (
@@ -142,8 +143,8 @@ def renewal_text(auth: Json, now: float) -> str:
 def table(rows: Sequence[Json], style: Style, now: float) -> str:
     """The list of workloads, no line wider than the terminal. `now` is wall seconds.
 
-    What doesn't fit gives way in this order: how long it has been so; details go below their workload; the start of the
-    host; the host; the end of the name.
+    What doesn't fit gives way in this order: how long it has been so; details go below their workload; the end of a very
+    long name; the start of the host; the host; the end of the name.
     """
     cells = [_cells(row, style, now) for row in rows]
     details = [detail_text(row, now) for row in rows]
@@ -153,12 +154,11 @@ def table(rows: Sequence[Json], style: Style, now: float) -> str:
     longest = max(map(width, details), default=0)
     if _total(shown, widths) + (longest and longest + len(SEPARATOR)) > room:
         shown.remove(_FOR)
-    if (over := _total(shown, widths) - room) > 0:
-        widths[_HOST] = max(HOST_MIN, widths[_HOST] - over)
+    _narrow(widths, _NAME, NAME_WIDE, _total(shown, widths) - room)
+    _narrow(widths, _HOST, HOST_MIN, _total(shown, widths) - room)
     if _total(shown, widths) > room:
         shown.remove(_HOST)
-    if (over := _total(shown, widths) - room) > 0:
-        widths[_NAME] = max(NAME_MIN, widths[_NAME] - over)
+    _narrow(widths, _NAME, NAME_MIN, _total(shown, widths) - room)
     left = room - _total(shown, widths) - len(SEPARATOR)
     heads = [pad(cut(COLUMNS[i], widths[i]), widths[i]) for i in shown]
     beside = longest > 0 and left >= len(COLUMNS[-1])
@@ -169,6 +169,10 @@ def table(rows: Sequence[Json], style: Style, now: float) -> str:
         if detail and not fits:
             lines += [BELOW + part for part in wrap(detail, max(room - len(BELOW), TEXT_MIN))]
     return "\n".join(lines)
+
+
+def _narrow(widths: list[int], column: int, least: int, over: int) -> None:
+    widths[column] -= max(0, min(over, widths[column] - least))
 
 
 def _total(shown: Sequence[int], widths: Sequence[int]) -> int:
