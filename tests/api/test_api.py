@@ -395,7 +395,8 @@ async def test_doctor(site: Site) -> None:
     status, body, _ = await site.ask("GET", f"{BASE}/doctor")
 
     assert status == 200
-    line = {"name": "keyring", "state": "failed", "text": "The keyring is locked.", "help": "Unlock it."}
+    said = {"text": "The keyring is locked.", "help": "Unlock it.", "fixable": False}
+    line = {"name": "keyring", "state": "failed", **said}
     assert body == {"checks": [line], "tray": True, "token_endpoints": {"github": "https://login.example/token"}}
 
 

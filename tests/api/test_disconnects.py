@@ -24,6 +24,7 @@ from trayapp.api.pages import Pages
 from trayapp.core.model import AccessToken, Secret
 from trayapp.server.replies import empty_reply
 from trayapp.server.server import LoopbackServer
+from trayapp.storage.rows import HistoryRow
 from trayapp.storage.timeline import Segment
 
 SEGMENT = Segment(1_800_000_000.0, "running", "green", "tick", "ok", "Running. " * 100)
@@ -35,6 +36,9 @@ class SlowHistory:
     async def read(self, names: list[str], since: float, limit: int) -> dict[str, tuple[list[Segment], bool]]:
         await asyncio.sleep(0.002)
         return {name: ([SEGMENT] * 200, False) for name in names}
+
+    async def attempts(self, name: str, since: float, limit: int) -> list[HistoryRow]:
+        return []
 
 
 @dataclass

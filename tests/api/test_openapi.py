@@ -20,11 +20,16 @@ from trayapp.api import api, openapi
 from trayapp.api.controls import ClientNeeded, Rejected
 from trayapp.api.events import Events
 from trayapp.api.pagekeys import PageKeys
+from trayapp.core.activity import Request
+from trayapp.core.checks import Check
 from trayapp.core.client_settings import ClientAccess
+from trayapp.core.log_lines import LogEntry, LogQuery
 from trayapp.core.metrics import Counters
 from trayapp.core.model import AccessToken, Problem, Secret
 from trayapp.core.snapshot import AuthView, Detail, Snapshot, Status, Unavailable
 from trayapp.server.server import LoopbackServer
+from trayapp.storage.activity import Activity
+from trayapp.storage.rows import HistoryRow
 from trayapp.storage.timeline import Segment
 
 BASE = "/api/v1beta"
@@ -51,8 +56,11 @@ FULL = AuthView(
 class Site:
     """A running server; every response is validated against the server's own document."""
 
-    def __init__(self, control: FakeControl, client: aiohttp.ClientSession, events: Events) -> None:
+    def __init__(
+        self, control: FakeControl, client: aiohttp.ClientSession, events: Events, inspection: OneCheck
+    ) -> None:
         self.control = control
+        self.inspection = inspection
         self.client = client
         self.events = events
         self.document: dict[str, Any] = {}
@@ -88,21 +96,32 @@ class Site:
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
     control = FakeControl()
     hub = Events(control)
-    keys = PageKeys()
+    keys, inspection = PageKeys(), OneCheck()
+    activity = Activity(tmp_path / "activity.db", now_wall=lambda: WALL)
+    await activity.switch(True)
+    activity.record(Request(WALL, "github", "node", {"name": "zed", "version": "1"}, True, "ping", "", 200, True, 0.1))
     routes = api.routes(
-        control, version="1.2.3", events=hub, page_keys=keys, history_reader=OneEventHistory(), now=lambda: 1000.0
+        control,
+        version="1.2.3",
+        events=hub,
+        page_keys=keys,
+        history_reader=OneEventHistory(),
+        now=lambda: 1000.0,
+        activity=activity,
+        inspection=inspection,
     )
     server = LoopbackServer(
         port=0, runtime_dir=tmp_path / "run", version="1.2.3", routes=routes, open_routes=api.open_routes(keys)
     )
     url = await server.start()
     async with aiohttp.ClientSession(url, headers={"Authorization": f"Bearer {server.api_key.reveal()}"}) as client:
-        made = Site(control, client, hub)
+        made = Site(control, client, hub, inspection)
         async with client.get("/api/openapi.json") as response:
             made.document = await response.json()
         yield made
         hub.close()
     await server.close()
+    await activity.close()
 
 
 class OneEventHistory:
@@ -111,6 +130,28 @@ class OneEventHistory:
     async def read(self, names: list[str], since: float, limit: int) -> dict[str, tuple[list[Segment], bool]]:
         one = Segment(WALL, "auth_retrying", "amber", "retry", "offline", "There is no network.")
         return {name: ([one], limit == 1) for name in names}
+
+    async def attempts(self, name: str, since: float, limit: int) -> list[HistoryRow]:
+        return [HistoryRow(WALL, name, "attempt", "server_busy", "tick", PROBLEM, "auth_retrying", "retrying")]
+
+
+class OneCheck:
+    """An app that has looked at itself."""
+
+    def __init__(self) -> None:
+        self.problem: Problem | None = None
+
+    async def checks(self) -> list[Check]:
+        return [Check("clients", "problem", "Zed has an old key.", "Fix it: amberlight doctor --fix", fixable=True)]
+
+    async def fix(self) -> list[Check] | Problem:
+        return self.problem or []
+
+    async def log(self, query: LogQuery) -> tuple[str, list[LogEntry], bool]:
+        return "/home/ada/amberlight.log", [LogEntry(WALL, "info", "trayapp", "listening")], True
+
+    async def bug_report(self) -> tuple[str, str]:
+        return "amberlight-report.txt", "Amberlight report"
 
 
 def refs(value: Any) -> set[str]:
@@ -219,6 +260,7 @@ async def every_answer(site: Site) -> None:
         await site.ask("POST", f"{BASE}/workloads/clients", json={"names": ["github"]})
         await site.ask("GET", f"{BASE}/aggregate/client")
     await every_answer_about_clients(site)
+    await every_answer_about_the_past(site)
     await site.ask("POST", f"{one}/reauthorize", json={"browser": False})
     await site.ask("POST", f"{one}/reauthorize", json={"browser": False})  # the page is there already
     control.page = None
@@ -247,6 +289,10 @@ async def every_answer(site: Site) -> None:
     await site.ask("POST", f"{BASE}/workloads", json={"name": "new", "url": "https://new.example", "ceiling": "1h"})
     await every_edit(site)
     await site.ask("POST", f"{BASE}/reload")
+    for body in ({}, {"port": 9001}, {"port": 0}):
+        await site.ask("POST", f"{BASE}/port", json=body)
+    control.port_answer = Problem("port", "Port 9001 is in use by another program.")
+    await site.ask("POST", f"{BASE}/port", json={"port": 9001})
     await site.ask("POST", f"{BASE}/quit")
     await site.ask("DELETE", f"{BASE}/workloads/idle")
     await site.ask("POST", f"{BASE}/workloads/delete", json={"names": ["github", "full"]})
@@ -277,6 +323,21 @@ async def every_edit(site: Site) -> None:
         await site.ask("PATCH", f"{BASE}/settings", json={"port": 9001})
         await site.ask("PATCH", f"{BASE}/workloads/other", json={"url": "https://new.example"})
     control.rejected = None
+
+
+async def every_answer_about_the_past(site: Site) -> None:
+    for days in ("1", "7", "30", "2", "0"):
+        await site.ask("GET", f"{BASE}/workloads/github/history?days={days}")
+    for query in ("", "?workload=github&client=zed&limit=1&before=9&since=2026-01-02T03:04:05Z", "?before=-1"):
+        await site.ask("GET", f"{BASE}/activity{query}")
+    for query in ("", "?workload=github", f"?workload={'x' * 64}"):
+        await site.ask("GET", f"{BASE}/activity/clients{query}")
+    await site.ask("DELETE", f"{BASE}/activity", json={})
+    for path in ("diagnostics", "log?level=warning&workload=github&limit=3", "log?level=loud", "report"):
+        await site.ask("GET", f"{BASE}/{path}")
+    await site.ask("POST", f"{BASE}/diagnostics/fix", json={})
+    site.inspection.problem = Problem("not_here", "The demo can't connect clients.")
+    await site.ask("POST", f"{BASE}/diagnostics/fix", json={})
 
 
 async def every_answer_about_clients(site: Site) -> None:

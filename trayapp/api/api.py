@@ -27,6 +27,7 @@ from trayapp.api.history import History, HistoryReader, NoHistory
 from trayapp.api.pagekeys import PageKeys
 from trayapp.api.pages import PageSessions
 from trayapp.api.port import PortApi
+from trayapp.api.records import Inspection, NoInspection, RecordsApi
 from trayapp.api.requested_sign_ins import RequestedSignIns
 from trayapp.core import metrics
 from trayapp.core.model import Problem, Secret
@@ -43,6 +44,7 @@ from trayapp.core.public import (
 )
 from trayapp.core.snapshot import Unavailable, WorkloadView
 from trayapp.server.replies import OWN_HEADERS, PAGE, Refusal, empty_reply, json_reply, read_object
+from trayapp.storage.activity import Activity
 
 MIN_VALIDITY = 60.0  # s; the default of `token`
 MIN_VALIDITY_MAX = 86400.0  # s
@@ -60,6 +62,8 @@ def routes(
     events: Events | None = None,
     page_keys: PageKeys | None = None,
     history_reader: HistoryReader | None = None,
+    activity: Activity | None = None,
+    inspection: Inspection | None = None,
     now: Callable[[], float] = time.monotonic,
 ) -> list[web.RouteDef]:
     """The routes that need a key, for `LoopbackServer(routes=…)`. `now` is any monotonic clock in seconds."""
@@ -68,6 +72,7 @@ def routes(
     history = History(
         history_reader or NoHistory(), lambda: list(control.snapshot().workloads), lambda asked: api.view(asked).name
     )
+    records = RecordsApi(activity or Activity(None), inspection or NoInspection(), api.detached)
     handlers: dict[str, Handler] = {
         "metrics": api.metrics,
         "document": api.document,
@@ -105,6 +110,13 @@ def routes(
         "reload": api.reload,
         "history": history.one,
         "histories": history.all,
+        "activity": records.activity,
+        "activity_clients": records.clients,
+        "clear_activity": records.clear,
+        "diagnostics": records.diagnostics,
+        "fix": records.fix,
+        "log": records.log,
+        "report": records.report,
         "app": api.app,
         "change_port": PortApi(control, api.detached, page_keys or PageKeys()).change,
         "dashboard": api.dashboard,

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from trayapp.api import editing_operations
+from trayapp.api import editing_operations, record_operations
 from trayapp.api.operation import ALL, BASE, ONE, Operation, Query, click
 from trayapp.api.schemas import SCHEMAS
 from trayapp.api.shapes import COUNT, FLAG, NAME, TEXT, array, ref
@@ -215,7 +215,14 @@ OPERATIONS: tuple[Operation, ...] = (
         {200: ref("Histories")},
         query=_SINCE,
     ),
-    Operation("history", "GET", f"{ONE}/history", "What it looked like and when.", {200: ref("History")}, query=_SINCE),
+    Operation(
+        "history",
+        "GET",
+        f"{ONE}/history",
+        "What it looked like and when.",
+        {200: ref("History")},
+        query=(*_SINCE, record_operations.DAYS_QUERY),
+    ),
     Operation("app", "GET", f"{BASE}/status", "How the app itself is.", {200: ref("App")}),
     Operation(
         "change_port",
@@ -237,6 +244,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("doctor", "GET", f"{BASE}/doctor", "What only the running app knows.", {200: ref("Report")}),
     click("quit", f"{BASE}/quit", "End the app."),
     *editing_operations.OPERATIONS,
+    *record_operations.OPERATIONS,
 )
 
 

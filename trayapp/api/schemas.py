@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields
 
-from trayapp.api import editing_schemas
+from trayapp.api import editing_schemas, record_schemas
 from trayapp.api.shapes import COUNT, FLAG, NAME, SECONDS, TEXT, TIME, array, enum_of, nullable, object_of, ref
 from trayapp.clients.connections import State
 from trayapp.core.advice import ACTIONS
@@ -259,7 +259,10 @@ SCHEMAS: Mapping[str, Json] = {
             "token_endpoints": {"type": "object", "additionalProperties": TEXT},
         },
     ),
-    "Check": object_of("One line of it.", {"name": TEXT, "state": TEXT, "text": TEXT, "help": TEXT}),
+    "Check": object_of(
+        "One line of it. `state`: ok, warning or problem. `fixable`: `amberlight doctor --fix` can fix it.",
+        {"name": TEXT, "state": TEXT, "text": TEXT, "help": TEXT, "fixable": FLAG},
+    ),
     "App": object_of(
         "How the app itself is; `warnings` and `broken` are sentences.",
         {
@@ -308,7 +311,8 @@ SCHEMAS: Mapping[str, Json] = {
     ),
     "History": object_of(
         "Segments of one workload, oldest first; the first began before `since`. `more`: ask on from the last one.",
-        {"workload": NAME, "since": TIME, "rows": array(ref("Segment")), "more": FLAG},
+        {"workload": NAME, "since": TIME, "rows": array(ref("Segment")), "more": FLAG, **record_schemas.HISTORY},
+        optional=tuple(record_schemas.HISTORY),
     ),
     "Histories": object_of(
         "The same of all workloads, by name.",
@@ -319,4 +323,5 @@ SCHEMAS: Mapping[str, Json] = {
     "DashboardLink": object_of("Where the dashboard opens.", {"url": TEXT}),
     "Version": object_of("The running version.", {"version": TEXT}),
     **editing_schemas.SCHEMAS,
+    **record_schemas.SCHEMAS,
 }

@@ -20,12 +20,13 @@ _HELP: Mapping[Trouble, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line: what was checked, its state, and what to do about it (empty if nothing)."""
+    """One line: what was checked, its state, and what to do about it (empty if nothing). `fixable`: `doctor --fix` can."""
 
     name: str
     state: str
     text: str
     help: str = ""
+    fixable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

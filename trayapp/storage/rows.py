@@ -6,6 +6,7 @@ import json
 import logging
 import sqlite3
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from trayapp.core.model import Problem, Saved, SignedOut
 from trayapp.core.refusal import Refusal
@@ -90,16 +91,20 @@ def history(db: sqlite3.Connection, name: str, since_wall: float) -> list[Histor
         f"SELECT {HISTORY_COLUMNS} FROM history WHERE name = ? AND wall >= ? ORDER BY wall, id",  # noqa: S608
         (name, since_wall),
     )
-    return [
-        HistoryRow(
-            wall=wall,
-            name=who,
-            kind=kind,
-            outcome=outcome,
-            trigger=trigger,
-            problem=None if problem_kind is None else Problem(problem_kind, summary, http_status, code),
-            status=status,
-            detail=detail,
-        )
-        for wall, who, kind, outcome, trigger, problem_kind, http_status, code, summary, status, detail in rows
-    ]
+    return [_history_row(row) for row in rows]
+
+
+def newest_history(db: sqlite3.Connection, name: str, since_wall: float, limit: int) -> list[HistoryRow]:
+    """What happened to a workload's login, newest first; without how it looked, which the timeline has."""
+    rows = db.execute(
+        f"SELECT {HISTORY_COLUMNS} FROM history WHERE name = ? AND wall >= ? AND kind != 'status'"  # noqa: S608
+        " ORDER BY wall DESC, id DESC LIMIT ?",
+        (name, since_wall, limit),
+    )
+    return [_history_row(row) for row in rows]
+
+
+def _history_row(row: tuple[Any, ...]) -> HistoryRow:
+    wall, name, kind, outcome, trigger, problem_kind, http_status, code, summary, status, detail = row
+    problem = None if problem_kind is None else Problem(problem_kind, summary, http_status, code)
+    return HistoryRow(wall, name, kind, outcome, trigger, problem, status, detail)

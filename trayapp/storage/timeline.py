@@ -19,6 +19,7 @@ from typing import Any
 from trayapp.core.model import Moment
 from trayapp.core.presentation import Colour, Glyph
 from trayapp.core.snapshot import Snapshot, Status, WorkloadView
+from trayapp.storage import rows
 from trayapp.storage.journal import Journal
 from trayapp.system.private_files import NotPrivateError, touch_private
 
@@ -147,6 +148,10 @@ class Timeline:
         """Per workload: the segments since `since` (wall) and the one before it, gaps inserted, oldest first; and
         whether there are more than `limit`, which are read by asking again from the last one's time."""
         return await self._journal.run(lambda db: _read(db, names, since, limit), {name: ([], False) for name in names})
+
+    async def attempts(self, name: str, since: float, limit: int) -> list[rows.HistoryRow]:
+        """What happened to a workload's login since `since` (wall): the newest, newest first."""
+        return await self._journal.run(lambda db: rows.newest_history(db, name, since, limit), [])
 
 
 def segment(view: WorkloadView, at: float) -> Segment:

@@ -1,0 +1,70 @@
+"""Entries of Amberlight's own log, from its lines, newest first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+LEVELS = ("debug", "info", "warning", "error")
+TEXT_MAX = 4000  # characters of one entry; a traceback is shorter
+
+_HEAD = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) ([A-Z]+) ([\w.]+): (.*)")
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One entry; `at` is wall seconds, and further lines of `text` are a traceback or a list."""
+
+    at: float
+    level: str
+    logger: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogQuery:
+    """Which entries are wanted: from this level and time on, that name this workload; the newest `limit` of them."""
+
+    level: str = "debug"
+    workload: str = ""
+    since: float = 0.0
+    limit: int = 200
+
+
+def newest_entries(lines: Iterable[str], query: LogQuery) -> tuple[list[LogEntry], bool]:
+    """The wanted ones of these lines, which are newest first; and whether there are more."""
+    named = re.compile(rf"(?<![\w-]){re.escape(query.workload)}(?![\w-])") if query.workload else None
+    found: list[LogEntry] = []
+    for each in _entries(lines):
+        if each.at < query.since:
+            break
+        if LEVELS.index(each.level) < LEVELS.index(query.level) or (named and not named.search(each.text)):
+            continue
+        if len(found) == query.limit:
+            return found, True
+        found.append(each)
+    return found, False
+
+
+def _entries(lines: Iterable[str]) -> Iterator[LogEntry]:
+    """What continues an entry stands before it, as the lines run backwards. The start of the first one may be missing."""
+    rest: list[str] = []
+    for line in lines:
+        head = _HEAD.fullmatch(line)
+        at = _time(head[1]) if head else None
+        if head is None or at is None:
+            rest.append(line)
+            continue
+        text = "\n".join([head[4], *reversed(rest)])
+        level = head[2].lower()
+        yield LogEntry(at, level if level in LEVELS else "error", head[3], text[:TEXT_MAX])
+        rest.clear()
+
+
+def _time(text: str) -> float | None:
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return None
