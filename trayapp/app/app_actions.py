@@ -109,7 +109,7 @@ class AppActions:
         if isinstance(result, Problem):
             self._notifier.show_text("port", "Couldn't change the port", result.summary)
         else:
-            self._notifier.show_text("port", f"Port changed to {result.port}", result.message)
+            self._notifier.show_text("port", "Port changed", result.message)
 
     def set_muted(self, muted: bool) -> None:
         """config.toml says so from now on, not the menu."""
