@@ -94,8 +94,8 @@ def test_empty_list(app: FakeApp, capsys: Capture) -> None:
     app.replies[ALL] = [(200, {"workloads": []}), (200, {"workloads": [row("old", "stopped")]})]
 
     assert [0, 0] == [main(["list"]), main(["list"])]
-    first, second = capsys.readouterr().out.splitlines()
-    assert "amberlight add NAME URL" in first
+    *first, second = capsys.readouterr().out.splitlines()
+    assert "amberlight add NAME URL" in first[0]
     assert "amberlight list --all" in second
 
 

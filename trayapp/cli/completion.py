@@ -12,7 +12,7 @@ PROGRAM = "amberlight"
 
 def script(shell: str) -> str:
     """What the shell has to run once."""
-    from argcomplete import shellcode
+    from argcomplete.shell_integration import shellcode
 
     return str(shellcode([PROGRAM], use_defaults=False, shell=shell)).strip("\n")
 

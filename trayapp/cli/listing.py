@@ -12,17 +12,21 @@ from typing import Any
 
 from trayapp.cli.client import ApiClient, ApiError
 from trayapp.cli.codes import FAILED, NEEDS_SIGN_IN, OK, RETRYING
-from trayapp.cli.output import Style, clean, print_error, print_json, print_line
-from trayapp.cli.workload_text import auth_of, state_text, status_lines, table
+from trayapp.cli.columns import wrap
+from trayapp.cli.output import Style, clean, local_time, parse_time, print_error, print_json, print_line
+from trayapp.cli.workload_text import auth_of, label_text, status_lines, table
 from trayapp.config.paths import Paths
 from trayapp.core.app_notices import FIX_FILE
 from trayapp.core.outages import TITLE
 from trayapp.core.public import LISTED
+from trayapp.core.sentences import NO_ACTION
 from trayapp.core.snapshot import Status
 
 Json = Mapping[str, Any]
 
-EMPTY = "No workloads configured. Add one: amberlight add NAME URL   Or let Amberlight help: amberlight setup"
+EMPTY = (
+    "No workloads configured. Add one: amberlight add NAME URL\nOr find the servers of your clients: amberlight setup"
+)
 HIDDEN = "Not shown: {} paused. See: amberlight list --all"
 # For scripts, the exit code says how a workload is; without a usable token it is never 0, paused workloads aside.
 BY_STATUS = {"auth_retrying": RETRYING, "unauthenticated": NEEDS_SIGN_IN, "error": FAILED, "unhealthy": FAILED}
@@ -50,8 +54,8 @@ def list_text(rows: Sequence[Json], every: Sequence[Json], style: Style, now: fl
     """The table, or what to do if it is empty."""
     parts = [table(rows, style, now)] if rows else []
     if len(rows) < len(every):
-        parts.append(HIDDEN.format(len(every) - len(rows)))
-    return "\n".join(parts) or EMPTY
+        parts += _wrapped(HIDDEN.format(len(every) - len(rows)), style)
+    return "\n".join(parts or (part for line in EMPTY.splitlines() for part in _wrapped(line, style)))
 
 
 def status(arguments: argparse.Namespace, paths: Paths) -> int:
@@ -87,8 +91,8 @@ def app_state(client: ApiClient) -> Json:
 
 def report_app(app: Json) -> int:
     """Print what is wrong with Amberlight itself; the exit code. A configuration that can't be read is a failure."""
-    warnings = [clean(line) for line in app.get("warnings") or ()]
-    for line in dict.fromkeys((*app_problems(app), *warnings)):
+    others = [clean(line) for line in (app.get("outdated"), *(app.get("warnings") or ())) if line]
+    for line in dict.fromkeys((*app_problems(app), *others)):
         print_error(f"amberlight: {line}")
     return FAILED if app.get("broken") else OK
 
@@ -115,7 +119,7 @@ def overview(arguments: argparse.Namespace, paths: Paths) -> int:
     """`status` without a name: a line that answers the question, and what needs attention. The most urgent code."""
     client = ApiClient.of(paths)
     rows, app = client.workloads(), app_state(client)
-    codes = {exit_code(row) for row in rows}
+    codes = {exit_code(row) for row in rows} | ({FAILED} if app.get("broken") or app.get("outage") else set())
     code = next((each for each in URGENCY if each in codes), OK)
     if arguments.format == "json":
         counts = Counter(str(row.get("status")) for row in rows)
@@ -124,41 +128,43 @@ def overview(arguments: argparse.Namespace, paths: Paths) -> int:
             "url": f"http://{client.host}:{client.port}",
             "version": client.version,
         }
-        print_json({"app": {**own, **app}, "counts": dict(counts), "workloads": rows})
-        return max(code, FAILED) if app.get("broken") else code
+        print_json({"app": own | dict(app), "counts": dict(counts), "workloads": rows})
+        return code
+    report_app(app)
     style, now = Style.of(sys.stdout, os.environ), time.time()
-    print_line(headline(rows, style, now, outage=bool(app.get("outage"))))
-    troubled = [row for row in rows if exit_code(row) != OK]
-    shown = rows if arguments.verbose else troubled
+    if rows or not app.get("broken"):
+        lines = headline(rows, outage=bool(app.get("outage")))
+        print_line("\n".join(part for line in lines for part in _wrapped(line, style)))
+    shown = rows if arguments.verbose else [row for row in rows if exit_code(row) != OK]
     if shown:
         print_line("\n" + table(shown, style, now))
-    if not rows and not app.get("broken"):
-        print_line(EMPTY)
     if arguments.verbose:
-        print_line(
-            f"\nAmberlight {clean(client.version)}, process {client.pid}, http://{client.host}:{client.port}, "
-            f"since {clean(app.get('started_at'))}"
-        )
-    return report_app(app) or code
+        started = parse_time(app.get("started_at"))
+        since = f", since {local_time(started)}" if started is not None else ""
+        where = f"http://{client.host}:{client.port}, process {client.pid}"
+        print_line(f"\nAmberlight {clean(client.version)} at {where}{since}")
+    return code
 
 
-def headline(rows: Sequence[Json], style: Style, now: float, *, outage: bool = False) -> str:
-    """ "1 workload needs attention.\\n3 connected, 1 reconnecting" """
-    attention = [row for row in rows if exit_code(row) in (NEEDS_SIGN_IN, FAILED)]
-    waiting = [row for row in rows if exit_code(row) == RETRYING]
+def _wrapped(text: str, style: Style) -> list[str]:
+    return wrap(text, style.width) if style.width else [text]
+
+
+def headline(rows: Sequence[Json], *, outage: bool) -> list[str]:
+    """ "1 workload needs attention." and "3 connected, 1 reconnecting"."""
     if not rows:
-        return "Amberlight is running."
-    if attention:
-        one = len(attention) == 1
-        first = f"{len(attention)} workload{'' if one else 's'} need{'s' if one else ''} attention."
-    elif outage:
-        first = f"{TITLE}."
-    elif waiting:
-        count = len(waiting)
-        first = f"{count} workload{' is' if count == 1 else 's are'} reconnecting. No action needed."
-    elif all(row.get("status") == Status.STOPPED for row in rows):
-        first = "All workloads are paused."
-    else:
-        first = "All workloads are connected."
-    counts = Counter(state_text(row, style, now) for row in rows)
-    return f"{first}\n{', '.join(f'{count} {words}' for words, count in counts.most_common())}"
+        return EMPTY.splitlines()
+    codes = Counter(exit_code(row) for row in rows)
+    labels = Counter(label_text(row).lower() for row in rows)
+    counts = ", ".join(f"{count} {label}" for label, count in labels.most_common())
+    return [f"{TITLE}." if outage else _verdict(codes, rows), counts]
+
+
+def _verdict(codes: Mapping[int, int], rows: Sequence[Json]) -> str:
+    if attention := codes.get(NEEDS_SIGN_IN, 0) + codes.get(FAILED, 0):
+        return "1 workload needs attention." if attention == 1 else f"{attention} workloads need attention."
+    if waiting := codes.get(RETRYING, 0):
+        return f"{'1 workload is' if waiting == 1 else f'{waiting} workloads are'} reconnecting. {NO_ACTION}"
+    if all(row.get("status") == Status.STOPPED for row in rows):
+        return "All workloads are paused."
+    return "All workloads are connected."

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
 from trayapp.cli.codes import OutputError
+from trayapp.cli.columns import wrap
 from trayapp.core.presentation import Colour, Glyph
 
 if TYPE_CHECKING:
@@ -172,6 +173,7 @@ def time_since(value: object, now: float) -> str:
 
 # --- doctor ----------------------------------------------------------------------------------------------------------
 
+CHECK_TEXT_MIN = 40  # columns that the text of a check gets beside its name
 STATES: Mapping[str, tuple[str, Colour]] = {
     "ok": ("✔", Colour.GREEN),
     "warning": ("⚠", Colour.AMBER),
@@ -180,13 +182,21 @@ STATES: Mapping[str, tuple[str, Colour]] = {
 
 
 def checks_text(checks: Sequence[Json], style: Style) -> str:
-    """One line per check, and below it what to do."""
-    width = max((len(str(check["name"])) for check in checks), default=0)
+    """A paragraph for each check: its name, what was found, and what to do. A narrow terminal gets the name above."""
+    longest = max((len(str(check["name"])) for check in checks), default=0)
     lines = []
     for check in checks:
         glyph, colour = STATES.get(str(check["state"]), ("?", Colour.GREY))
-        sign = style.paint(glyph, colour) if style.glyphs else style.paint(f"{check['state']:<7}", colour)
-        lines.append(f"{sign}  {clean(check['name']):<{width}}  {clean(check['text'])}")
+        sign = glyph if style.glyphs else f"{check['state']:<7}"
+        name = clean(check["name"])
+        above = 0 < style.width < longest + CHECK_TEXT_MIN
+        indent = len(sign) + 2 + (0 if above else longest + 2)
+        room = max(style.width - indent, CHECK_TEXT_MIN // 2) if style.width else 1 << 30
+        text = wrap(clean(check["text"]), room)
         if check["help"]:
-            lines.append(f"{' ' * (1 if style.glyphs else 7)}  {'':<{width}}  → {clean(check['help'])}")
+            first, *rest = wrap(clean(check["help"]), room - 2)
+            text += [f"→ {first}", *(f"  {line}" for line in rest)]
+        head = f"{style.paint(sign, colour)}  {name if above else f'{name:<{longest}}'}"
+        lines += [head, " " * indent + text[0]] if above else [f"{head}  {text[0]}"]
+        lines += [" " * indent + line for line in text[1:]]
     return "\n".join(lines)

@@ -161,7 +161,7 @@ def table(rows: Sequence[Json], style: Style, now: float) -> str:
     _narrow(widths, _NAME, NAME_MIN, _total(shown, widths) - room)
     left = room - _total(shown, widths) - len(SEPARATOR)
     heads = [pad(cut(COLUMNS[i], widths[i]), widths[i]) for i in shown]
-    beside = longest > 0 and left >= len(COLUMNS[-1])
+    beside = left >= len(COLUMNS[-1]) and any(detail and width(detail) <= left for detail in details)
     lines = [cut(SEPARATOR.join([*heads, *([COLUMNS[-1]] if beside else [])]).rstrip(), room)]
     for row, line, detail in zip(rows, cells, details, strict=True):
         fits = width(detail) <= left
