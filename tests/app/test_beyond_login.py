@@ -82,7 +82,7 @@ def test_every_command_knows_a_login_without_refresh_token(
             assert 0 == main(["list", "--format", "json"])
             (row,) = json.loads(capfd.readouterr().out)
             assert (False, None) == (row["auth"]["renewable"], row["auth"]["login_ends_at"])
-            assert "✔ one: running" == lines(program)["workload:one"]
+            assert "✔ one: Connected" == lines(program)["workload:one"]
             assert 1 == main(["retry", "one"])
             assert "amberlight: the login of one can't be renewed. Sign in again" in capfd.readouterr().err
     assert 0 == server.count("token")

@@ -11,7 +11,7 @@ from trayapp.core.menu import summary, tray_view
 from trayapp.core.model import BrowserFault, Problem, Spec, Workload
 from trayapp.core.presentation import Action, Colour, Glyph, IconView, MenuItem, Verb
 from trayapp.core.sentences import context, short
-from trayapp.core.snapshot import AuthView, Detail, Snapshot, Status, WorkloadView
+from trayapp.core.snapshot import AuthView, Detail, Removal, Snapshot, Status, WorkloadView
 from trayapp.core.view import AMBER, BLUE, style_of
 
 
@@ -65,16 +65,17 @@ def menu(*views: WorkloadView, **rest: object) -> dict[str, MenuItem]:
     ("views", "line"),
     [
         ((), "No workloads yet"),
-        ((GREEN, replace(GREEN, name="b"), RETRYING, RED), "2 running · 1 retrying · 1 needs sign-in"),
-        ((RED, replace(RED, name="b")), "2 need sign-in"),
-        ((SOON,), "1 retrying"),  # as it is drawn, not by its word
-        ((NEVER, SIGNING, STARTING), "1 starting · 1 not signed in yet · 1 signing in"),
-        ((BROKEN, REJECTED), "1 with a configuration error · 1 rejected by its service"),
-        ((PAUSED, LEAVING, ODD), "1 paused · 1 stopping · 1 unknown"),
+        ((GREEN, replace(GREEN, name="b"), RETRYING, RED), "1 sign-in needed · 1 reconnecting · 2 connected"),
+        ((RED, replace(RED, name="b")), "2 sign-in needed"),
+        ((SOON,), "1 reconnecting"),  # as it is drawn, not by its word
+        ((NEVER, SIGNING, STARTING), "1 sign-in needed · 1 not signed in · 1 starting"),
+        ((BROKEN, REJECTED), "1 access refused · 1 configuration error"),
+        ((PAUSED, LEAVING, ODD), "1 paused · 1 being removed · 1 unknown"),
+        ((RED, REJECTED, BROKEN, RETRYING, GREEN), "1 sign-in needed · 1 access refused · 3 more"),
     ],
 )
 def test_summary(views: tuple[WorkloadView, ...], line: str) -> None:
-    """One line counts what there is, best first, and leaves out what there is not."""
+    """One line counts what there is, worst first; the end of a long one is only counted."""
 
     assert line == summary(snap(*views))
 
@@ -157,16 +158,17 @@ def test_icon_of_nothing_and_of_a_broken_configuration() -> None:
 @pytest.mark.parametrize(
     ("snapshot", "text"),
     [
-        (snap(GREEN), "1 running"),
+        (snap(GREEN), "1 connected"),
         (
             snap(GREEN, RETRYING, RED, PAUSED),
-            "1 running · 1 retrying · 1 needs sign-in · 1 paused\nnotion: Sign-in needed\njira: Reconnecting, next try at 14:32",
+            "1 sign-in needed · 1 reconnecting · 1 connected · 1 paused\nnotion: Sign-in needed\n"
+            "jira: Reconnecting, next try at 14:32",
         ),
         (
             snap(*(replace(RED, name=str(n)) for n in range(7))),
-            "7 need sign-in\n0: Sign-in needed\n1: Sign-in needed\n2: Sign-in needed\n3: Sign-in needed\nand 3 more",
+            "7 sign-in needed\n0: Sign-in needed\n1: Sign-in needed\n2: Sign-in needed\n3: Sign-in needed\nand 3 more",
         ),
-        (snap(broken="config.toml, line 2"), "Configuration error"),
+        (snap(broken="config.toml, line 2"), "Configuration error\nconfig.toml, line 2"),
     ],
 )
 def test_tooltip(snapshot: Snapshot, text: str) -> None:
@@ -179,19 +181,19 @@ def test_tooltip(snapshot: Snapshot, text: str) -> None:
 
 
 def test_the_whole_menu() -> None:
-    """From top to bottom, as a person reads it."""
+    """From top to bottom, as a person reads it: trouble first."""
 
     items = tray_view(snap(GREEN, RED, RETRYING), local).menu
     assert [
-        "1 running · 1 retrying · 1 needs sign-in",
+        "1 sign-in needed · 1 reconnecting · 1 connected",
         "Reauthorize notion…",
         "Open dashboard",
         "",
-        "✔ github: Connected",
-        "↻ jira: Reconnecting, next try at 14:32",
         "⚠ notion: Sign-in needed",
+        "↻ jira: Reconnecting, next try at 14:32",
+        "✔ github: Connected",
         "",
-        "Retry all now",
+        "Reconnect all",
         "Add a workload…",
         "Mute notifications",
         "",
@@ -212,6 +214,24 @@ def test_the_submenu() -> None:
         MenuItem("pause:jira", "Pause", Action(Verb.PAUSE, "jira")),
         MenuItem("sign_out:jira", "Sign out", Action(Verb.SIGN_OUT, "jira")),
     ] == list(item.items)
+
+
+@pytest.mark.parametrize(("seen", "first"), [(RED, "Reauthorize…"), (NEVER, "Sign in…"), (GREEN, "Retry now")])
+def test_what_helps_comes_first(seen: WorkloadView, first: str) -> None:
+    """Where a sign-in is needed, *Retry now* is the second thing to try."""
+
+    (item,) = (i for i in tray_view(snap(seen), local).menu if i.items)
+    assert first == item.items[0].text
+    assert {"Retry now"} <= {each.text for each in item.items[:2]}
+
+
+def test_among_the_connected_those_with_a_message_come_first() -> None:
+    """They are green, and a person can do something for them."""
+
+    lacking = view("x", Status.RUNNING, Detail.PERMISSION_NEEDED)
+    ending = replace(view("y", Status.RUNNING, Detail.OK), auth=AuthView(Detail.OK, 0.0, ends_soon=True))
+    items = tray_view(snap(GREEN, ending, lacking), local).menu
+    assert ["workload:x", "workload:y", "workload:github"] == [item.key for item in items if item.items]
 
 
 @pytest.mark.parametrize(
@@ -304,20 +324,55 @@ def test_nobody_is_asked_to_unlock_for_what_would_not_go_on(status: Status) -> N
 
 
 def test_warnings_stand_at_the_top() -> None:
-    """What is wrong with the app itself is the first thing to read, and nothing to click."""
+    """What is wrong with the app itself is the first thing to read; the dashboard says all of it."""
 
-    items = tray_view(snap(GREEN, broken="config.toml, line 2: no.", warnings=("Port 8765 is taken.",)), local).menu
-    assert ["✖ config.toml, line 2: no.", "⚠ Port 8765 is taken.", "1 running"] == [item.text for item in items[:3]]
-    assert not any(item.enabled or item.action for item in items[:3])
+    items = tray_view(snap(GREEN, broken="config.toml, line 2: no.", warnings=("There is no keyring.",)), local).menu
+    assert ["✖ config.toml, line 2: no.", "⚠ There is no keyring.", "1 connected"] == [item.text for item in items[:3]]
+    assert [Action(Verb.SHOW)] * 2 == [item.action for item in items[:2]]
+
+
+def test_many_warnings_are_counted() -> None:
+    """Two, and how many more there are."""
+
+    removals = tuple(Removal(f"r{n}", "as.test", revoked=False) for n in range(3))
+    items = tray_view(snap(GREEN, warnings=("One.", "Two."), removals=removals), local).menu
+    assert ["⚠ One.", "⚠ Two.", "⚠ 3 more warnings…"] == [item.text for item in items[:3]]
+    assert Action(Verb.SHOW) == items[2].action
+    assert "summary" == items[3].key
+
+
+def test_two_hundred_workloads_have_a_short_menu() -> None:
+    """The eight worst, and the way to the others."""
+
+    reds = [replace(RED, name=f"red{n}") for n in range(5)]
+    greens = [replace(GREEN, name=f"green{n:03}") for n in range(195)]
+    items = tray_view(snap(*greens, *reds), local).menu
+    rows = [item.key for item in items if item.key.startswith("workload:")]
+    assert [*(f"workload:red{n}" for n in range(5)), *(f"workload:green00{n}" for n in range(3))] == rows
+    assert [f"top:red{n}" for n in range(3)] == [item.key for item in items if item.key.startswith("top:")]
+    (others,) = (item for item in items if item.key == "all")
+    assert ("All workloads…", Action(Verb.SHOW)) == (others.text, others.action)
+    assert "all" not in menu(*greens[:8])
+
+
+def test_a_sign_in_under_way_has_the_first_place() -> None:
+    """A person waits for its page, however many others are red."""
+
+    waiting = replace(NEVER, auth=replace(NEVER.auth, signing_in=True, browser_fault=BrowserFault.NOT_OPENED))
+    items = tray_view(snap(*(replace(RED, name=f"a{n}") for n in range(5)), waiting), local).menu
+    assert ["top:new", "copy:new", "top:a0"] == [item.key for item in items[1:4]]
 
 
 def test_the_menu_without_workloads() -> None:
-    """It says how to start."""
+    """It says how to start; a configuration that can't be read is not the same."""
 
     items = menu()
-    assert items["empty"] == MenuItem("empty", "No workload yet", enabled=False)
-    assert items["add"] == MenuItem("add", "Add a workload…", Action(Verb.ADD))
-    assert not items["retry_all"].enabled
+    assert "No workloads yet" == items["summary"].text
+    assert items["add"] == MenuItem("add", "Add your first workload…", Action(Verb.ADD))
+    assert "retry_all" not in items
+    broken = menu(broken="config.toml, line 2: no.")
+    assert "summary" not in broken
+    assert "Add a workload…" == broken["add"].text
 
 
 def test_mute_is_checked() -> None:
@@ -330,14 +385,15 @@ def test_quit_warns_of_a_login_that_would_be_lost() -> None:
     """What is only in memory ends with the app."""
 
     unsaved = view("jira", Status.RUNNING, Detail.NOT_STORED)
-    assert menu(unsaved)["quit"].text == "Quit (the newest login of jira is not saved)"
+    assert menu(unsaved, replace(unsaved, name="b"))["quit"].text == "Quit (2 logins aren't saved yet)"
+    assert menu(unsaved)["quit"].text == "Quit (the login of jira isn't saved yet)"
 
 
 def test_quit_warns_of_it_whatever_else_is_said() -> None:
     """A changed configuration is the first thing to say; its login would still be lost. One being removed is meant to be."""
 
     changed = replace(CHANGED, auth=replace(CHANGED.auth, unsaved=True))
-    assert menu(changed)["quit"].text == "Quit (the newest login of moved is not saved)"
+    assert menu(changed)["quit"].text == "Quit (the login of moved isn't saved yet)"
     leaving = replace(LEAVING, auth=replace(LEAVING.auth, unsaved=True))
     assert menu(leaving)["quit"].text == "Quit"
 

@@ -63,7 +63,7 @@ def test_a_green_icon_turns_amber() -> None:
         )
         assert "Clients can't connect: port 8765 is in use" == shown.tooltip.splitlines()[0]
         line, change = shown.menu[:2]
-        assert ("⚠ Clients can't connect: port 8765 is in use", False) == (line.text, line.enabled)
+        assert ("⚠ Clients can't connect: port 8765 is in use", Action(Verb.SHOW)) == (line.text, line.action)
         assert ("Change port…", Action(Verb.CHANGE_PORT)) == (change.text, change.action)
 
 
@@ -88,7 +88,7 @@ def test_a_configuration_that_cannot_be_read_is_not_an_empty_one() -> None:
     """Neither the summary nor the menu says that there are no workloads; the mistake comes before the port."""
 
     shown = tray_view(snap(broken="config.toml:3: url: missing", outage=TAKEN), local)
-    assert "Configuration error" == shown.tooltip
+    assert ["Configuration error", "config.toml:3: url: missing"] == shown.tooltip.splitlines()
     assert Glyph.CROSS is shown.icon.glyph
     items = menu(broken="config.toml:3: url: missing", outage=TAKEN)
     assert ("broken", "outage") == tuple(items)[:2]

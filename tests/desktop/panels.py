@@ -140,10 +140,12 @@ VIEWS = (
     IconView(Glyph.RETRY, AMBER),
 )
 MENU = (
-    MenuItem("summary", "2 running · 1 needs sign-in", enabled=False),
+    MenuItem("summary", "1 sign-in needed · 2 connected", enabled=False),
     MenuItem("top", "Reauthorize git_hub…", Action(Verb.REAUTHORIZE, "git_hub")),
     MenuItem("line", separator=True),
-    MenuItem("sub", "⚠ git_hub: needs sign-in", items=(MenuItem("retry", "Retry now", Action(Verb.RETRY, "git_hub")),)),
+    MenuItem(
+        "sub", "⚠ git_hub: Sign-in needed", items=(MenuItem("retry", "Retry now", Action(Verb.RETRY, "git_hub")),)
+    ),
     MenuItem("mute", "Mute notifications", Action(Verb.MUTE), checked=True),
     MenuItem("autostart", "Start at login", Action(Verb.AUTOSTART), checked=False),
     MenuItem("quit", "Quit", Action(Verb.QUIT)),

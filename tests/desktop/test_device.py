@@ -65,7 +65,7 @@ def test_a_sign_in_is_cancelled_in_the_menu(on_desk: Desk, program: Program, ser
 
     before = program.status()["auth"]["last_refreshed_at"]
     program.client().post(NAME, "reauthorize", {"browser": False})
-    on_desk.hover_row(on_desk.open_menu(), line_of(on_desk, f"✔ {NAME}: running"))
+    on_desk.hover_row(on_desk.open_menu(), line_of(on_desk, f"✔ {NAME}: Connected"))
     submenu = wait_for(lambda: on_desk.menus()[1:], "the submenu")[0]
     on_desk.settle(submenu)
     on_desk.click_row(submenu, CANCEL)

@@ -32,15 +32,15 @@ RETRY = Action(Verb.RETRY, "git_hub")
 PAUSE = Action(Verb.PAUSE, "git_hub")
 QUIT = Action(Verb.QUIT)
 SHOW = Action(Verb.SHOW)
-# Lines of text in `menu()`, from above: summary, git_hub, Retry all, Open dashboard, Mute, Quit
+# Lines of text in `menu()`, from above: summary, git_hub, Reconnect all, Open dashboard, Mute, Quit
 GITHUB, ALL, DASHBOARD, LAST = 1, 2, 3, 5
 
 
 def menu(state: str = "ok", *, retry_all: bool = True) -> tuple[MenuItem, ...]:
-    every = (MenuItem("retry_all", "Retry all now", Action(Verb.RETRY_ALL)),) if retry_all else ()
+    every = (MenuItem("retry_all", "Reconnect all", Action(Verb.RETRY_ALL)),) if retry_all else ()
     inner = (MenuItem("git_hub/retry", "Retry now", RETRY), MenuItem("git_hub/pause", "Pause", PAUSE))
     return (
-        MenuItem("summary", "2 running · 1 retrying", enabled=False),
+        MenuItem("summary", "1 reconnecting · 2 connected", enabled=False),
         MenuItem("line", separator=True),
         MenuItem("git_hub", f"● git_hub  {state}", items=inner),
         *every,
@@ -51,7 +51,7 @@ def menu(state: str = "ok", *, retry_all: bool = True) -> tuple[MenuItem, ...]:
 
 
 def tray_view(icon: IconView = GREEN, items: tuple[MenuItem, ...] | None = None) -> TrayView:
-    return TrayView(icon, "2 running · 1 retrying", menu() if items is None else items)
+    return TrayView(icon, "1 reconnecting · 2 connected", menu() if items is None else items)
 
 
 class Tray:
@@ -208,9 +208,9 @@ def test_a_late_click_on_a_line_that_is_gone_does_nothing(tray: Tray) -> None:
     """Its number is never given to another line."""
 
     tray.show(tray_view())
-    gone = wait_for(tray.ids, "the menu")["Retry all now"]
+    gone = wait_for(tray.ids, "the menu")["Reconnect all"]
     tray.show(tray_view(AMBER, menu(retry_all=False)))
-    wait_for(lambda: "Retry all now" not in tray.ids(), "the line to go")
+    wait_for(lambda: "Reconnect all" not in tray.ids(), "the line to go")
     tray.event(gone)
     tray.event(tray.ids()["Quit"])
     assert QUIT == tray.clicked()
@@ -287,7 +287,7 @@ def test_a_panel_that_hangs_at_login(on_desk: Desk, monkeypatch: pytest.MonkeyPa
 REAUTHORIZE = Action(Verb.REAUTHORIZE, "git_hub")
 
 
-def notice(title: str = "git_hub needs a sign-in", key: str = "git_hub") -> Notice:
+def notice(title: str = "git_hub: sign-in needed", key: str = "git_hub") -> Notice:
     buttons = (("Reauthorize", REAUTHORIZE), ("Retry now", RETRY))
     return Notice(key, title, "The server refused the login <invalid_grant> & will not take it again.", buttons)
 
@@ -354,10 +354,10 @@ async def test_a_notice_replaces_the_one_with_the_same_key(posts: Posts) -> None
 
     await posts.notifier.show(notice())
     await asyncio.to_thread(posts.desk.notification)
-    await posts.notifier.show(notice("still needs a sign-in"))
+    await posts.notifier.show(notice("still: sign-in needed"))
     await asyncio.sleep(0.2)
     assert 1 == len(posts.desk.notifications())
-    await posts.notifier.show(notice("other needs a sign-in", "other"))
+    await posts.notifier.show(notice("other: sign-in needed", "other"))
     await asyncio.to_thread(wait_for, lambda: len(posts.desk.notifications()) == 2, "two notifications")
 
 

@@ -1,15 +1,19 @@
 """Tray icon, tooltip and menu, rebuilt whole from each snapshot.
 
-Keys are stable across rebuilds, so a late click hits the item it was meant for. Workloads are ranked by how they are
-drawn, not by status alone: one without a usable token ranks as retrying even while its status is still `running`.
+The menu fits any screen: what is worst comes first, at most `ROWS_MAX` rows and `LINE_MAX` characters a line, and the
+rest is on the dashboard. Keys are stable across rebuilds, so a late click hits the item it was meant for. Workloads are
+ranked by how they are drawn, not by status alone: one without a usable token ranks as retrying even while its status is
+still `running`.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from enum import IntEnum
 
 from trayapp.core import outages
+from trayapp.core.labels import LEAVING, Label, label
 from trayapp.core.model import BrowserFault
 from trayapp.core.presentation import Action, Colour, Glyph, IconView, MenuItem, TrayView, Verb
 from trayapp.core.sentences import LocalTime, enter_code, left_over_short, scope_names, short
@@ -17,6 +21,12 @@ from trayapp.core.snapshot import Detail, Snapshot, Status, WorkloadView
 
 SEGMENTS_MAX = 6  # more segments would be too narrow to see at 22 pixels
 TOOLTIP_NAMES = 5  # lines below the summary
+LINE_MAX = 60  # characters; a wider menu covers half the screen
+NAME_MIN = 24  # characters of a name that even a crowded line keeps
+WORKLOADS_MAX = 8  # rows of workloads; the worst ones
+SHORTCUTS_MAX = 3  # rows above them that sign in with one click
+WARNINGS_MAX = 3  # rows about the app itself, beside the two that say that nothing works
+ROWS_MAX = WARNINGS_MAX + SHORTCUTS_MAX + WORKLOADS_MAX + 15  # with the other rows and separators
 
 GLYPH_CHARACTERS: Mapping[Glyph, str] = {
     Glyph.TICK: "✔",
@@ -45,20 +55,6 @@ class Rank(IntEnum):
     STOPPED = 10
 
 
-# The words of the summary line, in its order: for one workload, for several.
-SUMMARY_WORDS: Mapping[Rank, tuple[str, str]] = {
-    Rank.RUNNING: ("running", "running"),
-    Rank.STARTING: ("starting", "starting"),
-    Rank.RETRYING: ("retrying", "retrying"),
-    Rank.SIGNED_OUT: ("needs sign-in", "need sign-in"),
-    Rank.NEVER: ("not signed in yet", "not signed in yet"),
-    Rank.SIGNING_IN: ("signing in", "signing in"),
-    Rank.ERROR: ("with a configuration error", "with configuration errors"),
-    Rank.UNHEALTHY: ("rejected by its service", "rejected by their services"),
-    Rank.STOPPED: ("paused", "paused"),
-    Rank.ENDING: ("stopping", "stopping"),
-    Rank.UNKNOWN: ("unknown", "unknown"),
-}
 _RANKS: Mapping[Status, Rank] = {
     Status.UNAUTHENTICATED: Rank.SIGNED_OUT,
     Status.ERROR: Rank.ERROR,
@@ -71,6 +67,20 @@ _RANKS: Mapping[Status, Rank] = {
     Status.STOPPING: Rank.ENDING,
     Status.REMOVING: Rank.ENDING,
 }
+# The labels in the order of the summary line, worst first.
+SUMMARY_ORDER = (
+    Label.SIGN_IN_NEEDED,
+    Label.ACCESS_REFUSED,
+    Label.CONFIGURATION_ERROR,
+    Label.KEYRING_LOCKED,
+    Label.OFFLINE,
+    Label.RECONNECTING,
+    Label.NOT_SIGNED_IN,
+    Label.STARTING,
+    Label.CONNECTED,
+    Label.PAUSED,
+    *LEAVING.values(),
+)
 
 
 def rank(view: WorkloadView) -> Rank:
@@ -82,13 +92,28 @@ def rank(view: WorkloadView) -> Rank:
     return _RANKS.get(view.status, Rank.UNKNOWN)
 
 
+def ranked(snapshot: Snapshot) -> list[WorkloadView]:
+    """The workloads, worst first; among the running ones, those that a person should know something about."""
+    return sorted(snapshot.workloads.values(), key=lambda view: (rank(view), not _notable(view), view.name))
+
+
+def _notable(view: WorkloadView) -> bool:
+    return view.auth.detail is not Detail.OK or view.auth.ends_soon
+
+
 def summary(snapshot: Snapshot) -> str:
-    """One line: "2 running · 1 retrying · 1 needs sign-in"."""
+    """One line: "1 sign-in needed · 1 reconnecting · 2 connected"."""
     if not snapshot.workloads:
-        return "Configuration error" if snapshot.broken else "No workloads yet"
-    ranks = [rank(view) for view in snapshot.workloads.values()]
-    counts = ((ranks.count(r), one, several) for r, (one, several) in SUMMARY_WORDS.items())
-    return " · ".join(f"{n} {one if n == 1 else several}" for n, one, several in counts if n)
+        return Label.CONFIGURATION_ERROR if snapshot.broken else "No workloads yet"
+    counts = Counter(label(view) for view in snapshot.workloads.values())
+    parts = [(counts[each], f"{counts[each]} {each.lower()}") for each in SUMMARY_ORDER if counts[each]]
+    return next(text for count in range(len(parts), -1, -1) if len(text := _counted(parts, count)) <= LINE_MAX)
+
+
+def _counted(parts: list[tuple[int, str]], shown: int) -> str:
+    """The first so many parts, and a count of what the others say."""
+    more = sum(number for number, _ in parts[shown:])
+    return " · ".join([*(text for _, text in parts[:shown]), *([f"{more} more"] if more else [])])
 
 
 def tray_view(snapshot: Snapshot, local: LocalTime) -> TrayView:
@@ -96,12 +121,8 @@ def tray_view(snapshot: Snapshot, local: LocalTime) -> TrayView:
     return TrayView(_icon(snapshot), _tooltip(snapshot, local), tuple(_menu(snapshot, local)))
 
 
-def _by_name(snapshot: Snapshot) -> list[WorkloadView]:
-    return sorted(snapshot.workloads.values(), key=lambda view: view.name)
-
-
 def _icon(snapshot: Snapshot) -> IconView:
-    views = _by_name(snapshot)
+    views = [view for _, view in sorted(snapshot.workloads.items())]
     if snapshot.broken:
         return IconView(Glyph.CROSS, Colour.RED, attention=True)
     worst = min(views, key=rank, default=None)
@@ -114,53 +135,105 @@ def _icon(snapshot: Snapshot) -> IconView:
 
 
 def _tooltip(snapshot: Snapshot, local: LocalTime) -> str:
-    first = "Configuration error" if snapshot.broken else summary(snapshot)
-    if snapshot.outage is not None and not snapshot.broken:
-        first = outages.short(snapshot.outage)
-    worst = sorted((v for v in _by_name(snapshot) if rank(v) < Rank.RUNNING), key=rank)
-    lines = [f"{view.name}: {short(view, local)}" for view in worst]
+    first = [summary(snapshot)]
+    if snapshot.broken:
+        first = [Label.CONFIGURATION_ERROR, cut(snapshot.broken)]
+    elif snapshot.outage is not None:
+        first = [cut(outages.short(snapshot.outage))]
+    worst = [view for view in ranked(snapshot) if rank(view) < Rank.RUNNING]
+    lines = [named("", view.name, f": {short(view, local)}") for view in worst]
     if len(lines) > TOOLTIP_NAMES:
         lines[TOOLTIP_NAMES - 1 :] = [f"and {len(lines) - TOOLTIP_NAMES + 1} more"]
-    return "\n".join([first, *lines])
+    return "\n".join([*first, *lines])
+
+
+# --- lines -----------------------------------------------------------------------------------------------------------
+
+
+def cut(text: str) -> str:
+    """The text as one line of a menu; a long one loses its end."""
+    line = " ".join(text.split())
+    return line if len(line) <= LINE_MAX else f"{line[: LINE_MAX - 1].rstrip()}…"
+
+
+def named(before: str, name: str, after: str) -> str:
+    """A line with a workload's name; a long name loses its middle, as its end tells it from the others."""
+    room = max(LINE_MAX - len(before) - len(after), NAME_MIN)
+    if len(name) > room:
+        end = room // 2
+        name = f"{name[: room - 1 - end]}…{name[-end:]}"
+    return cut(f"{before}{name}{after}")
 
 
 # --- menu ------------------------------------------------------------------------------------------------------------
 
 
 def _menu(snapshot: Snapshot, local: LocalTime) -> Iterator[MenuItem]:
-    views = _by_name(snapshot)
-    if snapshot.broken:
-        yield MenuItem("broken", f"✖ {snapshot.broken}", enabled=False)
-    if snapshot.outage is not None:
-        yield MenuItem("outage", f"⚠ {outages.short(snapshot.outage)}", enabled=False)
-        if outages.movable(snapshot.outage):
-            yield MenuItem("change_port", outages.CHANGE, Action(Verb.CHANGE_PORT))
-    for number, warning in enumerate(snapshot.warnings):
-        yield MenuItem(f"warning:{number}", f"⚠ {warning}", enabled=False)
-    for removal in snapshot.removals:
-        yield MenuItem(f"removal:{removal.name}", f"⚠ {left_over_short(removal)}", enabled=False)
-    yield MenuItem("summary", summary(snapshot), enabled=False)
+    views = ranked(snapshot)
+    yield from _broken(snapshot)
+    yield from _warnings(snapshot)
+    if views or not snapshot.broken:
+        yield MenuItem("summary", summary(snapshot), enabled=False)
     if any(view.auth.detail is Detail.KEYRING_LOCKED and _can_retry(view) for view in views):
         yield MenuItem(
             "keyring", "Unlock the keyring…", Action(Verb.RETRY_ALL)
         )  # a manual retry may show the keyring's dialog
-    yield from (_device_code_item(view) for view in views if view.auth.device is not None)
-    yield from (_sign_in_item(view) for view in views if _needs_sign_in(view) and view.auth.device is None)
-    yield from (_copy_sign_in_item(view) for view in views if view.auth.browser_fault is BrowserFault.NOT_OPENED)
+    yield from _shortcuts(views)[:SHORTCUTS_MAX]
     yield MenuItem("dashboard", "Open dashboard", Action(Verb.SHOW))
     yield MenuItem("separator:workloads", separator=True)
-    yield from (_workload_item(view, local) for view in views)
-    if not views and not snapshot.broken:
-        yield MenuItem("empty", "No workload yet", enabled=False)
-    yield MenuItem("separator:all", separator=True)
-    active = any(_can_retry(view) for view in views)
-    yield MenuItem("retry_all", "Retry all now", Action(Verb.RETRY_ALL), enabled=active)
-    yield MenuItem("add", "Add a workload…", Action(Verb.ADD))
+    if views:
+        yield from (_workload_item(view, local) for view in views[:WORKLOADS_MAX])
+        if len(views) > WORKLOADS_MAX:
+            yield MenuItem("all", "All workloads…", Action(Verb.SHOW))
+        yield MenuItem("separator:all", separator=True)
+        active = any(_can_retry(view) for view in views)
+        yield MenuItem("retry_all", "Reconnect all", Action(Verb.RETRY_ALL), enabled=active)
+    first = not views and not snapshot.broken
+    yield MenuItem("add", "Add your first workload…" if first else "Add a workload…", Action(Verb.ADD))
     yield MenuItem("mute", "Mute notifications", Action(Verb.MUTE), checked=snapshot.muted)
     if snapshot.autostart is not None:
         yield MenuItem("autostart", "Start at login", Action(Verb.AUTOSTART), checked=snapshot.autostart)
     yield MenuItem("separator:quit", separator=True)
     yield MenuItem("quit", _quit_text(views), Action(Verb.QUIT))
+
+
+def _broken(snapshot: Snapshot) -> Iterator[MenuItem]:
+    """What keeps the app as a whole from working. A click shows the whole sentence on the dashboard."""
+    if snapshot.broken:
+        yield MenuItem("broken", cut(f"✖ {snapshot.broken}"), Action(Verb.SHOW))
+    if snapshot.outage is not None:
+        yield MenuItem("outage", cut(f"⚠ {outages.short(snapshot.outage)}"), Action(Verb.SHOW))
+        if outages.movable(snapshot.outage):
+            yield MenuItem("change_port", outages.CHANGE, Action(Verb.CHANGE_PORT))
+
+
+def _warnings(snapshot: Snapshot) -> list[MenuItem]:
+    """What else a person should know about the app; the whole sentences, and the others, are on the dashboard."""
+    texts = {f"warning:{number}": warning for number, warning in enumerate(snapshot.warnings)}
+    texts |= {f"removal:{removal.name}": left_over_short(removal) for removal in snapshot.removals}
+    items = [MenuItem(key, cut(f"⚠ {text}"), Action(Verb.SHOW)) for key, text in texts.items()]
+    if len(items) <= WARNINGS_MAX:
+        return items
+    shown = items[: WARNINGS_MAX - 1]
+    return [*shown, MenuItem("warnings", f"⚠ {len(items) - len(shown)} more warnings…", Action(Verb.SHOW))]
+
+
+def _shortcuts(views: list[WorkloadView]) -> list[MenuItem]:
+    """What one click away solves; first where a person is in the middle of a sign-in."""
+    waiting = [view for view in views if view.auth.device is not None or view.auth.browser_fault is not None]
+    others = [view for view in views if view not in waiting]
+    return [item for view in (*waiting, *others) for item in _shortcuts_of(view)]
+
+
+def _shortcuts_of(view: WorkloadView) -> Iterator[MenuItem]:
+    if view.auth.device is not None:
+        yield _device_code_item(view)
+    elif _needs_sign_in(view):
+        yield _sign_in_item(view)
+    if view.auth.browser_fault is BrowserFault.NOT_OPENED:
+        # The way on, also where nothing shows notifications.
+        text = named("Copy sign-in URL of ", view.name, "")
+        yield MenuItem(f"copy:{view.name}", text, Action(Verb.COPY_SIGN_IN, view.name))
 
 
 def _needs_sign_in(view: WorkloadView) -> bool:
@@ -175,47 +248,48 @@ def _needs_sign_in(view: WorkloadView) -> bool:
 def _device_code_item(view: WorkloadView) -> MenuItem:
     """A device authorization waits for its code (RFC 8628): a click opens the verification page on this machine."""
     assert view.auth.device is not None  # noqa: S101 - the caller looked
-    return MenuItem(
-        f"device:{view.name}", f"{view.name}: {enter_code(view.auth.device)}…", Action(Verb.REAUTHORIZE, view.name)
-    )
+    text = named("", view.name, f": {enter_code(view.auth.device)}…")
+    return MenuItem(f"device:{view.name}", text, Action(Verb.REAUTHORIZE, view.name))
 
 
 def _sign_in_item(view: WorkloadView) -> MenuItem:
+    return MenuItem(f"top:{view.name}", _sign_in_text(view), Action(Verb.REAUTHORIZE, view.name))
+
+
+def _sign_in_text(view: WorkloadView) -> str:
     if view.auth.signing_in:
-        text = f"Reopen sign-in page of {view.name}…"
-    elif view.auth.detail is Detail.NEVER_SIGNED_IN:
-        text = f"Sign in to {view.name}…"
-    elif view.auth.detail is Detail.PERMISSION_NEEDED and view.auth.missing_scopes:
-        text = f"Reauthorize {view.name} (adds {scope_names(view.auth.missing_scopes)})…"
-    else:
-        text = f"Reauthorize {view.name}…"
-    return MenuItem(f"top:{view.name}", text, Action(Verb.REAUTHORIZE, view.name))
-
-
-def _copy_sign_in_item(view: WorkloadView) -> MenuItem:
-    """No browser could be opened: the way on, also where nothing shows notifications."""
-    text = f"Copy sign-in address of {view.name}"
-    return MenuItem(f"copy:{view.name}", text, Action(Verb.COPY_SIGN_IN, view.name))
+        return named("Reopen sign-in page of ", view.name, "…")
+    if view.auth.detail is Detail.NEVER_SIGNED_IN:
+        return named("Sign in to ", view.name, "…")
+    if view.auth.detail is Detail.PERMISSION_NEEDED and view.auth.missing_scopes:
+        whole = f"Reauthorize {view.name} (adds {scope_names(view.auth.missing_scopes)})…"
+        return whole if len(whole) <= LINE_MAX else named("Reauthorize ", view.name, " (adds permissions)…")
+    return named("Reauthorize ", view.name, "…")
 
 
 def _workload_item(view: WorkloadView, local: LocalTime) -> MenuItem:
-    text = f"{GLYPH_CHARACTERS[view.glyph]} {view.name}: {short(view, local)}"
+    text = named(f"{GLYPH_CHARACTERS[view.glyph]} ", view.name, f": {short(view, local)}")
     if view.status is Status.REMOVING:
         return MenuItem(f"workload:{view.name}", text, enabled=False)
     return MenuItem(f"workload:{view.name}", text, items=tuple(_submenu(view)))
 
 
 def _submenu(view: WorkloadView) -> Iterator[MenuItem]:
+    """What can be asked of one workload; first what helps it most."""
+
     def item(verb: Verb, text: str, enabled: bool = True) -> MenuItem:
         return MenuItem(f"{verb}:{view.name}", text, Action(verb, view.name), enabled=enabled)
 
     never = view.auth.detail is Detail.NEVER_SIGNED_IN
     sign_in = "Reopen sign-in page…" if view.auth.signing_in else "Sign in…" if never else "Reauthorize…"
-    yield item(Verb.RETRY, "Retry now", _can_retry(view) and not _nothing_to_retry(view))
-    yield item(Verb.REAUTHORIZE, sign_in, view.auth.detail is not Detail.CONFIG_ERROR)
+    renew = (
+        item(Verb.RETRY, "Retry now", _can_retry(view) and not _nothing_to_retry(view)),
+        item(Verb.REAUTHORIZE, sign_in, view.auth.detail is not Detail.CONFIG_ERROR),
+    )
+    yield from reversed(renew) if _needs_sign_in(view) else renew
     if view.auth.signing_in:
         yield item(Verb.CANCEL_SIGN_IN, "Cancel sign-in")
-        yield item(Verb.COPY_SIGN_IN, "Copy sign-in address")
+        yield item(Verb.COPY_SIGN_IN, "Copy sign-in URL")
     yield item(Verb.CONNECT, "Connect a client…")
     yield item(Verb.COPY_ERROR, "Copy error details", view.auth.last_error is not None)
     if view.status is Status.STOPPED:
@@ -237,4 +311,6 @@ def _nothing_to_retry(view: WorkloadView) -> bool:
 def _quit_text(views: list[WorkloadView]) -> str:
     """Quit, with a warning where a login would be lost."""
     unsaved = [view.name for view in views if view.auth.unsaved and view.status is not Status.REMOVING]
-    return f"Quit (the newest login of {', '.join(unsaved)} is not saved)" if unsaved else "Quit"
+    if len(unsaved) > 1:
+        return f"Quit ({len(unsaved)} logins aren't saved yet)"
+    return named("Quit (the login of ", unsaved[0], " isn't saved yet)") if unsaved else "Quit"
