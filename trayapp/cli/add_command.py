@@ -10,25 +10,28 @@ from typing import Any
 
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, OK, USAGE
+from trayapp.cli.entry_keys import configuration_keys, key_errors
 from trayapp.cli.errors import api_error_text, refuse_missing_file
 from trayapp.cli.output import clean, parse_time, print_error, print_line, print_result
+from trayapp.cli.questions import Questions
 from trayapp.config.paths import Paths
+from trayapp.core.model import Secret
 
 REMOVAL_LIMIT = 15.0  # s; revoking takes at most 10
 POLL = 0.3  # s
 
 
 def add(arguments: argparse.Namespace, paths: Paths) -> int:
-    """Write the entry, have the app load it, sign in. Without an app only the entry is written."""
-    from trayapp.config import editor
-
+    """Have the app add the workload and sign in. Without an app only its entry is written."""
     if arguments.url is None:
         from trayapp.cli.catalog import take_address
 
         if (code := take_address(arguments)) != OK:
             return code
-    keys = _configuration_keys(arguments)
-    errors = _option_errors(keys)
+    from trayapp.config.corrections import corrected
+
+    keys = corrected(configuration_keys(arguments))
+    errors = key_errors(keys) + _incomplete(keys)
     if arguments.client_secret and "client_id" not in keys:
         errors.append("--client-secret: also give the client it belongs to: --client-id")
     if errors:
@@ -38,28 +41,20 @@ def add(arguments: argparse.Namespace, paths: Paths) -> int:
     if arguments.client_secret:
         from trayapp.cli.secrets import asked_secret
 
-        secret = asked_secret(arguments.name)
-    if arguments.client_secret and secret is None:
-        return USAGE
+        if (secret := asked_secret(arguments.name)) is None:
+            return USAGE
     if (code := refuse_missing_file(paths)) != OK:
         return code
-    editor.add(paths, arguments.name, keys)
-    print_line(f"Added {arguments.name} to {paths.config_file}.")
     try:
         client = ApiClient.of(paths)
-        answer = client.reload()
     except NotRunningError:
-        more = f"Then store its secret: amberlight secret set {arguments.name}\n" if secret else ""
-        print_line(f"Start Amberlight: amberlight run\n{more}Then sign in: amberlight reauthorize {arguments.name}")
-        return OK
-    if not _report_reload(answer):
-        return FAILED
-    if secret is not None:
-        client.secret(arguments.name, secret)
+        return _add_to_file(arguments, paths, keys, secret=secret is not None)
+    if (code := _add(client, arguments, keys, secret)) != OK:
+        return code
+    print_line(f"Added {arguments.name} to {paths.config_file}.")
     if arguments.no_sign_in:
         print_line(f"Sign in: amberlight reauthorize {arguments.name}")
         return OK
-
     from trayapp.cli.sign_in_wait import requested_method, sign_in
 
     try:
@@ -70,26 +65,56 @@ def add(arguments: argparse.Namespace, paths: Paths) -> int:
         return FAILED
 
 
-def _configuration_keys(arguments: argparse.Namespace) -> Mapping[str, Any]:
-    servers = ("issuer", "metadata_url", "authorization_endpoint", "token_endpoint", "revocation_endpoint")
-    found = {key: getattr(arguments, key) for key in ("url", *servers, "client_id")}
-    found |= {"scopes": arguments.scope, "resource": arguments.resource, "redirect_port": arguments.redirect_port}
-    found |= {"device_authorization_endpoint": arguments.device_authorization_endpoint}
-    found |= {"flow": "device" if arguments.device else None}
-    return {key: value for key, value in found.items() if value is not None}
-
-
-def _option_errors(keys: Mapping[str, Any]) -> list[str]:
-    """Mistakes in the options, in terms of the command line. The messages are those of `config/settings.py`."""
-    from trayapp.config.settings import IN_WORKLOAD
-
-    sentences = []
-    for key, value in keys.items():
+def _add(client: ApiClient, arguments: argparse.Namespace, keys: Mapping[str, Any], secret: Secret | None) -> int:
+    """Add it, and ask in a terminal for the client that its server wants."""
+    body = {"name": arguments.name, **keys, "check": not arguments.no_sign_in}
+    while True:
+        if secret is not None:
+            body["client_secret"] = secret.reveal()
         try:
-            IN_WORKLOAD[key].check(value)
-        except ValueError as error:
-            option = {"url": "URL", "scopes": "--scope"}.get(key, "--" + key.replace("_", "-"))
-            sentences.append(f"{option}: {error}")
+            arguments.name = client.add(body)
+        except ApiError as error:
+            if error.code != "client_id_needed":
+                raise
+            _show_client_needed(arguments, keys, error)
+            if not sys.stdin.isatty() or not (typed := Questions(agree=False).text("Client ID (Enter to stop): ")):
+                return FAILED
+            body |= {"client_id": typed, "redirect_port": error.body.get("redirect_port")}
+            if error.body.get("client_secret") != "none":
+                from trayapp.cli.secrets import read_secret
+
+                secret = read_secret("Client secret (Enter if it has none): ")
+        else:
+            return OK
+
+
+def _show_client_needed(arguments: argparse.Namespace, keys: Mapping[str, Any], error: ApiError) -> None:
+    """What to create at the server, and how to go on."""
+    redirect, port = clean(error.body.get("redirect_uri")), error.body.get("redirect_port")
+    secret = {"required": " --client-secret", "none": ""}.get(
+        str(error.body.get("client_secret")), " [--client-secret]"
+    )
+    where = clean(error.body.get("client_from")) or "there"
+    print_error(
+        f"amberlight: {clean(error)} Nothing was added.\n"
+        f"Create a client {where}, with the redirect URL {redirect}\n"
+        f"Then: amberlight add {arguments.name} {keys['url']} --client-id ID{secret} --redirect-port {port}"
+    )
+
+
+def _add_to_file(arguments: argparse.Namespace, paths: Paths, keys: Mapping[str, Any], *, secret: bool) -> int:
+    from trayapp.config import editor
+
+    editor.add(paths, arguments.name, keys)
+    print_line(f"Added {arguments.name} to {paths.config_file}.")
+    more = f"Then store its secret: amberlight secret set {arguments.name}\n" if secret else ""
+    print_line(f"Start Amberlight: amberlight run\n{more}Then sign in: amberlight reauthorize {arguments.name}")
+    return OK
+
+
+def _incomplete(keys: Mapping[str, Any]) -> list[str]:
+    """Options that are missing for others."""
+    sentences = []
     endpoints = {"authorization_endpoint", "token_endpoint"} & keys.keys()
     by_device = {"token_endpoint", "device_authorization_endpoint"} <= keys.keys()
     if not {"issuer", "metadata_url"} & keys.keys() and len(endpoints) == 1 and not by_device:
@@ -99,27 +124,9 @@ def _option_errors(keys: Mapping[str, Any]) -> list[str]:
     return sentences
 
 
-def _report_reload(answer: Mapping[str, Any]) -> bool:
-    """Print the app's errors and warnings; whether it took the new configuration."""
-    for sentence in (*(answer.get("errors") or ()), *(answer.get("warnings") or ())):
-        print_error(f"amberlight: {clean(sentence)}")
-    if answer.get("ok") is not True:
-        print_error("amberlight: Amberlight keeps its previous configuration")
-        return False
-    return True
-
-
 def remove(arguments: argparse.Namespace, paths: Paths) -> int:
-    """The app revokes and deletes the login first: an entry without a login can be added again, but not the reverse."""
-    from trayapp.config import editor
-
-    client = ApiClient.of(paths)
-    name = arguments.name
-    if editor.in_site_file(paths, name):
-        raise editor.EditError(
-            f"{name} is in the site-wide {paths.site_config_file}, which only an administrator can edit"
-        )
-    editor.check_editable(paths)  # never delete a login whose entry can't be removed
+    """Have the app remove it: revoke and delete the login, then delete its entry."""
+    client, name = ApiClient.of(paths), arguments.name
     client.status(name)  # unknown names end here
     if not arguments.yes and not sys.stdin.isatty():
         print_error(f"amberlight: Removing {name} deletes its login. To confirm, add --yes.")
@@ -127,17 +134,16 @@ def remove(arguments: argparse.Namespace, paths: Paths) -> int:
     if not arguments.yes and not _confirmed(f"Remove {name}? Its login is revoked and deleted. [y/N] "):
         print_line("Nothing was changed.")
         return OK
-    gone, answer = take_out(client, paths, name)
-    accepted = _report_reload(answer)
+    gone = take_out(client, name)
     text = f"Removed {name}." if gone else f"Removing {name}. Its server is still revoking the login."
-    rest = _left_over(client, name) if gone else ""
+    rest = left_over(client, name) if gone else ""
     print_result(arguments, text, name=name, removed=gone, left=rest or None)
     if rest:
         print_error(f"amberlight: {rest}")
-    return OK if accepted else FAILED
+    return OK
 
 
-def _left_over(client: ApiClient, name: str) -> str:
+def left_over(client: ApiClient, name: str) -> str:
     """What is still to be done for the removed login, in sentences; empty if it is gone."""
     try:
         removals = client.app().get("removals")
@@ -160,14 +166,10 @@ def left_over_texts(removals: object, name: str = "") -> list[str]:
     return found
 
 
-def take_out(client: ApiClient, paths: Paths, name: str) -> tuple[bool, Mapping[str, Any]]:
-    """Delete the login, then the entry. Whether the login is gone already, and the app's answer to the reload."""
-    from trayapp.config import editor
-
+def take_out(client: ApiClient, name: str) -> bool:
+    """Delete the login and the entry; whether both are gone already. A slow server may still be revoking the login."""
     client.remove(name)
-    gone = _wait_until_gone(client, name)
-    editor.remove(paths, name)
-    return gone, client.reload()
+    return _wait_until_gone(client, name)
 
 
 def _confirmed(question: str) -> bool:

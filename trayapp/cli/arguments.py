@@ -21,6 +21,13 @@ def workload_name(text: str) -> str:
     return text
 
 
+def new_name(text: str) -> str:
+    """The NAME of a new workload: `Notion` is corrected to `notion`."""
+    from trayapp.config.corrections import corrected_name
+
+    return workload_name(corrected_name(text))
+
+
 def seconds(text: str) -> float:
     """Seconds, or a duration like 5m: at most a day."""
     return _duration(text, DAY, "must be from 0 to 86400 seconds")

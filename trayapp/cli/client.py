@@ -141,8 +141,21 @@ class ApiClient:
     def retry_all(self) -> None:
         self.request("POST", f"{BASE}/workloads/retry")
 
+    def add(self, body: Json) -> str:
+        """Add a workload; its name, which may have been corrected."""
+        return str(self.request("POST", f"{BASE}/workloads", body, SLOW_LIMIT).get("name"))
+
+    def edit(self, name: str, body: Json) -> Json:
+        """Change a workload, or its name."""
+        return self.request("PATCH", self._workload_path(name), body, SLOW_LIMIT)
+
+    def change_settings(self, body: Json) -> Json:
+        """Change settings of the app."""
+        return self.request("PATCH", f"{BASE}/settings", body, SLOW_LIMIT)
+
     def remove(self, name: str) -> None:
-        """Revoke and delete the login. Returns before the workload is gone."""
+        """Revoke and delete the login and take the workload out of the configuration. A slow server may still be
+        revoking."""
         self.request("DELETE", self._workload_path(name), limit=SLOW_LIMIT)
 
     def token(self, name: str, min_validity: float) -> Json:

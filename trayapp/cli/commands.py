@@ -244,6 +244,36 @@ def remove(arguments: argparse.Namespace, paths: Paths) -> int:
     return add_command.remove(arguments, paths)
 
 
+def edit(arguments: argparse.Namespace, paths: Paths) -> int:
+    from trayapp.cli.edit_command import edit as command
+
+    return command(arguments, paths)
+
+
+def rename(arguments: argparse.Namespace, paths: Paths) -> int:
+    from trayapp.cli.edit_command import rename as command
+
+    return command(arguments, paths)
+
+
+def set_value(arguments: argparse.Namespace, paths: Paths) -> int:
+    from trayapp.cli.set_command import set_value as command
+
+    return command(arguments, paths)
+
+
+def sign_out(arguments: argparse.Namespace, paths: Paths) -> int:
+    from trayapp.cli.edit_command import sign_out as command
+
+    return command(arguments, paths)
+
+
+def config(arguments: argparse.Namespace, paths: Paths) -> int:
+    from trayapp.cli.config_command import config as command
+
+    return command(arguments, paths)
+
+
 def import_entries(arguments: argparse.Namespace, paths: Paths) -> int:
     from trayapp.cli.import_command import run as command
 
@@ -281,4 +311,9 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace, Paths], int]] = {
     "catalog": catalog,
     "remove": remove,
     "import": import_entries,
+    "edit": edit,
+    "rename": rename,
+    "set": set_value,
+    "sign-out": sign_out,
+    "config": config,
 }

@@ -7,6 +7,7 @@ from typing import Any
 
 from trayapp import __version__
 from trayapp.cli.arguments import client_name, limit, lines, one_of, port, reader, seconds, variable, workload_name
+from trayapp.cli.entry_grammar import config_command, entry_commands
 from trayapp.cli.parser import Groups, Parser, add_command, add_format, add_since, named, one_or_all
 
 EXIT_CODES = """\
@@ -112,6 +113,8 @@ def _app_commands(commands: Any) -> None:
 
 def _own_commands(commands: Any) -> None:
     """What is about the program, not about a workload."""
+    config_command(commands)
+
     example = "amberlight autostart on\namberlight autostart status --format json"
     login = add_command(commands, "autostart", "turn start at login on or off, or show it", example)
     login.add_argument("what", choices=("on", "off", "status"), nargs="?", default="status", help="(status)")
@@ -170,34 +173,7 @@ def _own_commands(commands: Any) -> None:
 
 
 def _entry_commands(commands: Any) -> None:
-    example = (
-        "amberlight add notion\n"
-        "amberlight add github https://mcp.example.com/mcp --issuer https://login.example.com --client-id desktop\n"
-        "amberlight add files https://files.example.com --client-id c --scope read --scope offline_access "
-        "--authorization-endpoint https://a.example/authorize --token-endpoint https://a.example/token"
-    )
-    add = named(commands, "add", "add a workload and sign in to it", example)
-    help_text = "the server's address; not needed for a NAME listed by `amberlight catalog`"
-    add.add_argument("url", metavar="URL", nargs="?", help=help_text)
-    add.add_argument("--issuer", metavar="URL", help="authorization server whose metadata names its endpoints")
-    help_text = "where the server's metadata is, if it isn't found where the standard says"
-    add.add_argument("--metadata-url", metavar="URL", help=help_text)
-    add.add_argument("--authorization-endpoint", metavar="URL", help="where the browser signs in")
-    add.add_argument("--token-endpoint", metavar="URL", help="where tokens are refreshed")
-    add.add_argument("--revocation-endpoint", metavar="URL", help="where a login is revoked when it is removed")
-    add.add_argument("--client-id", metavar="ID", help="OAuth client id at the authorization server")
-    help_text = "ask for the OAuth client's secret, or read it from a pipe, and store it in the keyring"
-    add.add_argument("--client-secret", action="store_true", help=help_text)
-    add.add_argument("--scope", metavar="SCOPE", action="append", help="scope to ask for; can be repeated")
-    add.add_argument("--resource", metavar="URI", help='audience of the tokens (RFC 8707); "" sends none')
-    add.add_argument(
-        "--redirect-port", metavar="PORT", type=port, help="fixed port of the redirect, if the server requires one"
-    )
-    add.add_argument("--device-authorization-endpoint", metavar="URL", help="where a device code comes from (RFC 8628)")
-    how = add.add_mutually_exclusive_group()
-    how.add_argument("--no-browser", action="store_true", help="print the sign-in address instead of opening it")
-    how.add_argument("--device", action="store_true", help="always sign in with a code that you enter on any device")
-    add.add_argument("--no-sign-in", action="store_true", help="only add it to the configuration")
+    entry_commands(commands)
 
     summary = "list or search the servers that `add` knows by name"
     catalog = add_command(commands, "catalog", summary, "amberlight catalog\namberlight catalog payments")

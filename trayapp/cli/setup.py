@@ -199,7 +199,7 @@ class _Setup:
     def _take_back(self, client: ApiClient, name: str) -> None:
         """A public server has no login to keep."""
         try:
-            take_out(client, self._paths, name)
+            take_out(client, name)
         except (ApiError, ConfigError, editor.EditError) as error:
             self._failed(clean(error))
         else:

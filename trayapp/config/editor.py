@@ -106,6 +106,54 @@ def replace_block(paths: Paths, name: str, old_block: str, new_block: str) -> bo
     return _edit(paths, edit)
 
 
+def block_problem(paths: Paths, name: str, old_block: str, new_block: str) -> str:
+    """Why these lines can't be its entry: the mistakes, a line each; empty if they can. Raises `OSError`."""
+    text = _UserFile.read(paths.config_file).text
+    span = toml_edit.block(text, workload_table(name))
+    if span is None or text[slice(*span)] != old_block:
+        return ""  # writing them says so
+    made = text[: span[0]] + new_block + text[span[1] :]
+    try:
+        before, after = parse(paths.config_file, text), parse(paths.config_file, made)
+    except ConfigError as error:
+        return str(error)
+    del before["workloads"][name]
+    if after.get("workloads", {}).pop(name, None) is None or before != after:
+        return (
+            f"Change only [workloads.{name}] here. To rename it: amberlight rename {name} NEW. "
+            "For everything else: amberlight config edit"
+        )
+    return text_problem(paths, made)
+
+
+def text_problem(paths: Paths, text: str) -> str:
+    """Why this can't be the user's file: the mistakes, a line each; empty if it can. Raises `OSError`."""
+    try:
+        limited_load(paths, text.removeprefix(MARK))
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
+def file_text(paths: Paths) -> str:
+    """The user's file; empty if there is none. Raises `ConfigError` if it can't be read."""
+    return _text(paths.config_file)
+
+
+def replace_text(paths: Paths, old_text: str, new_text: str) -> bool:
+    """Replace the whole file, as it was read by `file_text`. Raises what `change` raises."""
+    with _locked(paths):
+        old = _UserFile.read(paths.config_file)
+        if old.mark + old.text != old_text:
+            raise ChangedError(f"{old.file} has been changed meanwhile; look at it again")
+        new = new_text.removeprefix(MARK)
+        if new == old.text:
+            return False
+        limited_load(paths, new)
+        old.replace(new if new.strip() else NONE_LEFT + line_end(old.text))
+        return True
+
+
 def workload_block(paths: Paths, name: str) -> str | None:
     """The lines of `[workloads.NAME]`; None if it isn't written as one table in the user's file. Raises `ConfigError`."""
     text = _UserFile.read(paths.config_file).text

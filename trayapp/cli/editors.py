@@ -1,0 +1,77 @@
+"""A text in the person's own editor, until what comes back is valid or they give up."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from trayapp.cli.output import clean, print_error
+
+FOUND = ("sensible-editor", "editor", "nano", "vim", "vi", "notepad")  # tried if neither variable is set
+
+
+class NoEditorError(Exception):
+    """No editor could be started; the message says why."""
+
+
+def edited(text: str, name: str, problem: Callable[[str], str], environ: Mapping[str, str] = os.environ) -> str | None:
+    """The text as the person saved it; None if they gave up. `problem` says why a text isn't valid, or is empty.
+
+    Raises `NoEditorError`. A draft that isn't valid is offered for another try, and kept in a file in the end.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="amberlight-"))  # 0700
+    draft = directory / name
+    draft.write_text(text, encoding="utf-8", newline="")
+    try:
+        while True:
+            _open(draft, environ)
+            new = draft.read_text(encoding="utf-8")
+            if not (why := problem(new)):
+                shutil.rmtree(directory, ignore_errors=True)
+                return new
+            print_error("\n".join(f"amberlight: {clean(line)}" for line in why.splitlines()))
+            if not _again():
+                print_error(f"Nothing was changed. Your draft: {draft}")
+                return None
+    except NoEditorError:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise
+
+
+def _again() -> bool:
+    if not sys.stdin.isatty():
+        return False
+    sys.stderr.write("Edit it again? [Y/n] ")
+    sys.stderr.flush()
+    line = sys.stdin.readline()
+    return bool(line) and line.strip().lower() in ("", "y", "yes")
+
+
+def _open(file: Path, environ: Mapping[str, str]) -> None:
+    words = _command(environ)
+    try:
+        code = subprocess.run([*words, str(file)], check=False).returncode
+    except OSError as error:
+        raise NoEditorError(f"the editor {words[0]} can't be started: {error.strerror}. Set EDITOR") from None
+    if code:
+        raise NoEditorError(f"the editor {words[0]} failed (exit code {code}). Nothing was changed")
+
+
+def _command(environ: Mapping[str, str]) -> list[str]:
+    for variable in ("VISUAL", "EDITOR"):
+        try:
+            words = shlex.split(environ.get(variable, ""), posix=os.name == "posix")
+        except ValueError:
+            raise NoEditorError(f"{variable} isn't a command: a quotation mark has no end") from None
+        if words:
+            return words
+    found = next((program for program in FOUND if shutil.which(program)), None)
+    if found is None:
+        raise NoEditorError("no editor was found. Set EDITOR, for example: export EDITOR=nano")
+    return [found]
