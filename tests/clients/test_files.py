@@ -100,7 +100,7 @@ def test_what_cannot_be_read_says_why(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="larger than"):
         read(tmp_path / "large", 10)
     (tmp_path / "bytes").write_bytes(b"\xff")
-    with pytest.raises(FileError, match="not UTF-8"):
+    with pytest.raises(FileError, match="isn't UTF-8"):
         read(tmp_path / "bytes")
 
 

@@ -48,14 +48,14 @@ def test_parses(text: str, seconds: float) -> None:
         ("s", "a unit without a number"),
         (".s", "a unit without a number"),
         ("3d", 'an unknown unit "d"'),
-        ("3 s", "is not a duration"),
-        ("1h -3m", "is not a duration"),
-        ("--3s", "is not a duration"),
+        ("3 s", "isn't a duration"),
+        ("1h -3m", "isn't a duration"),
+        ("--3s", "isn't a duration"),
         ("ten minutes", "a unit without a number"),
-        ("٣s", "is not a duration"),  # digits of other scripts are no digits here
+        ("٣s", "isn't a duration"),  # digits of other scripts are no digits here
         ("3000000h", "about 292 years"),
         ("9" * 50 + "s", "about 292 years"),
-        ("\x1b[31ms", "is not a duration"),
+        ("\x1b[31ms", "isn't a duration"),
     ],
 )
 def test_rejects(text: str, words: str) -> None:

@@ -173,7 +173,7 @@ def test_a_401_without_a_code_makes_it_unhealthy_and_never_ends_it() -> None:
     seen = shown("loaded access-only; rejected; +10 rejected; +10 rejected")
 
     assert (Status.UNHEALTHY, Detail.UPSTREAM_REJECTS, True) == (seen.status, seen.auth.detail, seen.auth.usable)
-    assert "or choose Reauthorize" in seen.status_context
+    assert "If it has access, choose Reauthorize" in seen.status_context
     assert "reauthorize" == advice(seen)[0]
 
 
@@ -183,7 +183,7 @@ def test_the_verdict_says_who_refused_it() -> None:
     seen = shown("loaded access-only; rejected invalid; +10 rejected invalid")
 
     assert (Status.UNAUTHENTICATED, Detail.REFUSED, False) == (seen.status, seen.auth.detail, seen.auth.usable)
-    assert "the service no longer accepts this login (invalid_token)" in seen.status_context
+    assert "The service no longer accepts this login (invalid_token)" in seen.status_context
     error = seen.auth.last_error
     assert error is not None
     assert ("oauth", 401, "invalid_token") == (error.kind, error.http_status, error.code)
@@ -303,7 +303,7 @@ def test_it_is_shown_as_what_it_is() -> None:
     assert "ends on 1970-01-12 at 14:46 (UTC)" in shown("loaded access-only 3600").status_context
 
     assert (Status.RUNNING, Detail.OK) == (endless.status, endless.auth.detail)
-    assert "Its login can't be renewed and has no known end." == endless.status_context
+    assert "The login can't be renewed; its end isn't known." == endless.status_context
     assert "ends on 1971-01-12 (UTC)" in year.status_context
     assert (False, None) == (endless.auth.renewable, endless.auth.login_ends_at)
     told = auth_json(year.auth)

@@ -227,7 +227,7 @@ def test_a_proven_redirect_is_said_to_be_the_servers() -> None:
 
     outcome = classify(replace(answer(302, b"", ""), verified=True))
     assert isinstance(outcome, ServerBusy)
-    assert "has its endpoint moved?" in outcome.problem.summary
+    assert "Its endpoint may have moved." in outcome.problem.summary
 
 
 # --- rows 7 and 8 ----------------------------------------------------------------------------------------------------
@@ -244,14 +244,14 @@ def test_a_gateway_leaves_doubt(status: int, spent: bool) -> None:
 
 GOLDEN = [
     (403, HTML_PAGE, HTML, "http", False, "A firewall or proxy blocked the request (403)."),
-    (403, {"message": "Forbidden"}, JSON, "http", False, "The server answered 403 without a reason that Amberlight knows."),
+    (403, {"message": "Forbidden"}, JSON, "http", False, "The server returned an unexpected answer (403)."),
     (403, {"error": "Forbidden"}, JSON, "oauth", False, 'The server returned "Forbidden" (403), which doesn\'t end the login.'),
     (400, {"error": "temporarily_unavailable"}, JSON, "oauth", False, 'The server returned "temporarily_unavailable" (400), which doesn\'t end the login.'),
-    (400, {"error": "two words"}, JSON, "http", False, "The server answered 400 without a reason that Amberlight knows."),
+    (400, {"error": "two words"}, JSON, "http", False, "The server returned an unexpected answer (400)."),
     (429, {"message": "slow"}, JSON, "http", False, "The server is limiting requests (429)."),
     (500, b"", "", "http", False, "The server has a problem of its own (500)."),
-    (404, b"", "", "http", False, "The server answered 404 without a reason that Amberlight knows."),
-    (100, b"", "", "http", False, "The server answered 100 without a reason that Amberlight knows."),
+    (404, b"", "", "http", False, "The server returned an unexpected answer (404)."),
+    (100, b"", "", "http", False, "The server returned an unexpected answer (100)."),
     (200, {"foo": "bar"}, JSON, "http", False, "The server's answer has no access token (200)."),
     (200, {"access_token": ""}, JSON, "http", False, "The server's answer has no access token (200)."),
     (200, {"access_token": "a\nb"}, JSON, "http", False, "The server's answer has no access token (200)."),

@@ -72,7 +72,7 @@ def test_the_notification_stands_while_the_code_is_good() -> None:
     assert "Do this only if you started the sign-in yourself." in notice.body
     assert (("Open page", Action(Verb.REAUTHORIZE, "github")),) == notice.buttons
     assert [] == desk.see(waiting(GREEN), muted=True)
-    assert ["github: code WXYZ-WXYZ"] == desk.see(waiting(GREEN, replace(CODE, user_code="WXYZ-WXYZ")))
+    assert ["Sign-in code for github: WXYZ-WXYZ"] == desk.see(waiting(GREEN, replace(CODE, user_code="WXYZ-WXYZ")))
     assert [] == desk.see(GREEN)
     assert "device:github" not in desk.up
 

@@ -49,7 +49,7 @@ def test_what_is_called_a_redirect(status: int, redirect: bool) -> None:
 
     outcome = classify(answer(status, b"x", "text/plain"), "", NOW.wall)
     assert isinstance(outcome, ServerBusy)
-    assert redirect is outcome.portal is ("a redirect" in outcome.problem.summary)
+    assert redirect is outcome.portal is ("redirected" in outcome.problem.summary)
 
 
 @pytest.mark.parametrize(("words", "cut"), [(30, False), (31, True)])
@@ -138,7 +138,7 @@ def test_entra_s_reasons_are_told_apart() -> None:
     said = {"error": "unauthorized_client", "error_description": "AADSTS700016: Application was not found."}
     outcome = outcome_of(400, said, provider="entra")
     assert isinstance(outcome, Refused)
-    assert "not known in this Microsoft tenant" in outcome.problem.summary
+    assert "Microsoft tenant doesn't know" in outcome.problem.summary
 
 
 def test_an_answer_s_body_is_in_no_repr() -> None:

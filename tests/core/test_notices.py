@@ -218,11 +218,11 @@ def test_the_server_is_not_blamed_for_what_it_did_not_say(detail: Detail) -> Non
 
     desk = Desk()
     desk.see(red("jira", detail))
-    assert "no longer accepts" not in desk.up["red:jira"].body
+    assert "ended this session" not in desk.up["red:jira"].body
     assert "Retry now" in desk.up["red:jira"].body
     desk.see(green("jira"))
     desk.see(red("jira", Detail.REFUSED))
-    assert "no longer accepts" in desk.up["red:jira"].body
+    assert "ended this session" in desk.up["red:jira"].body
 
 
 def test_nobody_is_reminded_while_signing_in() -> None:

@@ -190,7 +190,7 @@ def test_everybody_is_told_what_is_missing() -> None:
 
     assert (Status.RUNNING, Detail.PERMISSION_NEEDED, True) == (told.status, told.auth.detail, told.auth.usable)
     assert "Connected, needs additional permission: write" == sentences.short(told, str)
-    assert ("reauthorize", "Reauthorize asks for: read, write.") == advice(told)
+    assert ("reauthorize", "Reauthorize to grant: read, write.") == advice(told)
     facts = auth_json(told.auth)
     assert (["write"], ["read", "write"]) == (facts["missing_scopes"], facts["reauthorize_scopes"])
     items = {item.key: item.text for item in tray_view(Snapshot(1, {"w": told}), str).menu}
@@ -254,8 +254,8 @@ def test_a_server_that_does_not_say_which() -> None:
     p.w, _ = machine.step(p.w, m.PermissionNeeded(p.now, p.serial, Needs(permission=True)))
     told = seen(p)
 
-    assert "Needs additional permission. Reauthorize" in told.status_context
-    assert ("reauthorize", "Reauthorize asks for it in your browser.") == advice(told)
+    assert "Needs additional permission. Choose Reauthorize" in told.status_context
+    assert ("reauthorize", "Reauthorize to grant it. The sign-in page opens in your browser.") == advice(told)
 
 
 def test_the_client_gets_the_sentence() -> None:

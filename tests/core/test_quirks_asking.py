@@ -212,7 +212,7 @@ def test_no_parameter_of_a_row_stands_in_for_one_that_protects() -> None:
 def test_what_to_do_without_a_refresh_token() -> None:
     """Where it is known how to get one, that is shown; the tokens of GitHub's OAuth apps need none."""
 
-    assert "do not expire" in no_refresh_help(GITHUB)
+    assert "don't expire" in no_refresh_help(GITHUB)
     assert "token rotation" in no_refresh_help("https://slack.com/api/oauth.v2.access")
     assert "" == no_refresh_help(PLAIN)
 

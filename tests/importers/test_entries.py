@@ -83,11 +83,11 @@ def test_what_is_not_right_is_left_out_and_named() -> None:
 @pytest.mark.parametrize(
     ("keys", "why"),
     [
-        ({}, "no address"),
-        ({"url": 7}, "its address must be an address in quotes"),
+        ({}, "no URL"),
+        ({"url": 7}, "its URL must be an address in quotes"),
         ({"url": "http://intranet/mcp"}, "https://"),
         ({"url": "https://u:CANARY@a.example/"}, "user name"),
-        ({"url": "https://a.example/mcp?api_key=CANARY"}, "fixed key in its address"),
+        ({"url": "https://a.example/mcp?api_key=CANARY"}, "fixed key in its URL"),
     ],
 )
 def test_without_an_address_that_is_right_there_is_no_offer(keys: dict[str, object], why: str) -> None:
@@ -140,4 +140,4 @@ def test_two_accounts_at_one_server_are_told_apart() -> None:
 
     assert ("work", True, False) == (work.name, work.already_configured, work.ambiguous)
     assert ("", True, True) == (other.name, other.already_configured, other.ambiguous)
-    assert "home and work have this address" in other.notes[0]
+    assert "home and work have this URL" in other.notes[0]

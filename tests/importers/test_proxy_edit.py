@@ -167,7 +167,7 @@ def test_one_entry_is_not_changed_twice() -> None:
     [
         (lambda text: [(text.index("[ 1 ]"), text.index("[ 1 ]") + 5, "[ 2 ]")], "other parts"),
         (lambda text: [(0, 1, "")], "no JSON"),
-        (lambda text: [], "the entry x could not be changed"),
+        (lambda text: [], "the entry x couldn't be changed"),
     ],
 )
 def test_a_wrong_edit_is_found_before_it_is_written(

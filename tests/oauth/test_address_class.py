@@ -104,7 +104,7 @@ async def test_a_public_name_that_resolves_to_this_machine_gets_nothing(
     assert isinstance(reply, Fault)
     assert not reply.sent
     if address == "127.0.0.1":  # the server of this test does not listen on the other one
-        assert "far.example.com is on this machine, the server that named it is not" in reply.summary
+        assert "far.example.com is on this computer, but the server that named it isn't" in reply.summary
         assert "request" == reply.kind
     assert b"" == seen.received
     assert [] == on_reached

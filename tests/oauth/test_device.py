@@ -119,7 +119,7 @@ async def test_retry_after_is_obeyed() -> None:
         (error("expired_token"), "timed_out", "expired"),
         (error("expired_token", 200), "timed_out", "expired"),  # GitHub says everything with 200
         (error("invalid_grant"), "exchange", "try again"),
-        (error("invalid_client", 401), "exchange", "does not know this client"),
+        (error("invalid_client", 401), "exchange", "doesn't know this client"),
         (error("device_flow_disabled", 200), "exchange", "device code"),
         (error("surprise"), "exchange", "(surprise)"),
     ],
@@ -150,10 +150,10 @@ async def test_a_lost_login_is_reported_as_lost() -> None:
     """The login was given and its answer did not arrive: the code is spent, and that is what the person reads."""
 
     problem = await World(TIMEOUT, error("invalid_grant")).run()
-    assert "lost on the way" in problem.summary
+    assert "got lost" in problem.summary
 
     problem = await World(UNREACHABLE, error("invalid_grant")).run()
-    assert "lost on the way" not in problem.summary
+    assert "got lost" not in problem.summary
 
 
 async def test_polling_survives_a_sleep() -> None:

@@ -101,7 +101,7 @@ async def test_an_address_that_needs_no_sign_in_is_reported() -> None:
 
     web = internet(mcp=page(200, {"jsonrpc": "2.0"}), path=page(404))
 
-    await refused(web, "asks for no sign-in", "issuer", kind="no_sign_in")
+    await refused(web, "doesn't ask for a sign-in", "issuer", kind="no_sign_in")
 
 
 async def test_metadata_without_servers_means_the_resources_own_origin() -> None:
@@ -187,7 +187,7 @@ async def test_metadata_of_another_resource(named: object) -> None:
 
     web = internet(path=page(200, resource(resource=named)))
 
-    await refused(web, "mcp.example.com has no usable metadata: the address it names speaks of another resource")
+    await refused(web, "mcp.example.com has no usable metadata: the URL it names is for a different resource")
     assert [f"GET {PATH_DOCUMENT}", f"GET {ROOT_DOCUMENT}"] == web.asked[1:]
 
 
@@ -195,9 +195,9 @@ async def test_metadata_of_another_resource_names_its_address_if_it_is_at_the_sa
     """Somebody who left out the path learns the right one; an address at another origin is never recommended."""
 
     other = await refused(internet(path=page(200, resource(resource="https://mcp.example.com/v1/mcp"))))
-    assert other.summary.endswith(" If you mean https://mcp.example.com/v1/mcp, use that address.")
+    assert other.summary.endswith(" If you mean https://mcp.example.com/v1/mcp, use that URL.")
     foreign = await refused(internet(path=page(200, resource(resource="https://evil.example/mcp"))))
-    assert foreign.summary.endswith("Check the address.")
+    assert foreign.summary.endswith("Check the URL.")
 
 
 async def test_metadata_of_another_resource_at_the_origin_is_ignored() -> None:
@@ -209,26 +209,26 @@ async def test_metadata_of_another_resource_at_the_origin_is_ignored() -> None:
 
 
 HOSTILE = [
-    ("http://login.example.com", "must begin with https://"),
-    ("javascript:alert(1)", "is not a valid address"),
-    ("file:///etc/passwd", "is not a valid address"),
+    ("http://login.example.com", "must start with https://"),
+    ("javascript:alert(1)", "isn't valid"),
+    ("file:///etc/passwd", "isn't valid"),
     ("https://u:p@login.example.com", "user name or password"),
     ("https://login.example.com/#x", "#fragment"),
-    ("https://login.example.com/\r\nX-Evil: 1", "not a valid address"),
-    ('https://login.example.com/";calc.exe', "not a valid address"),
-    ("https://login.example.com/$(id)`id`", "not a valid address"),
-    ("https://login.example.com/|id", "not a valid address"),
-    ("https://login.example.com/a b", "not a valid address"),
-    ("https://127.0.0.1", "on this machine"),
-    ("https://localhost", "on this machine"),
-    ("https://[::1]", "on this machine"),
-    ("https://2130706433", "on this machine"),
-    ("https://0x7f.1", "on this machine"),
-    ("https://0177.0.0.1", "on this machine"),
-    ("https://127.0.0%2e1", "is not a valid address"),  # browsers decode this and the next one
-    ("https://loc%61lhost", "is not a valid address"),
-    ("https://127\u30020\u30020\u30021", "is not a valid address"),
-    ("https://\u24db\u24de\u24d2\u24d0\u24db\u24d7\u24de\u24e2\u24e3", "is not a valid address"),
+    ("https://login.example.com/\r\nX-Evil: 1", "isn't valid"),
+    ('https://login.example.com/";calc.exe', "isn't valid"),
+    ("https://login.example.com/$(id)`id`", "isn't valid"),
+    ("https://login.example.com/|id", "isn't valid"),
+    ("https://login.example.com/a b", "isn't valid"),
+    ("https://127.0.0.1", "on this computer"),
+    ("https://localhost", "on this computer"),
+    ("https://[::1]", "on this computer"),
+    ("https://2130706433", "on this computer"),
+    ("https://0x7f.1", "on this computer"),
+    ("https://0177.0.0.1", "on this computer"),
+    ("https://127.0.0%2e1", "isn't valid"),  # browsers decode this and the next one
+    ("https://loc%61lhost", "isn't valid"),
+    ("https://127\u30020\u30020\u30021", "isn't valid"),
+    ("https://\u24db\u24de\u24d2\u24d0\u24db\u24d7\u24de\u24e2\u24e3", "isn't valid"),
     ("https://10.0.0.1", "in a private network"),
     ("https://169.254.169.254", "in a private network"),
     ("https://[fd00::1]", "in a private network"),
@@ -256,7 +256,7 @@ async def test_hostile_metadata_addresses_are_refused(address: str, words: str) 
     said = challenge(f'Bearer resource_metadata="{quoted}"')
     assert (AS,) == (await find(web := internet(mcp=said))).issuers
     assert [f"POST {MCP}", f"GET {PATH_DOCUMENT}"] == web.asked
-    problem = await refused(web := internet(mcp=said, path=page(404)), "the address it names", words)
+    problem = await refused(web := internet(mcp=said, path=page(404)), "the URL it names", words)
     assert "evil" not in problem.summary.lower()
     assert [f"POST {MCP}", f"GET {PATH_DOCUMENT}", f"GET {ROOT_DOCUMENT}"] == web.asked
 
@@ -325,14 +325,14 @@ async def test_the_sentence_lists_what_was_tried() -> None:
     said = challenge('Bearer resource_metadata="http://meta.example.net/prm", Bearer resource_metadata="/prm"')
     problem = await refused(internet(mcp=said, path=page(404)))
     assert (
-        "mcp.example.com has no usable metadata: the address it names must begin with https://; another address it names "
-        "has none (HTTP 404); … Check the address."
+        "mcp.example.com has no usable metadata: the URL it names must start with https://; another URL it names "
+        "has none (HTTP 404); the well-known URL for /mcp has none (HTTP 404); … Check the URL."
     ) == problem.summary
 
     problem = await refused(internet(mcp=challenge(), path=page(200, resource(resource=AS)), root=page(404)))
     assert (
-        "mcp.example.com has no usable metadata: the well-known one for /mcp speaks of another resource; "
-        "the well-known one for / has none (HTTP 404). It names https://login.example.com. Check the address."
+        "mcp.example.com has no usable metadata: the well-known URL for /mcp is for a different resource; "
+        "the well-known URL for / has none (HTTP 404). It's for https://login.example.com. Check the URL."
     ) == problem.summary
 
 
@@ -355,8 +355,8 @@ async def test_a_long_address_leaves_room_for_the_sentence() -> None:
 
     assert isinstance(found, Problem)
     assert (
-        "mcp.example.com has no usable metadata: the well-known one for /long/long/long/long/long/long… speaks of another "
-        "resource; … If you mean https://mcp.example.com/mcp, use that address."
+        "mcp.example.com has no usable metadata: the well-known URL for /long/long/long/long/long/long… is for a different "
+        "resource; … If you mean https://mcp.example.com/mcp, use that URL."
     ) == found.summary
 
 
@@ -365,11 +365,11 @@ async def test_an_authorization_server_with_a_query() -> None:
 
     web = internet(path=page(200, resource(authorization_servers=["https://login.example.com/?x=1"])))
 
-    await refused(web, "must not have a query")
+    await refused(web, "can't have a query")
 
 
 async def test_a_workload_of_a_private_network_may_name_its_neighbours() -> None:
-    """But nobody on this machine."""
+    """But nobody on this computer."""
 
     url = "https://mcp.corp.example/mcp"
     named = ["https://10.0.0.7"]
@@ -390,7 +390,7 @@ async def test_a_foreign_redirect_is_not_followed(status: int) -> None:
 
     web = internet(mcp=page(status, Location="https://portal.hotel.example/login?next=x"))
 
-    problem = await refused(web, "portal.hotel.example", "captive portal", kind="portal")
+    problem = await refused(web, "portal.hotel.example", "Wi-Fi", kind="portal")
     assert "next" not in problem.summary
     assert [f"POST {MCP}"] == web.asked
 
@@ -423,7 +423,7 @@ async def test_a_redirect_loop_is_followed_three_times() -> None:
 async def test_a_web_page_is_reported_as_a_captive_portal(answer: Answer) -> None:
     """Captive portals answer everything with one."""
 
-    await refused(internet(mcp=answer), "web page", "captive portal", kind="portal")
+    await refused(internet(mcp=answer), "web page", "Wi-Fi", kind="portal")
 
 
 async def test_a_workload_may_have_a_page_for_browsers() -> None:
@@ -433,7 +433,7 @@ async def test_a_workload_may_have_a_page_for_browsers() -> None:
         return HTML if request.method == "GET" else page(200, {"jsonrpc": "2.0"})
 
     assert (AS,) == (await find(internet(mcp=both))).issuers
-    await refused(internet(mcp=both, path=page(404)), "asks for no sign-in", kind="no_sign_in")
+    await refused(internet(mcp=both, path=page(404)), "doesn't ask for a sign-in", kind="no_sign_in")
 
 
 async def test_a_server_name_that_resolves_to_a_private_address_gets_nothing() -> None:
@@ -457,15 +457,15 @@ async def test_a_document_that_is_no_metadata_is_ignored(document: bytes) -> Non
 async def test_transport_faults_are_reported_as_they_are(kind: str) -> None:
     """It is told as what it is, and nothing is guessed."""
 
-    await refused(internet(mcp=Fault(False, kind, "No way.")), "server", kind=kind)
-    await refused(internet(path=Fault(False, kind, "No way.")), "server", kind=kind)
+    await refused(internet(mcp=Fault(False, kind, "No way.")), "mcp.example.com", kind=kind)
+    await refused(internet(path=Fault(False, kind, "No way.")), "mcp.example.com", kind=kind)
 
 
 async def test_huge_and_slow_metadata() -> None:
     """Cut at 1 MiB, and given up in time: with real sockets."""
 
     for behaviour, words in (
-        (respond_with(http_response("200 OK", b'{"a": "' + b"x" * (1 << 20) + b'"}')), "broke off"),
+        (respond_with(http_response("200 OK", b'{"a": "' + b"x" * (1 << 20) + b'"}')), "cut off"),
         (
             respond_and_hang(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"),
             "in time",

@@ -96,7 +96,7 @@ async def test_localhost_is_not_registered_where_another_program_listens() -> No
     async with auth_server(registers=True) as server:
         with on_ipv6(port):
             problem = await refused(server, ClientRecords(), bare(server, redirect_port=port))
-        assert "no apps that redirect to this computer" in problem.summary
+        assert "register apps that redirect to this computer" in problem.summary
         assert {} == server.clients
         await signed_in(server, ClientRecords(), bare(server, redirect_port=port))
 

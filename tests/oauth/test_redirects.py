@@ -131,7 +131,7 @@ async def test_every_other_redirect_gets_no_second_request(case: str, authority:
     assert "" == reply.redirected_to
     outcome = classify(reply)
     assert isinstance(outcome, ServerBusy)
-    assert "has its endpoint moved?" in outcome.problem.summary
+    assert "Its endpoint may have moved." in outcome.problem.summary
     assert not outcome.maybe_spent
 
 

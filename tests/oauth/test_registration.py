@@ -133,22 +133,22 @@ async def test_the_registered_values_count(changes: dict[str, Any], method: str,
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (echo(client_id=None), "names none"),
-        (echo(client_id=""), "names none"),
-        (echo(client_id=5), "names none"),
-        (echo(client_id="c\n1"), "names none"),
-        (page(201, b"<html>"), "names none"),
-        (page(201, b"[]"), "names none"),
-        (page(201, b"[" * 100_000), "names none"),
-        (echo(client_secret="a\x00b"), "secret cannot be used"),
-        (echo(token_endpoint_auth_method="client_secret_basic"), "needs a secret, and gave none"),
-        (echo(redirect_uris=["https://evil.example/cb"]), "another redirect address"),
-        (page(400, {"error": "invalid_software_statement"}), "did not register this app (HTTP 400, invalid_software"),
-        (page(400, {"error": "<script>"}), "did not register this app (HTTP 400)"),
-        (page(401, {"error": "invalid_token"}), "create a client id there and set client_id (HTTP 401, invalid_token)"),
-        (page(403, b""), "create a client id there"),
-        (page(500, b"canary"), "did not register this app (HTTP 500)"),
-        (page(302, Location="https://evil.example/"), "did not register this app (HTTP 302)"),
+        (echo(client_id=None), "didn't register a client"),
+        (echo(client_id=""), "didn't register a client"),
+        (echo(client_id=5), "didn't register a client"),
+        (echo(client_id="c\n1"), "didn't register a client"),
+        (page(201, b"<html>"), "didn't register a client"),
+        (page(201, b"[]"), "didn't register a client"),
+        (page(201, b"[" * 100_000), "didn't register a client"),
+        (echo(client_secret="a\x00b"), "an unusable secret"),
+        (echo(token_endpoint_auth_method="client_secret_basic"), "needs a secret, but didn't send one"),
+        (echo(redirect_uris=["https://evil.example/cb"]), "a different redirect URL"),
+        (page(400, {"error": "invalid_software_statement"}), "didn't register this app (HTTP 400, invalid_software"),
+        (page(400, {"error": "<script>"}), "didn't register this app (HTTP 400)"),
+        (page(401, {"error": "invalid_token"}), "doesn't register apps automatically (HTTP 401, invalid_token)"),
+        (page(403, b""), "Create a client id there"),
+        (page(500, b"canary"), "didn't register this app (HTTP 500)"),
+        (page(302, Location="https://evil.example/"), "didn't register this app (HTTP 302)"),
     ],
 )
 async def test_an_answer_that_is_no_client(answer: Any, words: str) -> None:
@@ -243,7 +243,7 @@ async def test_a_server_that_wants_neither_gets_both_changes() -> None:
 
     problem, web = await made(page(400, {"message": "redirect canary"}))
     assert isinstance(problem, Problem)
-    assert "registers no apps that redirect to this computer (HTTP 400)" in problem.summary
+    assert "doesn't register apps that redirect to this computer (HTTP 400)" in problem.summary
     assert "canary" not in problem.summary
     assert 4 == len(web.asked)
 
@@ -299,9 +299,7 @@ async def test_a_server_without_registration() -> None:
 
     problem = await register(endpoints, (), 1, Web({}))
     assert problem == no_registration_problem(endpoints)
-    assert (
-        "This server needs a client id: create one at login.example.com" in no_registration_problem(endpoints).summary
-    )
+    assert "login.example.com needs a client id. Create one there" in no_registration_problem(endpoints).summary
 
 
 @pytest.mark.parametrize(

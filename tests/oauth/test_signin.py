@@ -141,7 +141,7 @@ async def test_the_page_of_a_failure_says_what_to_do() -> None:
         await attempt.problem()
         response = await attempt_page
 
-    assert "did not work" in response.text
+    assert "Couldn't sign in to github" in response.text
     assert "Reauthorize" in response.text
     assert "script" not in response.text
 
@@ -200,7 +200,7 @@ async def test_a_slow_browser_finds_its_page_after_the_login_was_taken() -> None
         page = (await get(back)).headers["location"]
         await attempt.login()
 
-        assert "You are signed in" in (await get(urljoin(back, page))).text
+        assert "Signed in to" in (await get(urljoin(back, page))).text
         await until_nothing_listens(back)
 
 

@@ -74,7 +74,7 @@ async def test_a_page_that_names_the_client_is_asked_before_the_browser_opens() 
 
     assert isinstance(result, NewLogin)
     assert ["c-1", "c-2"] == [asked["client_id"] for asked in server.authorized]
-    assert "no longer knows the registration of Amberlight" in steps[1]
+    assert "no longer knows Amberlight's registration" in steps[1]
     probe, real = server.probed[0], server.authorized[1]
     assert probe["state"] != real["state"]
     assert probe["code_challenge"] != real["code_challenge"]
@@ -119,8 +119,8 @@ async def test_a_sign_in_without_an_answer_makes_the_next_one_register(how: str)
 
     assert isinstance(result, NewLogin)
     assert "c-2" == result.login.client_id
-    assert "The latest sign-in got no answer, so Amberlight registers again." in steps
-    assert problem is None or "If its page showed an error, sign in again" in problem.summary
+    assert "The last sign-in got no answer. Registering again." in steps
+    assert problem is None or "If the page showed an error, sign in again" in problem.summary
 
 
 async def test_a_new_registration_is_given_a_second_chance() -> None:

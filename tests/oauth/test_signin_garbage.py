@@ -123,7 +123,7 @@ async def test_a_parameter_that_comes_twice_ends_the_attempt(query: str, which: 
             assert 303 == (await get(address)).status_code
         problem = await attempt.problem()
 
-    assert problem.summary.startswith(f"The server's answer has {which} twice")
+    assert problem.summary.startswith(f"The server's answer contains {which} twice")
     assert [] == server.exchanged
 
 
@@ -136,7 +136,7 @@ async def test_an_answer_of_two_issuers_ends_the_attempt(issuers: str) -> None:
         await get(f"{await attempt.redirect_uri()}?{query}")
         problem = await attempt.problem()
 
-    assert problem.summary.startswith("The server's answer names two issuers (iss)")
+    assert problem.summary.startswith("The server's answer contains two issuers (iss)")
     assert [] == server.exchanged
 
 
@@ -183,7 +183,7 @@ async def test_an_answer_that_is_fetched_twice(header: str) -> None:
             answer = await get(back, headers=headers)
             assert 303 == answer.status_code
             page = await get(urljoin(back, answer.headers["location"]), headers=headers)
-            assert "You are signed in" in page.text
+            assert "Signed in to" in page.text
             await asyncio.sleep(0)
         await attempt.login()
 

@@ -108,7 +108,7 @@ async def test_an_odd_issuer_is_refused_without_an_echo(issuer: object) -> None:
     """Nothing of it is shown."""
 
     async with auth_server(metadata={"issuer": issuer}) as server:
-        refused(await find(server.issuer), "another issuer than the one configured. If its operator")
+        refused(await find(server.issuer), "a different issuer than configured. If its operator")
 
 
 async def test_a_server_without_s256_is_refused() -> None:
@@ -148,7 +148,7 @@ def test_a_far_server_cannot_point_at_this_machine() -> None:
 
     found = read_metadata(spec, document, spec.issuer, nearest_allowed=AddressClass.PRIVATE)
 
-    refused(found, "token_endpoint", "this machine")
+    refused(found, "token_endpoint", "this computer")
 
 
 @pytest.mark.parametrize("name", ["authorization_endpoint", "token_endpoint"])
@@ -223,7 +223,7 @@ async def test_a_metadata_address_by_hand_is_still_held_against_a_configured_iss
     async with auth_server(documents=("/m",)) as server:
         address = f"{server.base}/m"
         assert isinstance(await find(server.issuer, metadata_url=address), Endpoints)
-        refused(await find("https://other.test", metadata_url=address), "another issuer than the one configured")
+        refused(await find("https://other.test", metadata_url=address), "a different issuer than configured")
 
 
 async def test_a_metadata_address_by_hand_that_is_of_no_use() -> None:
@@ -231,11 +231,13 @@ async def test_a_metadata_address_by_hand_that_is_of_no_use() -> None:
 
     async with auth_server(documents=("/m",)) as server:
         refused(
-            await find(metadata_url=f"{server.base}/n"), "127.0.0.1 has no metadata there (HTTP 404)", "metadata_url"
+            await find(metadata_url=f"{server.base}/n"),
+            "127.0.0.1 has no metadata at this URL (HTTP 404)",
+            "metadata_url",
         )
         server.metadata = {"code_challenge_methods_supported": ["plain"]}
-        refused(await find(metadata_url=f"{server.base}/m"), "The server at 127.0.0.1 does not offer PKCE with S256")
+        refused(await find(metadata_url=f"{server.base}/m"), "127.0.0.1 doesn't offer PKCE with S256")
         server.metadata = {"token_endpoint": "http://far.test/token"}
-        refused(await find(metadata_url=f"{server.base}/m"), "The token_endpoint must begin with https://")
-    refused(await find(metadata_url="http://a.test/m"), "The metadata_url of github must begin with https://")
+        refused(await find(metadata_url=f"{server.base}/m"), "The token_endpoint must start with https://")
+    refused(await find(metadata_url="http://a.test/m"), "The metadata_url of github must start with https://")
     refused(await find(metadata_url=f"{server.base}/m"), "refused")

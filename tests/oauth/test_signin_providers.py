@@ -85,7 +85,7 @@ def test_a_login_without_refresh_token_is_explained() -> None:
     new = new_login(Spec("w", RESOURCE, client_id="c"), where, reply, NOW)
     assert isinstance(new, NewLogin)
     assert (False, None) == (new.login.renewable, new.login.expires_at)
-    assert without_refresh_token(GITHUB).endswith("OAuth apps do not expire.")
+    assert without_refresh_token(GITHUB).endswith("OAuth apps don't expire.")
     assert "offline_access" in without_refresh_token("https://as.example/token")
 
 

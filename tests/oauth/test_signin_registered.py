@@ -75,7 +75,7 @@ async def test_a_url_alone_is_enough_to_sign_in() -> None:
 
     assert isinstance(result, NewLogin)
     login, host = result.login, server.base.removeprefix("http://")
-    assert (f"Found the authorization server {host}.", f"Registered Amberlight at {host}.") == steps
+    assert (f"Found the sign-in server: {host}.", f"Registered Amberlight at {host}.") == steps
     assert ("c-1", "mcp", f"{server.base}/mcp") == (asked["client_id"], asked["scope"], asked["resource"])
     assert f"{server.base}/mcp" == exchanged["resource"]
     assert server.clients["c-1"]["redirect_uris"] == [asked["redirect_uri"]]
@@ -122,7 +122,7 @@ async def test_a_registration_unknown_to_the_server_is_made_anew() -> None:
 
     assert isinstance(result, NewLogin)
     assert "c-2" == result.login.client_id
-    assert "no longer knows the registration of Amberlight" in steps[1]
+    assert "no longer knows Amberlight's registration" in steps[1]
     assert [1, 1] == [sum(a["client_id"] == c for a in server.authorized) for c in ("c-1", "c-2")]
 
 
@@ -277,7 +277,7 @@ async def test_a_server_without_registration_needs_a_client_id() -> None:
         problem = await refused(server, ClientRecords())
 
     assert "registration" == problem.kind
-    assert "needs a client id: create one at 127.0.0.1 and set client_id" in problem.summary
+    assert "needs a client id. Create one there and set client_id" in problem.summary
     assert [] == server.authorized
 
 
@@ -338,7 +338,7 @@ async def test_a_localhost_redirect_is_served_on_both_loopback_addresses(monkeyp
             writer.write(f"GET / HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n".encode())
             assert (await reader.read()).startswith(b"HTTP/1.1 404 ")
             writer.close()
-            assert "signed in" in (await browse(page)).text
+            assert "Signed in" in (await browse(page)).text
             await attempt.login()
 
 
@@ -370,7 +370,7 @@ async def test_a_trailing_slash_of_the_issuer_is_tolerated() -> None:
         server.metadata = {"issuer": f"{server.issuer}/x"}
         problem = await refused(server, ClientRecords())
 
-    assert "another issuer than the one that was named" in problem.summary
+    assert "a different issuer than expected" in problem.summary
 
 
 @pytest.mark.parametrize(("named", "own"), [("/realms/a/", "/realms/a"), ("/realms/a", "/realms/a/")])
@@ -384,7 +384,7 @@ async def test_a_trailing_slash_of_an_issuer_with_a_path_is_tolerated(named: str
         server.protected = {"authorization_servers": [server.base + named]}
         assert server.base + own == (await signed_in(server, ClientRecords())).login.issuer
         server.answer = {"iss": server.base + named}
-        assert "did not come from the server" in (await refused(server, ClientRecords())).summary
+        assert "came from a different server" in (await refused(server, ClientRecords())).summary
 
 
 @pytest.mark.parametrize("own", ["/realms/a//", "/realms/A", "/realms/a/b", "/realms/a?", "/realms/%61", "//realms/a"])
@@ -396,7 +396,7 @@ async def test_nothing_but_one_trailing_slash_is_tolerated(own: str) -> None:
         server.metadata = {"issuer": server.base + own}
         problem = await refused(server, ClientRecords())
 
-    assert "another issuer than the one that was named" in problem.summary
+    assert "a different issuer than expected" in problem.summary
 
 
 async def test_pkce_is_not_given_up() -> None:
@@ -445,7 +445,7 @@ async def test_a_server_that_names_another_issuer_than_itself() -> None:
     async with auth_server(registers=True, protected={"scopes_supported": ["mcp"]}) as server:
         server.metadata = {"issuer": "https://inside.test"}
         problem = await refused(server, ClientRecords())
-        assert 'another issuer than the one that was named: "https://inside.test"' in problem.summary
+        assert 'a different issuer than expected: "https://inside.test"' in problem.summary
         assert "metadata_url" in problem.summary
         assert {} == server.clients
 

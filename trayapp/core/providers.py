@@ -150,7 +150,7 @@ PROVIDERS: tuple[Provider, ...] = (
                 "interaction_required",
             ),
             RefusalText(
-                "Client and API are the same app in Entra. Write the scope as CLIENT_ID/NAME instead of api://…",
+                "Client and API are the same app in Entra. Write the scope as CLIENT_ID/NAME, without api://.",
                 ("aadsts90009",),
                 "invalid_request",
             ),

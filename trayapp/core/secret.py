@@ -30,4 +30,4 @@ class Secret:
         return hash(self._value)
 
     def __reduce__(self) -> tuple[object, ...]:
-        raise TypeError("a Secret isn't pickled")
+        raise TypeError("a Secret can't be pickled")

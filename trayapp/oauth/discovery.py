@@ -212,7 +212,7 @@ class _Discovery:
         )
         for server in servers:
             if problem := self._unusable(server) or ("can't have a query" if urlsplit(server).query else ""):
-                return metadata_problem(f"The sign-in server that {self.host} names {problem}.")
+                return metadata_problem(f"{self.host} names a sign-in server whose URL {problem}.")
         scopes = self._challenged_scopes() or scope_tokens(document.get("scopes_supported"))
         return DiscoveredServer(servers or self._own_origin(), str(document["resource"]), scopes, self.reached)
 

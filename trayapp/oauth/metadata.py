@@ -205,7 +205,7 @@ def read_metadata(
             if isinstance(stated_issuer, str) and len(stated_issuer) <= 80 and not url_problem(stated_issuer)
             else ""
         )
-        words = f"The server at {host} names a different issuer than the one {_issuer_origin(spec)}{hint}."
+        words = f"{host} names a different issuer than {_issuer_origin(spec)}{hint}."
         help_ = " If its operator confirms that, set metadata_url."
         return metadata_problem(words + help_ if len(words + help_) <= 200 else words)
     methods = document.get("code_challenge_methods_supported")
@@ -234,7 +234,7 @@ def read_metadata(
 
 
 def _issuer_origin(spec: Spec) -> str:
-    return "configured" if spec.issuer else "that was named"
+    return "configured" if spec.issuer else "expected"
 
 
 def scope_tokens(value: object) -> tuple[str, ...]:

@@ -63,12 +63,12 @@ def url_problem(url: str) -> str:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
     except ValueError:
-        return "isn't a valid URL"
+        return "isn't valid"
     if len(url) > URL_MAX:
         return "is too long"
     # A browser decodes a host's percent signs: 127.0.0%2e1 would be judged as another one than it opens.
     if not URL_CHARACTERS.fullmatch(url) or not host or ("%" in host and ":" not in host):
-        return "isn't a valid URL"
+        return "isn't valid"
     if parts.username is not None or parts.password is not None:
         return "can't contain a user name or password"
     if parts.fragment:
