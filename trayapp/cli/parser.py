@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from trayapp.cli.arguments import moment, workload_name
-from trayapp.cli.codes import USAGE
+from trayapp.cli.codes import USAGE, OutputError
 
 WIDTH_MAX = 80  # columns; longer lines are hard to read
 WIDTH_MIN = 24
@@ -72,6 +73,17 @@ class Parser(argparse.ArgumentParser):
         yield self
         for command in self.commands.values():
             yield from command.every_parser()
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Help that can't be written isn't success, as argparse would have it. Raises `OutputError`."""
+        if file is None or file is not sys.stdout:
+            super()._print_message(message, file)
+            return
+        try:
+            file.write(message)
+            file.flush()
+        except OSError as error:
+            raise OutputError(error) from None
 
     def error(self, message: str) -> NoReturn:
         self.exit(USAGE, f"amberlight: {message}\nSee `{self.prog} --help`.\n")

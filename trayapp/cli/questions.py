@@ -74,6 +74,13 @@ class Questions:
         return "".join(c for c in line if c.isprintable()).strip()
 
 
+def confirmed(question: str) -> bool:
+    """Ask before something that can't be undone: only yes is yes."""
+    sys.stdout.write(f"{question} [y/N] ")
+    sys.stdout.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 def _is_yes(answer: str) -> bool:
     return answer in ("", "y", "yes")
 

@@ -81,7 +81,7 @@ def contents(paths: Paths, environ: Mapping[str, str], now: float) -> Json:
         "background_log": _tail(paths.background_log_file, COMMAND_LOG_LINES),
     }
     redacted: Json = redact_all(made, secrets=known_secrets(paths, environ), home=str(Path.home()))
-    return redacted
+    return redacted | {"versions": made["versions"]}  # which look opaque, and are ours
 
 
 def versions(environ: Mapping[str, str]) -> Json:

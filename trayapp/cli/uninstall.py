@@ -23,6 +23,7 @@ from trayapp.cli.add_command import REMOVAL_LIMIT, left_over_texts
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, NOT_RUNNING, OK, USAGE
 from trayapp.cli.output import clean, print_error, print_json, print_line
+from trayapp.cli.questions import confirmed
 from trayapp.clients.connections import own_entries
 from trayapp.clients.places import Machine
 from trayapp.clients.survey import survey
@@ -118,18 +119,13 @@ def _named(names: Sequence[str]) -> str:
 def _agreed(plan: _Plan) -> bool:
     """Ask about the logins and files that no option named, show the steps, and ask for them."""
     if not plan.logins and plan.client is not None and plan.names:
-        plan.logins = _yes(f"Also revoke and delete the logins of {_named(plan.names)}?")
-        plan.files = plan.logins and _yes("Also delete the configuration, history and log?")
+        plan.logins = confirmed(f"Also revoke and delete the logins of {_named(plan.names)}?")
+        plan.files = plan.logins and confirmed("Also delete the configuration, history and log?")
     steps = plan.steps()
     if not steps:
         return True
     print_line("\n".join(["This will:", *(f"  - {line}" for line in steps)]))
-    return _yes("Continue?")
-
-
-def _yes(question: str) -> bool:
-    print_line(f"{question} [y/N] ", flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    return confirmed("Continue?")
 
 
 # --- doing -----------------------------------------------------------------------------------------------------------

@@ -12,18 +12,16 @@ from typing import Any
 GONE = "***"
 SECRET_MIN = 6  # characters; shorter known secrets would take pieces out of words
 
+_NAMES = (  # of what holds a secret
+    r"[\w-]*(?:token|secret|password|passphrase|passwd|api[_-]?key|authorization|cookie|verifier|assertion)[\w-]*"
+)
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s/@\"'<>]*@"), rf"\1{GONE}@"),  # a name and password in a URL
     (re.compile(r"(?i)(\b[a-z][a-z0-9+.-]*://[^\s?#\"'<>]*)[?#][^\s\"'<>]*"), rf"\1?{GONE}"),  # its query and fragment
     (re.compile(r"(?i)\b(bearer|basic|dpop|digest)[ =]+[^\s\"',;]+"), rf"\1 {GONE}"),
     (re.compile(r"\beyJ[\w-]{4,}(?:\.[\w-]*){0,4}"), GONE),  # a JWT
-    (
-        re.compile(
-            r"(?i)([\w-]*(?:token|secret|password|passphrase|passwd|api[_-]?key|authorization|cookie|verifier|assertion)"
-            r"[\w-]*[\"']?\s*[=:]\s*[\"']?)[^\s\"',;&]+"
-        ),
-        rf"\1{GONE}",
-    ),
+    (re.compile(rf"(?i)({_NAMES}(?:\s*=|[\"']\s*[=:])\s*[\"']?)[^\s\"',;&]+"), rf"\1{GONE}"),
+    (re.compile(rf"(?i)({_NAMES}:\s*)(?=[^\s\"',;&]*[0-9]|[^\s\"',;&]{{16}})[^\s\"',;&]+"), rf"\1{GONE}"),  # not prose
     (re.compile(r"(?i)\b(code|state|nonce|sid|session|user_code|device_code)=[^\s\"',;&]+"), rf"\1={GONE}"),
     (re.compile(r"[\w.+-]+@((?:[\w-]+\.)+[a-z]{2,})", re.IGNORECASE), rf"{GONE}@\1"),  # an e-mail address
     (re.compile(r"(?<![\w+=~-])(?=[\w+=~-]*[0-9])(?=[\w+=~-]*[A-Za-z])[\w+=~-]{24,}"), GONE),  # opaque
