@@ -17,6 +17,7 @@ from trayapp.core.model import AccessToken, Secret, Spec
 from trayapp.core.permission import Needs
 from trayapp.core.snapshot import Detail, Status, Unavailable
 from trayapp.oauth.wire import Wire
+from trayapp.proxy.noting import Recorder
 from trayapp.proxy.proxy import Proxy
 from trayapp.proxy.upstream import Upstreams
 from trayapp.server.keys import Keys
@@ -121,13 +122,14 @@ class Site:
 
 
 @contextlib.asynccontextmanager
-async def proxied(url: str, directory: Path, *, certificates: Wire | None = None, **more: Any) -> AsyncIterator[Site]:
+async def proxied(
+    url: str, directory: Path, *, certificates: Wire | None = None, recorder: Recorder | None = None, **more: Any
+) -> AsyncIterator[Site]:
     """A proxy for the workload `one` at this URL."""
     tokens = FakeTokens({NAME: Spec(NAME, url, **more)})
     keys = Keys(directory / "keys.json")
-    proxy = Proxy(
-        tokens, keys, Upstreams((certificates or Wire("0", bare)).tls), directory / "mcp", tokens.reauthorize_link
-    )
+    upstreams = Upstreams((certificates or Wire("0", bare)).tls)
+    proxy = Proxy(tokens, keys, upstreams, directory / "mcp", tokens.reauthorize_link, recorder)
     server = LoopbackServer(
         port=0,
         runtime_dir=directory / "run",

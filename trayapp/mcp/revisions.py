@@ -34,6 +34,7 @@ LATEST_HANDSHAKE = TABLE[-2]
 UNNAMED = BY_VERSION["2025-03-26"]  # a request without a version header, since 2025-06-18
 
 VERSION_META = "io.modelcontextprotocol/protocolVersion"
+CLIENT_META = "io.modelcontextprotocol/clientInfo"
 CAPABILITIES_META = "io.modelcontextprotocol/clientCapabilities"
 SUBSCRIPTION_META = "io.modelcontextprotocol/subscriptionId"
 

@@ -14,6 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from trayapp.mcp.messages import Id, Json, event
+from trayapp.proxy.noting import response_begins
 from trayapp.server.replies import OWN_HEADERS
 
 KEEPALIVE = 15.0  # s between comments on a silent stream: clients give up on a silence of 300 s, some proxies on 60 s
@@ -44,6 +45,7 @@ class HeldStream:
     async def run(self, attach: Callable[[HeldStream], Coroutine[Any, Any, bool]]) -> web.StreamResponse:
         """Hold the stream until `close`. `attach` passes the upstream's events on for as long as they come, and says
         whether there were any; it is called again after a pause, or when `wake` is called."""
+        response_begins(self._request, self._response.status, served=False)
         await self._response.prepare(self._request)
         await self.comment("open")
         keepalive = asyncio.create_task(self._keep_alive(), name="keep an event stream alive")

@@ -42,6 +42,7 @@ class Held:
     why: Blocked  # what was wrong last; counts while there is a token
     params: Json | None = None  # of the client's `initialize`
     version: str = REVISION.version  # what it was told
+    client_info: object = None  # how it introduced itself
     endpoint: str = ""
     announced: bool = False  # the client knows its endpoint
     asked: dict[Id, Message] = field(default_factory=dict)  # passed on, and not answered yet

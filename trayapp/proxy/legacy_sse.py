@@ -47,6 +47,7 @@ class LegacyStream:
     """A client's open stream. The upstream's bytes pass as they come; ours wait for the end of an event."""
 
     def __init__(self, response: web.StreamResponse) -> None:
+        self.client_info: object = None  # how the client introduced itself
         self._response = response
         self._tail = b""
         self._waiting: list[Json] = []

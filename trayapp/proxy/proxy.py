@@ -44,6 +44,7 @@ from trayapp.proxy.legacy_hold import PREFIX, LegacyHold
 from trayapp.proxy.legacy_sse import LegacyEndpoint, LegacyStream
 from trayapp.proxy.mapping import RequestTarget, SseEndpoints, UpstreamUrl
 from trayapp.proxy.mcp_refusals import MCP, Handler, in_jsonrpc
+from trayapp.proxy.noting import NOTED, NoRecorder, Noted, Recorder, response_begins
 from trayapp.proxy.sse import EndpointRewriter
 from trayapp.proxy.steady import NotMcpError, SteadyEndpoint
 from trayapp.proxy.steady_call import session_gone
@@ -78,10 +79,12 @@ class Proxy:
         upstreams: Upstreams,
         notes: Path | None = None,
         reauthorize_link: Callable[[str], str | None] = lambda name: None,
+        recorder: Recorder | None = None,
     ) -> None:
         """`notes` is the directory where what MCP servers offer is kept; None: nowhere. `reauthorize_link` makes an
         address at which a person may begin the sign-in of a workload."""
         self._tokens = tokens
+        self._recorder = recorder or NoRecorder()
         self._keys = keys
         self._forwarder = Forwarder(tokens, upstreams)
         self._store = SteadyStore(notes)
@@ -129,6 +132,22 @@ class Proxy:
         if target is None or spec is None:
             raise Refusal(403, "forbidden", "This needs the local key of a workload. Run `amberlight client-config`.")
         request[MCP] = spec.mcp
+        if not self._recorder.recording:
+            return await self._serve(request, target, spec)
+        noted, status = Noted(), None
+        request[NOTED] = noted
+        try:
+            response = await self._serve(request, target, spec)
+            status = response.status
+            return response
+        except Refusal as refusal:
+            status = refusal.status
+            raise
+        finally:
+            noted.record(self._recorder, request, target.name, target.rest, status)
+
+    async def _serve(self, request: web.Request, target: RequestTarget, spec: Spec) -> web.StreamResponse:
+        """A request whose key has been checked."""
         if not mapping.unambiguous(target.rest, target.query):
             raise Refusal(
                 400, "bad_path", "Paths with .., encoded slashes or dots, or unusual characters aren't allowed."
@@ -140,6 +159,8 @@ class Proxy:
             return await self._post_to_held(request, target, upstream)
         try:
             if (stream := self._legacy.stream_of(request, spec, url)) is not None:
+                if NOTED in request:
+                    request[NOTED].stream = stream
                 deliver = partial(self._deliver, request, target=target, upstream=upstream, url=url)
                 head = partial(request_headers, request, upstream)
                 return await self._legacy.post(request, target.name, upstream, url, head, stream, deliver)
@@ -159,6 +180,8 @@ class Proxy:
         held = self._hold.find(request, target)
         if held is None:
             return session_gone()
+        if NOTED in request:
+            request[NOTED].stream = held
         head = partial(request_headers, request, upstream)
         try:
             return await self._hold.post(
@@ -213,6 +236,7 @@ class Proxy:
         self, request: web.Request, answer: UpstreamResponse, target: RequestTarget, upstream: UpstreamUrl, url: str
     ) -> web.StreamResponse:
         """Stream the response to the client. One that has arrived whole is sent in one piece."""
+        response_begins(request, answer.status)
         head = headers.to_client(answer.headers.items(), answer.headers.getall("Connection", ()))
         if answer.status in REDIRECTS and "Location" in head:
             head["Location"] = self._local(target, upstream, url, head["Location"], "redirects to")

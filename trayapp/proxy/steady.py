@@ -34,9 +34,10 @@ from trayapp.proxy.forwarding import (
     unreachable,
 )
 from trayapp.proxy.mapping import RequestTarget, UpstreamUrl
+from trayapp.proxy.noting import NOTED, mcp_begins
 from trayapp.proxy.steady_call import MESSAGE, Call, accepted, answered, own_head, reply, session_gone, unreadable
 from trayapp.proxy.steady_headers import SESSION, SessionHeaders
-from trayapp.proxy.steady_requests import first_message, is_plain_call, looks_like_mcp, revision_of
+from trayapp.proxy.steady_requests import called_tool, first_message, is_plain_call, looks_like_mcp, revision_of
 from trayapp.proxy.steady_store import SteadyStore
 from trayapp.proxy.steady_streams import ClientStreams
 from trayapp.proxy.steady_upstream import GatewayError, SessionDiffersError, SessionLostError, UpstreamSessions, deliver
@@ -86,12 +87,15 @@ class SteadyEndpoint:
         if shown:
             known = self._store.known_sessions or await self._store.sessions()
             session = known.find(shown, target.name, path)
+        noted = mcp_begins(request, session)
         if posted:
             whole = arrived(request)
             body = Body(whole=whole) if whole is not None else await message_of(request)
             if session is not None and session.live and not session.unsaid and is_plain_call(body.whole):
                 token = self._tokens.peek(target.name)
                 if isinstance(token, AccessToken) and session.account == self._tokens.account(target.name):
+                    if noted is not None:
+                        noted.called = called_tool(body.whole)
                     return await self._plain_call(request, target.name, path, url, upstream, session, body, token)
         call = await self._call(request, target.name, path, url, upstream, session, body)
         if session is not None and call.account is not None and session.account != call.account:
@@ -168,6 +172,8 @@ class SteadyEndpoint:
         call.request[MESSAGE] = first
         call.message, call.revision = first, revision_of(call.request, first, call.session)
         batch = parsed if isinstance(parsed, tuple) else (parsed,)
+        if len(batch) > 1 and NOTED in call.request:
+            call.request[NOTED].batch = batch
         call.answer_due = not call.readable or any(each.request for each in batch)
         if first.method == "initialize" and not isinstance(parsed, tuple):
             call.session = None  # a new one, whatever id came with it

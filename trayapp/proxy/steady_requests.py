@@ -47,6 +47,24 @@ def is_plain_call(body: bytes | None) -> bool:
     )
 
 
+# The name of the tool, if no argument can be taken for it: only the message's own keys and `_meta` stand before it.
+_TOOL = re.compile(
+    rb'\{(?:\s*"(?:jsonrpc|id|method)"\s*:\s*(?:"[^"\\]*"|\d+)\s*,)*\s*"params"\s*:\s*\{'
+    rb'(?:\s*"_meta"\s*:\s*\{[^{}]*\}\s*,)?\s*"name"\s*:\s*"([^"\\]{1,200})"'
+).match
+READ_MAX = 16 * 1024  # bytes of a body that is parsed for the sake of the tool's name
+
+
+def called_tool(body: bytes | None) -> str:
+    """The tool that a plain call names; "?" if that would cost too much."""
+    if body is None:
+        return "?"
+    if (found := _TOOL(body)) is not None:
+        return found[1].decode("utf-8", "replace")
+    name = first_message(Body(whole=body)).params.get("name") if len(body) <= READ_MAX else None
+    return name if isinstance(name, str) and name else "?"
+
+
 def first_message(body: Body) -> Message:
     """The message of a body that looked like a call; what is none has no method."""
     try:

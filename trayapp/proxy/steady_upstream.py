@@ -25,6 +25,7 @@ from trayapp.proxy import headers
 from trayapp.proxy.bodies import Body
 from trayapp.proxy.exchange import UpstreamResponse
 from trayapp.proxy.forwarding import GATEWAY, Forwarder
+from trayapp.proxy.noting import response_begins
 from trayapp.proxy.steady_call import Call, own_head
 from trayapp.proxy.steady_headers import JSON, SESSION, SSE, OwnHeaders, SessionHeaders
 from trayapp.proxy.steady_store import SteadyStore
@@ -136,6 +137,7 @@ class UpstreamSessions:
             head.popall(name, None)
         head.update(own_head(call.session, JSON))
         answer = web.Response(body=messages.encode(messages.result(message, told)), headers=head)
+        response_begins(call.request, answer.status)
         await answer.prepare(call.request)
         return answer
 
@@ -245,6 +247,7 @@ async def deliver(
     `final`: nothing remains to be done that the client could depend on, so what is here already is sent immediately. The
     client reads it while the connection to the upstream is tidied up.
     """
+    response_begins(request, response.status)
     head = headers.to_client(response.headers.items(), response.headers.getall("Connection", ()))
     if session is not None:
         head[SESSION] = session.id
