@@ -29,6 +29,7 @@ from trayapp.clients.places import Machine
 from trayapp.clients.table import Client
 from trayapp.core.client_settings import ClientAccess
 from trayapp.core.model import Problem, Secret
+from trayapp.core.outages import Outage
 from trayapp.core.presentation import Colour, Glyph
 from trayapp.core.snapshot import AuthView, Detail, Snapshot, Status, WorkloadView
 from trayapp.core.view import style_of
@@ -77,9 +78,11 @@ class Script(FakeControl):
     started_at: float = field(default_factory=time.time)
     added: Callable[[WorkloadView], None] = lambda view: None
     warnings: tuple[str, ...] = ()
+    broken: str = ""
+    outage: Outage | None = None
 
     def snapshot(self) -> Snapshot:
-        return Snapshot(1, dict(self.views), warnings=self.warnings)
+        return Snapshot(1, dict(self.views), warnings=self.warnings, broken=self.broken, outage=self.outage)
 
     async def add(self, draft: Draft) -> str | Rejected:
         name, keys = draft.name, dict(draft.keys)
@@ -256,6 +259,11 @@ class Stage:
     def warn(self, *warnings: str) -> None:
         """Set the app's own warnings."""
         self.control.warnings = warnings
+        self.put()
+
+    def fail(self, *, broken: str = "", outage: Outage | None = None) -> None:
+        """The app has no configuration, or clients can't reach it."""
+        self.control.broken, self.control.outage = broken, outage
         self.put()
 
     def _publish(self, views: dict[str, WorkloadView]) -> None:

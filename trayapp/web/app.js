@@ -12,7 +12,8 @@ import { ask, Failure, forgetKey, hasKey, takeOnce, unlock } from "./session.js"
 import { Stream } from "./stream.js";
 import { describe, KIND_WORDS, under, walk } from "./timeline.js";
 import { clock, full, instant, zoneChanged } from "./times.js";
-import { codes, rank, RANKS, summary, title } from "./words.js";
+import { drawTrouble } from "./trouble.js";
+import { codes, face, overall, rank, RANKS, summary, title } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const FILTER_FROM = 7; // workloads; fewer need no filter
@@ -23,6 +24,7 @@ const list = new List($("list"), {
   wantHistory: (card, since) => loader.want(card.name, since, (rows) => card.loaded(rows) && list.drawSoon(card)),
   onDone: changed,
 });
+let own = { broken: "", outage: null }; // how the app itself is
 let told = false; // the first list has arrived
 let wasGone = false;
 let adding = false; // open the form for a new workload once the list has arrived
@@ -33,12 +35,12 @@ let connecting = null; // the same for the clients of this workload ("": of all)
 function changed(changes) {
   const rows = [...list.rows.values()];
   const worst = rows.reduce((a, b) => (a && RANKS[rank(a)].order <= RANKS[rank(b)].order ? a : b), null);
-  write($("summary"), told ? summary(rows) : "Looking…");
-  write(document, title(rows), "title");
-  const [glyph, colour] = worst ? [worst.glyph, worst.colour] : ["open", "grey"];
+  write($("summary"), told ? overall(own) || summary(rows) : "Looking…");
+  write(document, own.broken || own.outage ? `${overall(own)} · Amberlight` : title(rows), "title");
+  const [glyph, colour] = face(own, worst);
   show($("face"), glyph, colour);
   icon(glyph, colour);
-  $("welcome").hidden = !(told && !rows.length);
+  $("welcome").hidden = !(told && !rows.length) || Boolean(own.broken);
   $("retry-all").hidden = !rows.length;
   $("connect-all").hidden = !rows.length;
   $("legend").hidden = !rows.length;
@@ -153,11 +155,11 @@ function lock(why) {
 
 // --- Amberlight itself -----------------------------------------------------------------------------------------------
 
-// Problems of the app as a whole, shown above the cards.
-function complain({ broken, warnings }) {
-  const bad = [broken, ...warnings].filter(Boolean);
-  $("app-trouble").hidden = !bad.length;
-  $("app-trouble").replaceChildren(...bad.map((text) => line("p", text)));
+// Problems of the app as a whole, shown above the cards; some decide the heading.
+function complain(app) {
+  own = app;
+  drawTrouble($("app-trouble"), app, aloud);
+  changed([]);
 }
 
 async function checkUp() {

@@ -189,6 +189,19 @@ export function summary(rows) {
   return parts.join("; ");
 }
 
+// The heading where it isn't about workloads: no client can connect, or there is no configuration; empty otherwise.
+export function overall({ broken, outage }) {
+  if (broken) return "Can't read the configuration";
+  return outage ? "Clients can't connect" : "";
+}
+
+// Glyph and colour of the page, as the tray icon's; `worst` is the workload that decides.
+export function face({ broken, outage }, worst) {
+  if (broken) return ["cross", "red"];
+  if (outage && worst?.colour !== "red") return ["warning", "amber"];
+  return worst ? [worst.glyph, worst.colour] : ["open", "grey"];
+}
+
 // The window title: the important part comes first, because tabs are narrow.
 export function title(rows) {
   const bad = rows.filter((row) => RANKS[rank(row)].group === "you");
