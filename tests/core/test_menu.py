@@ -71,11 +71,11 @@ def menu(*views: WorkloadView, **rest: object) -> dict[str, MenuItem]:
         ((NEVER, SIGNING, STARTING), "1 sign-in needed · 1 not signed in · 1 starting"),
         ((BROKEN, REJECTED), "1 access refused · 1 configuration error"),
         ((PAUSED, LEAVING, ODD), "1 paused · 1 being removed · 1 unknown"),
-        ((RED, REJECTED, BROKEN, RETRYING, GREEN), "1 sign-in needed · 1 access refused · 3 more"),
+        ((RED, REJECTED, BROKEN, RETRYING, GREEN), "1 sign-in needed · 1 access refused · 1 connected · 2 more"),
     ],
 )
 def test_summary(views: tuple[WorkloadView, ...], line: str) -> None:
-    """One line counts what there is, worst first; the end of a long one is only counted."""
+    """One line counts what there is, worst first; what a long one leaves out is counted."""
 
     assert line == summary(snap(*views))
 

@@ -17,53 +17,53 @@ from trayapp.core.outages import Cause, Outage
 from trayapp.core.presentation import Action, MenuItem, TrayView, Verb
 from trayapp.core.snapshot import Detail, Removal, Snapshot, Status, WorkloadView
 
-NAMES = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,62}", fullmatch=True) | st.integers(0, 99).map(
-    lambda n: f"{'n' * 61}{n:02}"
-)
+NAMES = st.builds(lambda size, number: f"{'service-' * 8}"[:size] + str(number), st.integers(0, 60), st.integers(0, 99))
 SENTENCES = st.sampled_from(["No.", "It is so. " * 30, "a" * 200, "one\ntwo\tthree " * 9, ""])
-CODES = st.builds(
-    DeviceCode,
-    st.sampled_from(["ABCD-EFGH", "X" * 80]),
-    st.sampled_from(["https://example.com/device", f"https://{'host.' * 12}example.com/{'a' * 90}"]),
-    st.just(""),
-    st.just(900.0),
+CODES = st.sampled_from(
+    [
+        None,
+        DeviceCode("ABCD-EFGH", "https://example.com/device", "", 900.0),
+        DeviceCode("X" * 80, f"https://{'host.' * 12}example.com/{'a' * 90}", "", 900.0),
+    ]
 )
-SCOPES = st.lists(st.sampled_from(["write", f"https://www.googleapis.com/auth/{'x' * 60}", "r" * 40]), max_size=6)
+SCOPES = st.sampled_from([(), ("write",), ("r" * 40,), (f"https://www.googleapis.com/auth/{'x' * 60}", "a", "b", "c")])
+FLAGS = st.integers(0, 31).map(lambda bits: [bool(bits & 1 << place) for place in range(5)])
 
 
 @st.composite
 def workloads(draw: st.DrawFn) -> WorkloadView:
     seen = view(draw(NAMES), draw(st.sampled_from(Status)), draw(st.sampled_from(Detail)), next_at=872.0)
+    signing_in, usable, unsaved, ends_soon, renewable = draw(FLAGS)
     auth = replace(
         seen.auth,
-        signing_in=draw(st.booleans()),
-        usable=draw(st.booleans()),
-        unsaved=draw(st.booleans()),
-        ends_soon=draw(st.booleans()),
-        renewable=draw(st.booleans()),
-        rechecked_at=draw(st.none() | st.just(61.0)),
-        device=draw(st.none() | CODES),
+        signing_in=signing_in,
+        usable=usable,
+        unsaved=unsaved,
+        ends_soon=ends_soon,
+        renewable=renewable,
+        rechecked_at=None if usable else 61.0,
+        device=draw(CODES) if signing_in else None,
         browser_fault=draw(st.none() | st.sampled_from(BrowserFault)),
-        missing_scopes=tuple(draw(SCOPES)),
-        last_error=draw(st.none() | st.just(Problem("http", "e" * 300))),
+        missing_scopes=draw(SCOPES),
+        last_error=None if renewable else Problem("http", "e" * 300),
     )
     return replace(seen, auth=auth)
 
 
 @st.composite
 def snapshots(draw: st.DrawFn) -> Snapshot:
-    found = {each.name: each for each in draw(st.lists(workloads(), max_size=40))}
+    found = {each.name: each for each in draw(st.lists(workloads(), max_size=12))}
     outage = st.builds(Outage, st.sampled_from([0, 8765, 65535]), st.sampled_from(Cause), SENTENCES, SENTENCES)
+    muted, broken, *_ = draw(FLAGS)
     return snap(
         *found.values(),
-        muted=draw(st.booleans()),
+        muted=muted,
         autostart=draw(st.none() | st.booleans()),
-        broken=draw(SENTENCES),
+        broken=draw(SENTENCES) if broken else "",
         outage=draw(st.none() | outage),
         warnings=tuple(draw(st.lists(SENTENCES, max_size=5))),
         removals=tuple(
-            Removal(name, "as." * 40, deleted=draw(st.booleans()))
-            for name in draw(st.lists(NAMES, max_size=5, unique=True))
+            Removal(name, "as." * 40, deleted=muted) for name in draw(st.lists(NAMES, max_size=5, unique=True))
         ),
     )
 
@@ -175,3 +175,13 @@ def test_named(name: str, after: str, line: str) -> None:
     """A long name keeps both its ends, and at least `NAME_MIN` characters."""
 
     assert line == named("Sign in to ", name, after)
+
+
+@pytest.mark.parametrize(("scope", "end"), [("w", ": w"), ("https://www.googleapis.com/auth/drive", "")])
+def test_scopes_that_do_not_fit_are_left_out(scope: str, end: str) -> None:
+    """Half a scope would say nothing; the dashboard has them all."""
+
+    lacking = view("google-drive", Status.RUNNING, Detail.PERMISSION_NEEDED)
+    seen = replace(lacking, auth=replace(lacking.auth, missing_scopes=(scope,)))
+    (row,) = (item for item in tray_view(snap(seen), local).menu if item.items)
+    assert f"✔ google-drive: Connected, needs additional permission{end}" == row.text

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from enum import IntEnum
 
 from trayapp.core import outages
@@ -68,7 +69,7 @@ _RANKS: Mapping[Status, Rank] = {
     Status.REMOVING: Rank.ENDING,
 }
 # The labels in the order of the summary line, worst first.
-SUMMARY_ORDER = (
+SUMMARY_ORDER: tuple[str, ...] = (
     Label.SIGN_IN_NEEDED,
     Label.ACCESS_REFUSED,
     Label.CONFIGURATION_ERROR,
@@ -106,14 +107,17 @@ def summary(snapshot: Snapshot) -> str:
     if not snapshot.workloads:
         return Label.CONFIGURATION_ERROR if snapshot.broken else "No workloads yet"
     counts = Counter(label(view) for view in snapshot.workloads.values())
-    parts = [(counts[each], f"{counts[each]} {each.lower()}") for each in SUMMARY_ORDER if counts[each]]
-    return next(text for count in range(len(parts), -1, -1) if len(text := _counted(parts, count)) <= LINE_MAX)
+    shown = [each for each in SUMMARY_ORDER if counts[each]]
+    while len(line := _counted(counts, shown)) > LINE_MAX:
+        shown.remove(next(each for each in reversed(shown) if each != Label.CONNECTED))  # people ask for that one
+    return line
 
 
-def _counted(parts: list[tuple[int, str]], shown: int) -> str:
-    """The first so many parts, and a count of what the others say."""
-    more = sum(number for number, _ in parts[shown:])
-    return " · ".join([*(text for _, text in parts[:shown]), *([f"{more} more"] if more else [])])
+def _counted(counts: Counter[str], shown: list[str]) -> str:
+    """How many workloads have each of these labels, and how many another one."""
+    parts = [f"{counts[each]} {each.lower()}" for each in shown]
+    more = counts.total() - sum(counts[each] for each in shown)
+    return " · ".join([*parts, f"{more} more"] if more else parts)
 
 
 def tray_view(snapshot: Snapshot, local: LocalTime) -> TrayView:
@@ -141,7 +145,7 @@ def _tooltip(snapshot: Snapshot, local: LocalTime) -> str:
     elif snapshot.outage is not None:
         first = [cut(outages.short(snapshot.outage))]
     worst = [view for view in ranked(snapshot) if rank(view) < Rank.RUNNING]
-    lines = [named("", view.name, f": {short(view, local)}") for view in worst]
+    lines = [named("", view.name, f": {_state(view, local)}") for view in worst]
     if len(lines) > TOOLTIP_NAMES:
         lines[TOOLTIP_NAMES - 1 :] = [f"and {len(lines) - TOOLTIP_NAMES + 1} more"]
     return "\n".join([*first, *lines])
@@ -268,10 +272,18 @@ def _sign_in_text(view: WorkloadView) -> str:
 
 
 def _workload_item(view: WorkloadView, local: LocalTime) -> MenuItem:
-    text = named(f"{GLYPH_CHARACTERS[view.glyph]} ", view.name, f": {short(view, local)}")
+    text = named(f"{GLYPH_CHARACTERS[view.glyph]} ", view.name, f": {_state(view, local)}")
     if view.status is Status.REMOVING:
         return MenuItem(f"workload:{view.name}", text, enabled=False)
     return MenuItem(f"workload:{view.name}", text, items=tuple(_submenu(view)))
+
+
+def _state(view: WorkloadView, local: LocalTime) -> str:
+    """The state in a row; without the names of scopes where they don't fit."""
+    state = short(view, local)
+    if len(view.name) + len(state) + 4 > LINE_MAX:
+        return short(replace(view, auth=replace(view.auth, missing_scopes=())), local)
+    return state
 
 
 def _submenu(view: WorkloadView) -> Iterator[MenuItem]:
