@@ -16,6 +16,7 @@ pytestmark = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is
 
 COMMANDS = (
     ["--help"],
+    ["--version"],
     ["help", "exec"],
     ["version"],
     ["list"],

@@ -10,10 +10,11 @@ from typing import Any
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, OK
 from trayapp.cli.listing import exit_code
-from trayapp.cli.output import duration_words, print_error, print_json, print_line
+from trayapp.cli.output import print_error, print_json, print_line
 from trayapp.cli.workload_text import detail_text, label_text, row_style
 from trayapp.config.paths import Paths
 from trayapp.core.presentation import Colour
+from trayapp.core.sentences import duration
 
 POLL = 0.5  # s; the app's states are up to half a second old
 
@@ -64,7 +65,7 @@ def _given_up(arguments: argparse.Namespace, row: Json) -> int:
         print_json(row)
     detail = detail_text(row, time.time())
     state = f"{label_text(row)}{f' ({detail})' if detail else ''}"
-    waited = f" after {duration_words(arguments.timeout)}" if arguments.timeout else ""
+    waited = f" after {duration(arguments.timeout)}" if arguments.timeout else ""
     name = arguments.name
     print_error(f"amberlight: {name} isn't {arguments.state}{waited}: {state}. See: amberlight status {name}")
     return exit_code(row) or FAILED

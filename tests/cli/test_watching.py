@@ -1,0 +1,100 @@
+"""`amberlight list --watch`: drawn again with each change; in a pipe, only what changed."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from tests.cli.fake_app import FakeApp, row
+from tests.cli.test_output import Terminal
+from trayapp.cli import main, watching
+from trayapp.cli.client import ApiClient, NotRunningError
+from trayapp.cli.watching import AWAY, BEGIN, END, observed
+from trayapp.config.loader import Paths
+
+Capture = pytest.CaptureFixture[str]
+ALL = "GET /workloads?all=true"
+
+
+@pytest.fixture
+def views(app: FakeApp, monkeypatch: pytest.MonkeyPatch) -> list[Sequence[dict[str, Any]] | None]:
+    """What is seen, one after the other; then Ctrl-C."""
+    app.replies[ALL] = 200, {"workloads": []}
+    seen: list[Sequence[dict[str, Any]] | None] = []
+
+    def then_ctrl_c(_: object) -> Iterator[Sequence[dict[str, Any]] | None]:
+        yield from seen
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(watching, "observed", then_ctrl_c)
+    return seen
+
+
+def test_changes_in_a_pipe(views: list[Any], capsys: Capture) -> None:
+    """Each workload at first, then a line for each change; a list that is the same is silent."""
+
+    good, bad = row("notes"), row("notes", "auth_retrying", "retrying", next_attempt_at="2000-01-01T00:00:00Z")
+    views += [[good, row("wiki", "stopped", "paused")], [good], None, [bad], [bad], [good]]
+
+    assert 130 == main(["list", "--watch"])
+    lines = capsys.readouterr().out.splitlines()
+    assert ["notes: Connected", "notes: Reconnecting (next try now)", "notes: Connected"] == [
+        each[18:] for each in lines
+    ]
+
+    assert 130 == main(["list", "--watch", "--all", "--format", "json"])
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [good, row("wiki", "stopped", "paused"), bad, good] == rows
+
+
+def test_on_a_terminal(views: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole list each time, on a screen of its own, which is left again; no more lines than fit."""
+
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("LINES", "12")
+    monkeypatch.setattr("sys.stdout", terminal := Terminal())
+    views += [[row(f"w{number}") for number in range(30)], None]
+
+    assert 130 == main(["list", "--watch"])
+    text = terminal.getvalue()
+    assert text.startswith(BEGIN)
+    assert text.endswith(f"{END}\n")
+    assert "w7" in text
+    assert "w9" not in text
+    assert "… 22 more lines" in text
+    assert AWAY in text
+    assert all(len(screen.splitlines()) < 13 for screen in text.split(watching.CLEAR))
+
+
+def test_without_an_app(paths: Paths, capsys: Capture) -> None:
+    assert 3 == main(["list", "--watch"])
+    assert "Start it: amberlight run" in capsys.readouterr().err
+
+
+def test_what_is_observed(paths: Paths, app: FakeApp) -> None:
+    """The rows after each event and each sign of life; nothing while the app is away, and the rows when it is back."""
+
+    app.replies["GET /events"] = 200, b"retry: 2000\n\nid: a-1\nevent: reset\ndata: {}\n\n: all is as it was\n\n"
+    app.replies[ALL] = [(200, {"workloads": [row("a")]}), (200, {"workloads": [row("b")]})]
+    slept = []
+
+    def connect() -> ApiClient:
+        if len(slept) == 1:
+            raise NotRunningError("")
+        return ApiClient.of(paths)
+
+    seen = list(itertools.islice(observed(connect, slept.append), 7))
+    assert [["a"], ["b"], None, None, ["b"], ["b"], None] == [
+        None if rows is None else [each["name"] for each in rows] for rows in seen
+    ]
+    assert [watching.RECONNECT_EVERY] * 2 == slept
+
+
+def test_an_app_that_refuses_is_away(paths: Paths, app: FakeApp) -> None:
+    app.replies["GET /events"] = 503, {"error": "busy", "message": "At most 32."}
+
+    assert [None] == list(itertools.islice(observed(lambda: ApiClient.of(paths), lambda _: None), 1))
