@@ -30,8 +30,7 @@ def program(tmp_path: Path, server: OAuthServer) -> Program:
 
 def again(program: Program) -> Program:
     """The same installation, started anew."""
-    made = Program(program.paths.state_dir.parent, program.keystore)
-    return made
+    return Program(program.paths.state_dir.parent, program.keystore)
 
 
 def refused(program: Program, method: str, path: str, body: dict[str, Any] | None = None) -> tuple[int, str, Any]:

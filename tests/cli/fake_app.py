@@ -102,7 +102,7 @@ def running(runtime_dir: Path, *, key: str = KEY) -> Iterator[FakeApp]:
             self.end_headers()
             self.wfile.write(data)
 
-        do_GET = do_POST = do_DELETE = respond
+        do_GET = do_POST = do_PATCH = do_DELETE = respond
 
         def log_message(self, format: str, *args: Any) -> None: ...
 

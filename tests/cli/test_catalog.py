@@ -104,10 +104,13 @@ def test_a_client_id_is_asked_for_first(paths: Paths, app: FakeApp, capsys: Capt
     assert not paths.config_file.exists()
     assert [] == app.requests
 
-    app.replies["POST /reload"] = 200, {"ok": True, "errors": [], "warnings": []}
+    app.replies |= {
+        "POST /reload": (200, {"ok": True, "errors": [], "warnings": []}),
+        "POST /workloads": (201, {"name": "slack"}),
+    }
     assert 0 == main(["add", "slack", "--client-id", "c", "--no-sign-in"])
-    spec = load(paths, {}).workloads["slack"]
-    assert ("https://mcp.slack.com/mcp", "c") == (spec.url, spec.client_id)
+    (body,) = app.bodies("POST /workloads")
+    assert ("https://mcp.slack.com/mcp", "c") == (body["url"], body["client_id"])
 
 
 @pytest.mark.parametrize(

@@ -266,16 +266,70 @@ def test_add_for_a_server_that_needs_help(paths: Paths, capsys: Capture) -> None
 
 
 def test_add_with_an_app(paths: Paths, app: FakeApp, capsys: Capture) -> None:
-    """With an app it is told to read the file again; `--no-sign-in` stops there."""
+    """The app writes the entry and loads it; `--no-sign-in` stops there, and doesn't look at the server."""
 
     given_config(paths)
-    app.replies["POST /reload"] = 200, {"ok": True, "errors": [], "warnings": ["mode 666"]}
+    app.replies["POST /workloads"] = 201, row("new")
 
     assert 0 == main([*ENTRY, "--no-sign-in"])
-    captured = capsys.readouterr()
-    assert "amberlight reauthorize new" in captured.out
-    assert "mode 666" in captured.err
-    assert ["POST /reload"] == [what for what, _ in app.requests]
+    assert "amberlight reauthorize new" in capsys.readouterr().out
+    (body,) = app.bodies("POST /workloads")
+    assert ("new", False) == (body["name"], body["check"])
+    assert CONFIG == paths.config_file.read_text()
+
+
+def test_add_corrects_what_was_typed(paths: Paths, app: FakeApp, capsys: Capture) -> None:
+    """`Notion` is `notion`, and an address gets its https://."""
+
+    given_config(paths)
+    app.replies["POST /workloads"] = 201, row("my-notion")
+
+    assert 0 == main(["add", " My Notion", "mcp.notion.com/mcp", "--no-sign-in"])
+    (body,) = app.bodies("POST /workloads")
+    assert ("my-notion", "https://mcp.notion.com/mcp") == (body["name"], body["url"])
+
+
+CLIENT_NEEDED = {
+    "error": "client_id_needed",
+    "message": "login.example.com doesn't register apps automatically.",
+    "field": "client_id",
+    "fields": {"client_id": "Create a client."},
+    "redirect_uri": "http://127.0.0.1:51234/callback",
+    "redirect_port": 51234,
+    "client_secret": "optional",
+    "client_from": "at example.com/apps",
+}
+
+
+def test_add_says_what_client_to_create(paths: Paths, app: FakeApp, capsys: Capture) -> None:
+    """The server registers none: where to create one, with which redirect address, and the command then."""
+
+    given_config(paths)
+    app.replies["POST /workloads"] = 409, CLIENT_NEEDED
+
+    assert 1 == main(["add", "x", "https://x.example/mcp"])
+    err = capsys.readouterr().err
+    assert "Nothing was added." in err
+    assert "Create a client at example.com/apps, with the redirect URL http://127.0.0.1:51234/callback" in err
+    assert "amberlight add x https://x.example/mcp --client-id ID [--client-secret] --redirect-port 51234" in err
+
+
+def test_add_asks_for_the_client_in_a_terminal(
+    paths: Paths, app: FakeApp, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And goes on with it; the secret is read without echo and sent to the app alone."""
+
+    given_config(paths)
+    app.replies["POST /workloads"] = [(409, CLIENT_NEEDED), (201, row("x"))]
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("trayapp.cli.questions.Questions.text", lambda self, question: "my-client")
+    monkeypatch.setattr("getpass.getpass", lambda question: "canary-secret")
+
+    assert 0 == main(["add", "x", "https://x.example/mcp", "--no-sign-in"])
+    body = app.bodies("POST /workloads")[-1]
+    assert ("my-client", 51234, "canary-secret") == (body["client_id"], body["redirect_port"], body["client_secret"])
+    told = capsys.readouterr()
+    assert "canary-secret" not in told.out + told.err
 
 
 def test_nothing_is_added_while_the_app_misses_its_file(paths: Paths, app: FakeApp, capsys: Capture) -> None:
@@ -288,22 +342,20 @@ def test_nothing_is_added_while_the_app_misses_its_file(paths: Paths, app: FakeA
 
 
 def test_add_when_the_app_refuses(paths: Paths, app: FakeApp, capsys: Capture) -> None:
-    """What the app has against the new configuration is printed, and no sign-in is begun."""
+    """What the app has against it is printed, and no sign-in is begun."""
 
     given_config(paths)
-    app.replies["POST /reload"] = 200, {"ok": False, "errors": ["config.toml:3: bad"], "warnings": []}
+    app.replies["POST /workloads"] = 409, {"error": "configuration", "message": "config.toml:3: bad."}
 
     assert 1 == main(ENTRY)
-    err = capsys.readouterr().err
-    assert "config.toml:3: bad" in err
-    assert "keeps its previous configuration" in err
+    assert "config.toml:3: bad" in capsys.readouterr().err
     assert 1 == len(app.requests)
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["add", "x", "http://x.example", *ENTRY[3:]], "URL: must begin with https://"),
+        (["add", "x", "http://x.example", *ENTRY[3:]], "URL: must start with https://"),
         (["add", "x", "https://x.example", "--client-id", "c", "--token-endpoint", "https://x"], "--issuer, or both"),
         (["add", "x", "https://x.example", "--client-secret"], "--client-id"),
         (
@@ -313,7 +365,7 @@ def test_add_when_the_app_refuses(paths: Paths, app: FakeApp, capsys: Capture) -
         ([*ENTRY, "--scope", "a b"], "--scope: must be a list of texts without blanks"),
         ([*ENTRY, "--resource", "x"], "--resource: must be an absolute address"),
         ([*ENTRY, "--redirect-port", "99999"], "must be a port number"),
-        (["add", "Bad Name", *ENTRY[2:]], "a name has 1 to 63 lowercase letters"),
+        (["add", "Bad/Name", *ENTRY[2:]], "a name has 1 to 63 lowercase letters"),
     ],
 )
 def test_add_wrongly(paths: Paths, capsys: Capture, arguments: list[str], words: str) -> None:
@@ -334,18 +386,16 @@ def test_add_twice(paths: Paths, capsys: Capture) -> None:
 
 
 def test_remove(paths: Paths, app: FakeApp, capsys: Capture) -> None:
-    """`remove` lets the app revoke and delete, waits until it is gone, then takes the entry out and reloads."""
+    """`remove` lets the app revoke, delete and take the entry out, and waits until it is gone."""
 
     given_config(paths)
     gone = 404, {"error": "unknown_workload", "message": "none"}
     app.replies["GET /workloads/github/status"] = [(200, row()), (200, row("github", "removing")), gone]
     app.replies["DELETE /workloads/github"] = 202, None
-    app.replies["POST /reload"] = 200, {"ok": True, "errors": [], "warnings": []}
 
     assert 0 == main(["remove", "github", "--yes"])
     assert "Removed github." in capsys.readouterr().out
-    assert ["GET", "DELETE", "GET", "GET", "POST", "GET"] == [what.split()[0] for what, _ in app.requests]
-    assert {} == dict(load(paths, {}).workloads)
+    assert ["GET", "DELETE", "GET", "GET", "GET"] == [what.split()[0] for what, _ in app.requests]
 
 
 @pytest.mark.parametrize(
@@ -366,7 +416,6 @@ def test_remove_says_what_is_left(
     gone = 404, {"error": "unknown_workload", "message": "none"}
     app.replies["GET /workloads/github/status"] = [(200, row()), gone]
     app.replies["DELETE /workloads/github"] = 202, None
-    app.replies["POST /reload"] = 200, {"ok": True, "errors": [], "warnings": []}
     entry = {"name": "github", "deleted": True, "revoked": True, **rest}
     app.replies["GET /status"] = 200, {"removals": [{**entry, "name": "other"}, entry]}
 
@@ -394,15 +443,20 @@ def test_remove_is_asked_about(paths: Paths, app: FakeApp, capsys: Capture, monk
     assert [] == app.bodies("DELETE /workloads/github")
 
 
-def test_remove_of_the_sites_workload(paths: Paths, app: FakeApp, capsys: Capture) -> None:
-    """A workload of the site-wide file cannot be removed by this user, and no login is deleted in vain."""
+def test_remove_of_what_cannot_be_removed(paths: Paths, app: FakeApp, capsys: Capture) -> None:
+    """A workload of the site-wide file, for example: the app's reason is printed."""
 
-    paths.site_config_file.parent.mkdir(parents=True)
-    paths.site_config_file.write_text(CONFIG)
+    app.replies["GET /workloads/github/status"] = 200, row()
+    app.replies["DELETE /workloads/github"] = (
+        409,
+        {
+            "error": "configuration",
+            "message": "github is in /etc/amberlight/config.toml, which only an administrator can change.",
+        },
+    )
 
     assert 1 == main(["remove", "github", "--yes"])
     assert "only an administrator" in capsys.readouterr().err
-    assert [] == app.requests
 
 
 # --- failures --------------------------------------------------------------------------------------------------------
@@ -513,17 +567,17 @@ def test_the_apps_own_sentence(app: FakeApp, capsys: Capture) -> None:
     assert "amberlight: Not so  [31mfast.\n" == capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [ENTRY, ["remove", "github", "--yes"]], ids=lambda a: a[0])
-def test_a_damaged_configuration(paths: Paths, app: FakeApp, capsys: Capture, arguments: list[str]) -> None:
-    """A file that cannot be read is named with its line and stays as it is, and no login is deleted."""
+@pytest.mark.parametrize(
+    "arguments", [["edit", "github", "--scope", "a"], ["set", "port", "1"], ENTRY], ids=lambda a: a[0]
+)
+def test_a_damaged_configuration(paths: Paths, capsys: Capture, arguments: list[str]) -> None:
+    """Without an app, a file that cannot be read is named with its line and stays as it is."""
 
     given_config(paths, CONFIG + "[oops\n")
-    app.replies["GET /workloads/github/status"] = 200, row()
 
     assert 1 == main(arguments)
-    assert "config.toml:6: is not TOML" in capsys.readouterr().err
+    assert "config.toml:6: isn't valid TOML" in capsys.readouterr().err
     assert CONFIG + "[oops\n" == paths.config_file.read_text()
-    assert [] == app.requests
 
 
 def test_something_unexpected(paths: Paths, app: FakeApp, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

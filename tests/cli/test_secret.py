@@ -94,18 +94,20 @@ def test_the_app_says_no(app: FakeApp, capsys: Capture, monkeypatch: pytest.Monk
 
 
 def test_add_with_a_secret(app: FakeApp, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is in the keyring before the sign-in begins, and not in the file."""
+    """The app gets it with the workload, before the sign-in begins, and nothing is said of it."""
 
-    reloaded = 200, {"ok": True, "errors": [], "warnings": []}
-    app.replies |= {"POST /reload": reloaded, SET: (204, None)}
+    app.replies |= {
+        "POST /workloads": (201, out()[1]),
+        "POST /reload": (200, {"ok": True, "errors": [], "warnings": []}),
+    }
     app.replies[STATUS] = [out(), out(signing_in=True), good(last_refreshed_at="b")]
     piped(monkeypatch, CANARY)
 
     assert 0 == main(["add", "github", "https://g.example/mcp", "--client-id", "c", "--client-secret"])
-    assert [{"client_secret": CANARY}] == app.bodies(SET)
-    written = Paths.default().config_file.read_text()
-    assert 'client_id = "c"' in written
-    assert CANARY not in written
+    (body,) = app.bodies("POST /workloads")
+    assert ("c", CANARY, True) == (body["client_id"], body["client_secret"], body["check"])
+    told = capsys.readouterr()
+    assert CANARY not in told.out + told.err
 
 
 def test_add_with_a_secret_that_is_none(app: FakeApp, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,11 +9,10 @@ from typing import Any
 
 from trayapp.api.controls import Rejected
 from trayapp.config.loader import ConfigError, Mistake
-from trayapp.config.settings import IN_SETTINGS, IN_WORKLOAD, NAME
+from trayapp.config.settings import IN_SETTINGS, IN_WORKLOAD, NAME, NAME_HELP
 
 BAD_VALUE, NAME_TAKEN, BAD_FILE, CHANGED = "bad_value", "name_taken", "configuration", "changed"
-NAME_HELP = "Use lowercase letters, numbers, - and _, and begin with a letter or number."
-UNKNOWN_KEY = "There is no such setting."
+UNKNOWN_KEY = "There's no such setting."
 
 
 class RejectedError(Exception):
@@ -26,7 +25,7 @@ class RejectedError(Exception):
 
 def check_fields(name: str, keys: Mapping[str, Any]) -> None:
     """Raise `RejectedError` with all values of a workload that are invalid."""
-    wrong = {} if NAME.fullmatch(name) else {"name": NAME_HELP if name else "Enter a name."}
+    wrong = {} if NAME.fullmatch(name) else {"name": f"{NAME_HELP}." if name else "Enter a name."}
     raise_if(wrong | _wrong(keys, IN_WORKLOAD))
 
 
