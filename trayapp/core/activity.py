@@ -148,14 +148,14 @@ def _opaque(run: str) -> bool:
 
 
 def _mixed(text: str) -> bool:
-    """The same over separators, as base64 and UUIDs have them: hexadecimal, or letter case and digits in wild order."""
+    """The same over separators, as base64, UUIDs and numbers have them: digits, or letters in a wild order of cases."""
     packed = re.sub(r"[^A-Za-z0-9]", "", text)
     digits = sum(each.isdigit() for each in packed)
     if len(packed) < 16:
         return False
-    if digits >= 3 and re.fullmatch(r"[0-9a-fA-F]+", packed):
+    if digits >= 12 or (digits >= 3 and re.fullmatch(r"[0-9a-fA-F]+", packed)):
         return True
     kinds = [0 if each.isdigit() else 1 if each.islower() else 2 for each in packed]
     changes = sum(a != b for a, b in pairwise(kinds))
     capitals = sum(a == b == 2 for a, b in pairwise(kinds))
-    return changes * 10 >= len(packed) * 3 and digits + capitals >= 2
+    return changes * 10 >= len(packed) * (3 if digits + capitals >= 2 else 7)

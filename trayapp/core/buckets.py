@@ -44,20 +44,15 @@ def fill(buckets: list[Bucket], width: float, changes: Iterable[tuple[float, Sta
     """Spread states over the parts; each lasts from its time until the next one's, the last one until `now`."""
     start, state = 0.0, None
     for at, following in (*changes, (now, None)):
-        if state is not None:
-            _spread(buckets, width, state, start, min(at, now))
+        end = min(at, now)
+        if state is not None and start < end:
+            _spread(buckets, width, state, start, end)
         start, state = at, following
 
 
 def _spread(buckets: list[Bucket], width: float, state: State, start: float, end: float) -> None:
-    first = buckets[0].at
-    start = max(start, first)
-    while start < end:
-        number = int((start - first) // width)
-        if number >= len(buckets):
+    start = max(start, buckets[0].at)
+    for bucket in buckets[int((start - buckets[0].at) // width) :]:
+        if bucket.at >= end:
             return
-        until = min(end, first + (number + 1) * width)
-        if until <= start:  # a part too short for floating point
-            return
-        buckets[number].seconds[state] += until - start  # type: ignore[assignment]
-        start = until
+        bucket.seconds[state] += min(end, bucket.at + width) - max(start, bucket.at)  # type: ignore[assignment] # in s
