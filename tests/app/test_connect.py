@@ -209,7 +209,7 @@ def test_a_dry_run_shows_no_key(program: Program, home: Path, capsys: Capture) -
         ("fifo", "named pipe"),
         ("dangling", "is a link to a file"),
         ("huge", "is larger than"),
-        ("bytes", "is not UTF-8"),
+        ("bytes", "isn't UTF-8"),
         ("read-only folder", "can't be replaced"),
     ],
 )

@@ -122,7 +122,7 @@ def test_a_registry_that_refuses(run_key: RunKey, registry: Registry) -> None:
     """As by policy: `on` and `off` raise a sentence, and the state says so."""
 
     registry.refuses = True
-    assert "cannot be read: access is denied" in run_key.status().text
+    assert "can't be read: access is denied" in run_key.status().text
     with pytest.raises(AutostartError, match="cannot be written: access is denied"):
         run_key.on(ME)
     with pytest.raises(AutostartError, match="cannot be written: access is denied"):

@@ -42,5 +42,5 @@ def test_the_device_endpoint_stands_for_the_authorization_endpoint() -> None:
     assert "https://as.test/device" == spec(HEAD + TOKEN + DEVICE + 'flow = "device"\n').device_authorization_endpoint
     with pytest.raises(ConfigError, match="authorization_endpoint is missing"):
         spec(HEAD + TOKEN)
-    with pytest.raises(ConfigError, match="must begin with https://"):
+    with pytest.raises(ConfigError, match="must start with https://"):
         spec(HEAD + TOKEN + DEVICE.replace("https", "http"))

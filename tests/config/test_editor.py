@@ -107,7 +107,7 @@ def test_a_bad_entry_is_never_written(paths: Paths) -> None:
 
     with pytest.raises(ConfigError) as caught:
         editor.add(paths, "x", KEYS | {"url": "http://x.example"})
-    assert "workloads.x.url: must begin with https://" in str(caught.value)
+    assert "workloads.x.url: must start with https://" in str(caught.value)
     assert FILE == paths.config_file.read_text()
 
 
@@ -117,7 +117,7 @@ def test_a_damaged_file_is_not_touched(paths: Paths) -> None:
     given_file(paths, "[settings\n")
 
     for change in (lambda: editor.add(paths, "x", KEYS), lambda: editor.remove(paths, "x")):
-        with pytest.raises(ConfigError, match=r"config\.toml:1: is not TOML"):
+        with pytest.raises(ConfigError, match=r"config\.toml:1: isn't valid TOML"):
             change()
     assert "[settings\n" == paths.config_file.read_text()
 
@@ -300,7 +300,7 @@ def test_a_pipe_or_a_share_that_is_gone_ends_the_edit(paths: Paths, monkeypatch:
         lambda: editor.check_editable(paths),
     )
     for edit in edits:
-        with pytest.raises(ConfigError, match=r"config\.toml: cannot be read: it is a named pipe"):
+        with pytest.raises(ConfigError, match=r"config\.toml: can't be read: it's a named pipe"):
             edit()
     paths.config_file.unlink()
     share = paths.config_file.parent / "share"

@@ -130,7 +130,7 @@ def test_lines_are_replaced_as_a_whole(paths: Paths) -> None:
     ("new", "words"),
     [
         ("[workloads.old]\nurl = 'ftp://x'\n", "config.toml:6: workloads.old.url"),
-        ("[workloads.old\n", "is not TOML"),
+        ("[workloads.old\n", "isn't valid TOML"),
         ("[workloads.new]\nurl = 'https://x.example'\n", "amberlight rename old NEW"),
         ("", "Change only"),
         ("[workloads.old]\nurl = 'https://x.example'\n[workloads.more]\nurl = 'https://y.example'\n", "Change only"),
@@ -185,7 +185,7 @@ def test_a_broken_file_is_not_touched(paths: Paths, change: Change) -> None:
 
     paths.config_file.write_text(FILE + "[oops\n")
 
-    with pytest.raises(ConfigError, match=r"config\.toml:10: is not TOML"):
+    with pytest.raises(ConfigError, match=r"config\.toml:10: isn't valid TOML"):
         change(paths)
     assert FILE + "[oops\n" == paths.config_file.read_text()
 

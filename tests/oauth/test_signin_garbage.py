@@ -160,7 +160,7 @@ async def test_an_error_without_a_state_does_not_count_and_says_so() -> None:
         for query in ("error=access_denied", "error=access_denied&error_description=canary&iss=x"):
             answer = await get(f"{uri}?{query}")
             assert 400 == answer.status_code
-            assert "The sign-in is still waiting" in answer.text
+            assert "Still waiting for you to sign in" in answer.text
             assert "choose <i>Cancel sign-in</i> in Amberlight's menu" in answer.text
             assert "canary" not in answer.text
         for query in ("error=access_denied&state=", "error=access_denied&state=x", "code=a", ""):

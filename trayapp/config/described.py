@@ -27,6 +27,7 @@ _GROUPS: Mapping[str, str] = {
     "notifications": "notifications",
     "quiet_hours": "notifications",
     "log_level": "diagnostics",
+    "activity": "diagnostics",
     "require_key": "access",
     "allowed_origins": "access",
     "mcp": "access",

@@ -44,8 +44,12 @@ def parse_duration(text: str) -> float:
         total += _nanoseconds(text, found)
         at = found.end()
     if total > LONGEST:
-        raise DurationError(f"{quoted(text)} is too long: the longest duration is about 292 years")
+        raise _too_long(text)
     return sign * total / 1e9
+
+
+def _too_long(text: str) -> DurationError:
+    return DurationError(f"{quoted(text)} is too long: the longest duration is about 292 years")
 
 
 def _nanoseconds(text: str, found: re.Match[str]) -> int:
@@ -55,7 +59,7 @@ def _nanoseconds(text: str, found: re.Match[str]) -> int:
     if unit not in UNITS:
         raise DurationError(f"{quoted(text)} has an unknown unit {quoted(unit)}: {_SYNTAX_HINT}")
     if len(whole) + len(part) > 40:  # absurd, and slow to multiply out
-        raise DurationError(f"{quoted(text)} is too long: the longest duration is about 292 years")
+        raise _too_long(text)
     fraction_ns: int = int(part or "0") * UNITS[unit] // 10 ** len(part)
     return int(whole or "0") * UNITS[unit] + fraction_ns
 

@@ -43,11 +43,11 @@ KINDS: Final[Mapping[Check, Kind]] = {
     known.hours: Kind("hours", 'From and to, like "22:00-07:00"; empty: none.'),
     known.text: Kind("text", "Printable ASCII."),
     known.scopes: Kind("texts", "Scopes without spaces."),
-    known.url: Kind("url", "An address that begins with https://, or http:// for this machine."),
-    known.issuer: Kind("url", "An address that begins with https://, without a query."),
-    known.resource: Kind("text", "An absolute address without #; empty: none is sent."),
+    known.url: Kind("url", "A URL that starts with https://, or http:// for this computer."),
+    known.issuer: Kind("url", "A URL that starts with https://, without a query."),
+    known.resource: Kind("text", "An absolute URL without #; empty: none is sent."),
     known.origins: Kind("texts", 'Origins without a path, like "https://app.example.com".'),
-    known.users: Kind("texts", "Users of this machine, by name or number."),
+    known.users: Kind("texts", "Users of this computer, by name or number."),
 }
 
 

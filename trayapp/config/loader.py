@@ -67,6 +67,7 @@ class Settings:
     muted: bool = False
     notifications: tuple[str, ...] = NOTICE_KINDS
     quiet_hours: str = ""  # "22:00-07:00"; empty: none
+    activity: bool = True  # record which client used which workload
     allowed_users: tuple[int, ...] = ()  # ids of users who may connect to the loopback server besides this one
     settle: float = 0.25
     settle_max: float = 2.0
@@ -140,7 +141,7 @@ def parse(file: Path, text: str) -> dict[str, Any]:
     if len(text) > MAX_BYTES or len(text.encode(errors="surrogatepass")) > MAX_BYTES:
         raise ConfigError((_too_large(file),))
     if (line := line_of_deep_key(text, KEY_PARTS_MAX)) is not None:
-        raise ConfigError((Mistake(file, line, "", "has a key of too many parts: no setting has more than three"),))
+        raise ConfigError((Mistake(file, line, "", "has a key with more than three parts"),))
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # tomllib raises a plain ValueError for a number of 5,000 digits
@@ -157,13 +158,13 @@ def read_file(file: Path, *, keep_mark: bool = False) -> str | None:
     except FileNotFoundError:
         return None
     except UnicodeDecodeError:
-        raise ConfigError((Mistake(file, None, "", "is not UTF-8 text: save it as UTF-8"),)) from None
+        raise ConfigError((Mistake(file, None, "", "isn't UTF-8 text. Save it as UTF-8"),)) from None
     except OSError as error:
-        raise ConfigError((Mistake(file, None, "", f"cannot be read: {error.strerror}"),)) from None
+        raise ConfigError((Mistake(file, None, "", f"can't be read: {error.strerror}"),)) from None
 
 
 def _too_large(file: Path) -> Mistake:
-    return Mistake(file, None, "", f"is larger than {MAX_BYTES} bytes: no configuration is")
+    return Mistake(file, None, "", f"is larger than {MAX_BYTES} bytes")
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
@@ -187,7 +188,7 @@ def _read(gathered: _Gathered, file: Path) -> None:
 
 def _warn_of_mode(gathered: _Gathered, file: Path, mode: int) -> None:
     if os.name == "posix" and mode & 0o022:
-        gathered.warnings.append(f"{file} can be changed by other users (mode {mode:o}): chmod go-w it")
+        gathered.warnings.append(f"{file} can be changed by other users (mode {mode:o}). Run `chmod go-w` on it")
 
 
 def _read_text(gathered: _Gathered, file: Path, text: str) -> None:
@@ -203,12 +204,12 @@ def _syntax_mistake(file: Path, text: str, error: Exception) -> Mistake:
     """Python's message ends with "(at line 3, column 5)" or "(at end of document)"; we put the line in front."""
     found = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)$", str(error))
     if found is None:
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else "it has a number that is too long"
-        return Mistake(file, None, "", f"is not TOML: {reason}")
+        reason = "it's nested too deeply" if isinstance(error, RecursionError) else "a number is too long"
+        return Mistake(file, None, "", f"isn't valid TOML: {reason}")
     line = int(found[1]) if found[1] else len(text.splitlines()) or 1
     place = f", column {found[2]}" if found[2] else ", at the end of the file"
     reason = str(error)[: found.start()]  # it quotes keys and single characters, never values
-    return Mistake(file, line, "", f"is not TOML{place}: {reason[:1].lower()}{reason[1:]}")
+    return Mistake(file, line, "", f"isn't valid TOML{place}: {reason[:1].lower()}{reason[1:]}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +223,7 @@ class _FileReader:
     def read(self, raw: dict[str, Any]) -> None:
         for name, value in raw.items():
             if name not in ("settings", "workloads"):
-                self.unknown((name,), ("settings", "workloads"), "the file has only [settings] and [workloads.NAME]")
+                self.unknown((name,), ("settings", "workloads"), "only [settings] and [workloads.NAME] are allowed")
             elif not isinstance(value, dict):
                 self.mistake((name,), f"must be a table: write [{name if name == 'settings' else 'workloads.NAME'}]")
             elif name == "settings":
@@ -234,7 +235,7 @@ class _FileReader:
     def workload(self, name: str, keys: Any) -> None:
         path = ("workloads", name)
         if not known.NAME.fullmatch(name):
-            self.mistake(path, f"is not a name for a workload: {known.NAME_HELP}")
+            self.mistake(path, f"isn't a valid workload name. {known.NAME_HELP}")
         elif not isinstance(keys, dict):
             self.mistake(path, f"must be a table: write [workloads.{name}]")
         else:
@@ -245,7 +246,7 @@ class _FileReader:
         for name, value in raw.items():
             here = (*path, name)
             if name not in allowed:
-                self.unknown(here, tuple(allowed), "there is no such setting")
+                self.unknown(here, tuple(allowed), "there's no such setting")
                 continue
             try:
                 checked = allowed[name].check(value)
@@ -263,9 +264,9 @@ class _FileReader:
         name = path[-1]
         near = get_close_matches(name.lower().replace("-", "_"), allowed, 1, 0.7)
         if _SECRET.search(name):
-            sentence = "secrets do not belong in this file: take this line out. Amberlight keeps logins in the keyring"
+            sentence = "secrets don't belong in this file. Remove this line; Amberlight keeps logins in the keyring"
         elif near:
-            sentence = f"there is no such key; did you mean {near[0]}?"
+            sentence = f"unknown key. Did you mean {near[0]}?"
         else:
             sentence = f"unknown key: {otherwise}"
         self.mistake(path, sentence)
@@ -306,7 +307,7 @@ def _from_environment(gathered: _Gathered, environ: Mapping[str, str]) -> dict[s
             found[setting.name] = known.from_variable(setting, text)
         except ValueError as error:
             default = known.toml_text(setting.default, setting).strip('"')
-            gathered.warnings.append(f"environment variable {variable}: {error}; the default {default} is used")
+            gathered.warnings.append(f"environment variable {variable}: {error}. Using the default, {default}")
     return found
 
 
@@ -329,12 +330,12 @@ def _spec(gathered: _Gathered, name: str, keys: _Section, policy: Policy) -> Spe
 def _incomplete(values: Mapping[str, Any]) -> list[str]:
     sentences = []
     if "url" not in values:
-        sentences.append('url is missing: write url = "https://…", the address that the login opens')
+        sentences.append('url is missing. Add url = "https://…", the URL of the server')
     endpoints = [key for key in ("authorization_endpoint", "token_endpoint") if key in values]
     by_device = {"token_endpoint", "device_authorization_endpoint"} <= values.keys()
     if not {"issuer", "metadata_url"} & values.keys() and len(endpoints) == 1 and not by_device:
         other = "token_endpoint" if endpoints[0] == "authorization_endpoint" else "authorization_endpoint"
-        sentences.append(f"{other} is missing: {endpoints[0]} is of no use without it, unless an issuer is named")
+        sentences.append(f"{other} is missing. {endpoints[0]} needs it, unless issuer is set")
     if "issuer" not in values and len(endpoints) == 2 and "client_id" not in values:
-        sentences.append("client_id is missing: nobody can register one, as no issuer is named")
+        sentences.append("client_id is missing. Without issuer, none can be registered")
     return sentences

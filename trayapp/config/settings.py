@@ -19,9 +19,7 @@ from trayapp.core.model import Policy
 from trayapp.core.notice_kinds import KINDS as NOTICE_KINDS
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-NAME_HELP: Final = (
-    "a name has 1 to 63 small letters a-z, digits, underscores and hyphens, and begins with a letter or digit"
-)
+NAME_HELP: Final = "Use up to 63 lowercase letters, numbers, - and _, starting with a letter or number"
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 T = TypeVar("T")
@@ -55,7 +53,7 @@ def duration_or_zero(value: object) -> float:
     """Seconds, zero or more."""
     seconds = parse_duration(_typed(value, str, 'a duration in quotes, like "10s" or "1h30m"'))
     if seconds < 0:
-        raise ValueError('must not be negative: write a duration like "10s"')
+        raise ValueError('must be at least zero, like "10s"')
     return seconds
 
 
@@ -153,37 +151,37 @@ def text(value: object) -> str:
     """Printable ASCII, not empty (RFC 6749 appendix A.1: VSCHAR)."""
     words = _typed(value, str, "a text in quotes")
     if not re.fullmatch(r"[\x20-\x7e]+", words) or words.strip() != words:
-        raise ValueError("must be a text of printable ASCII characters without blanks around it")
+        raise ValueError("must be printable ASCII text without spaces around it")
     return words
 
 
 def scopes(value: object) -> tuple[str, ...]:
     """A list of scope tokens (RFC 6749 section 3.3)."""
-    tokens = _typed(value, list, 'a list of texts, like ["read", "offline_access"]')
+    tokens = _typed(value, list, 'a list of strings, like ["read", "offline_access"]')
     for scope in tokens:
         if type(scope) is not str or not re.fullmatch(r"[\x21\x23-\x5b\x5d-\x7e]+", scope):
-            raise ValueError('must be a list of texts without blanks or quotes, like ["read", "offline_access"]')
+            raise ValueError('must be a list of strings without spaces or quotes, like ["read", "offline_access"]')
     return tuple(tokens)
 
 
 def url(value: object) -> str:
     """A URL a token may be sent to: https, or http on this machine; no user name, no fragment."""
-    address = _typed(value, str, 'an address in quotes, like "https://mcp.example.com/mcp"')
+    address = _typed(value, str, 'a URL in quotes, like "https://mcp.example.com/mcp"')
     if not re.fullmatch(r"[\x21-\x7e]+", address):
-        raise ValueError("must be an address without blanks or special characters: percent-encode them")
+        raise ValueError("must be a URL without spaces or special characters; percent-encode them")
     try:
         parts = urlsplit(address)
         host, number = parts.hostname, parts.port
     except ValueError:
-        raise ValueError('is not an address: write it like "https://mcp.example.com/mcp"') from None
+        raise ValueError('isn\'t a valid URL; write it like "https://mcp.example.com/mcp"') from None
     if "@" in parts.netloc:  # don't repeat the value: it may be a password
-        raise ValueError("must not contain a user name or password: take out what stands before the @")
+        raise ValueError("can't contain a user name or password; remove what stands before the @")
     if parts.scheme not in ("http", "https") or not host or number == 0:
-        raise ValueError('must be a whole address, like "https://mcp.example.com/mcp"')
+        raise ValueError('must be a complete URL, like "https://mcp.example.com/mcp"')
     if parts.scheme == "http" and host not in LOOPBACK:
-        raise ValueError("must begin with https:// (http:// is only for this machine: 127.0.0.1, [::1] or localhost)")
+        raise ValueError("must start with https:// (http:// only for this computer: 127.0.0.1, [::1] or localhost)")
     if "#" in address:
-        raise ValueError("must not have a fragment: take out what follows the #")
+        raise ValueError("can't have a fragment; remove what follows the #")
     return address
 
 
@@ -191,22 +189,22 @@ def issuer(value: object) -> str:
     """The identifier of an authorization server (RFC 8414 section 2): a URL without query."""
     address = url(value)
     if "?" in address:
-        raise ValueError("must not have a query: an issuer is an address without ? (RFC 8414)")
+        raise ValueError("can't have a query; an issuer is a URL without ? (RFC 8414)")
     return address
 
 
 def resource(value: object) -> str:
     """An absolute URI without fragment (RFC 8707 section 2); any scheme, because some servers use their own. Empty: none
     is sent."""
-    address = _typed(value, str, "an address in quotes")
+    address = _typed(value, str, "a URL in quotes")
     if address and not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:[\x21-\x22\x24-\x7e]+", address):
-        raise ValueError('must be an absolute address without blanks and without # (RFC 8707), or "" to send none')
+        raise ValueError('must be an absolute URL without spaces and # (RFC 8707), or "" to send none')
     return address
 
 
 def origins(value: object) -> tuple[str, ...]:
     """A list of web origins, as in the header Origin (RFC 6454 section 6.2)."""
-    items = _typed(value, list, 'a list of texts, like ["https://app.example.com"]')
+    items = _typed(value, list, 'a list of strings, like ["https://app.example.com"]')
     for item in items:
         if type(item) is not str or not re.fullmatch(r"[a-z][a-z0-9+.-]*://[\x21-\x29\x2b-\x2e\x30-\x7e]+", item):
             raise ValueError('must be a list of origins without a path, like ["https://app.example.com"]')
@@ -229,7 +227,7 @@ def _user_id(name: object) -> int:
     try:
         return pwd.getpwnam(name).pw_uid
     except (KeyError, UnicodeError):
-        raise ValueError(f"names {quoted(name)}, but this machine has no such user") from None
+        raise ValueError(f"names {quoted(name)}, but this computer has no such user") from None
 
 
 # --- the table -------------------------------------------------------------------------------------------------------
@@ -252,45 +250,53 @@ _REFRESH = "TOOLHIVE_TOKEN_REFRESH_"
 _RETRYING = "TOOLHIVE_TOKEN_AUTH_RETRYING_"
 
 _APP = (
-    Setting("port", port, "port of the loopback server; 0: any free one", 8765),
-    Setting("log_level", log_level, "how much the log says: debug, info, warning or error", "info"),
-    Setting("muted", flag, "show no notifications", False),
+    Setting("port", port, "port of the local server; 0: any free port", 8765),
+    Setting("log_level", log_level, "detail of the log: debug, info, warning or error", "info"),
+    Setting("muted", flag, "don't show notifications", False),
     Setting(
         "notifications",
         notice_kinds,
-        "what to notify of: sign_in (sign-in needed), reconnecting (a client waits), ending, permission",
+        "what to notify about: sign_in (sign-in needed), reconnecting (a client is waiting), ending, permission",
         NOTICE_KINDS,
     ),
-    Setting("quiet_hours", hours, 'hold notifications back at this time of day, like "22:00-07:00"', ""),
-    Setting("allowed_users", users, "other users of this machine who may connect with a local key (Linux)", ()),
-    Setting("settle", duration_or_zero, "quiet time after a network change or a wake before anything is sent", 0.25),
-    Setting("settle_max", duration_or_zero, "longest wait for that quiet when the network never rests", 2.0),
+    Setting("quiet_hours", hours, 'hold notifications during these hours, like "22:00-07:00"', ""),
+    Setting(
+        "activity",
+        flag,
+        "remember for 7 days which client used which workload; false also deletes what was remembered",
+        True,
+    ),
+    Setting("allowed_users", users, "other users of this computer who may connect with a local key (Linux)", ()),
+    Setting("settle", duration_or_zero, "wait after a network change or a wake before sending anything", 0.25),
+    Setting("settle_max", duration_or_zero, "longest such wait if the network keeps changing", 2.0),
 )
 
 _WORKLOAD = (
-    Setting("url", url, "the address that the login opens (required)"),
-    Setting("issuer", issuer, "authorization server whose metadata names the endpoints; else the url is asked"),
+    Setting("url", url, "URL of the server (required)"),
+    Setting("issuer", issuer, "sign-in server whose metadata names the endpoints; by default, found from the url"),
     Setting(
         "metadata_url",
         url,
-        "address of its metadata, if that isn't found; its issuer is checked only if issuer is set, too",
+        "URL of its metadata, if it isn't at the standard place; its issuer is checked only if issuer is set",
     ),
-    Setting("authorization_endpoint", url, "where the browser signs in, if not from the issuer"),
+    Setting("authorization_endpoint", url, "sign-in page, if not from the issuer"),
     Setting("token_endpoint", url, "where tokens are refreshed, if not from the issuer"),
-    Setting("revocation_endpoint", url, "where a login is revoked when it is removed (RFC 7009)"),
-    Setting("device_authorization_endpoint", url, "where a device code comes from, if not from the issuer (RFC 8628)"),
-    Setting("flow", flow, "how to sign in: browser, or device (a code to type on any machine)", "browser"),
-    Setting("client_id", text, "the client's name at the authorization server; else one is registered"),
+    Setting("revocation_endpoint", url, "where removed logins are revoked (RFC 7009)"),
+    Setting("device_authorization_endpoint", url, "where device codes come from, if not from the issuer (RFC 8628)"),
+    Setting("flow", flow, "how to sign in: browser, or device (enter a code on any device)", "browser"),
+    Setting("client_id", text, "client id at the sign-in server; by default, Amberlight registers one"),
     Setting(
         "scopes",
         scopes,
-        "what to ask for at sign-in besides `offline_access`; without an issuer, what the url names",
+        "scopes to request besides `offline_access`; without an issuer, those that the server names",
         (),
     ),
-    Setting("resource", resource, 'audience of the tokens (RFC 8707); else what the url names; "" sends none'),
-    Setting("redirect_port", port, "fixed port of the sign-in redirect, where the client needs one; 0: any", 0),
-    Setting("require_key", flag, "programs have to show the workload's local key to use it", True),
-    Setting("allowed_origins", origins, "web pages and web-based programs that may use it, by their origin", ()),
+    Setting(
+        "resource", resource, 'audience of the tokens (RFC 8707); by default, what the server names; "" sends none'
+    ),
+    Setting("redirect_port", port, "fixed port of the sign-in redirect, if the client needs one; 0: any", 0),
+    Setting("require_key", flag, "clients must send the workload's local key", True),
+    Setting("allowed_origins", origins, "web pages and web-based clients that may use it, by origin", ()),
     Setting(
         "mcp",
         mcp,
@@ -301,38 +307,48 @@ _WORKLOAD = (
 
 _TIMING: tuple[tuple[str, Check, str, str], ...] = (
     ("refresh_ahead_max", duration_or_zero, "refresh at most this long before a token expires", ""),
-    ("refresh_ahead_fraction", fraction, "refresh ahead by this part of the token's life, if that is shorter", ""),
-    ("refresh_spacing", duration_or_zero, "never refresh sooner than this after the last refresh", ""),
-    ("lifetime_cap", duration, "a token is never believed to live longer", ""),
+    ("refresh_ahead_fraction", fraction, "refresh ahead by this fraction of the token's life, if that's shorter", ""),
+    ("refresh_spacing", duration_or_zero, "shortest time between two refreshes", ""),
+    ("lifetime_cap", duration, "longest token life to assume", ""),
     ("initial_retry_interval", duration, "first wait of the short retry", _REFRESH + "INITIAL_RETRY_INTERVAL"),
     ("max_retry_interval", duration, "longest wait of the short retry", _REFRESH + "MAX_RETRY_INTERVAL"),
-    ("max_tries", count, "tries of the short retry, the failing one included", _REFRESH + "MAX_TRIES"),
+    ("max_tries", count, "tries of the short retry, including the failed one", _REFRESH + "MAX_TRIES"),
     ("max_elapsed_time", duration, "longest short retry, in time awake", _REFRESH + "MAX_ELAPSED_TIME"),
-    ("retry_factor", factor, "each wait of the short retry is this much longer", ""),
-    ("retry_jitter", fraction, "and shorter or longer by chance by up to this part", ""),
-    ("tick_interval", duration, "time between attempts while auth_retrying", _RETRYING + "TICK_INTERVAL"),
-    ("tick_jitter", fraction, "shorter or longer by chance by up to this part", ""),
-    ("ceiling", duration, "auth_retrying for this long, awake and online, asks for you", _RETRYING + "MAX_ELAPSED"),
+    ("retry_factor", factor, "factor by which each wait of the short retry grows", ""),
+    ("retry_jitter", fraction, "random variation of the short retry's waits, as a fraction", ""),
+    (
+        "tick_interval",
+        duration,
+        "time between attempts while reconnecting (auth_retrying)",
+        _RETRYING + "TICK_INTERVAL",
+    ),
+    ("tick_jitter", fraction, "random variation of tick_interval, as a fraction", ""),
+    (
+        "ceiling",
+        duration,
+        "reconnecting for this long, awake and online, asks you to sign in",
+        _RETRYING + "MAX_ELAPSED",
+    ),
     ("ceiling_attempts", count, "failures needed since the last wake or network change before it asks", ""),
-    ("impossible_grace", duration_or_zero, "attempts impossible for this long turn a workload amber", ""),
-    ("burst", durations, "waits of the series of attempts after a network change or a wake", ""),
-    ("burst_jitter", fraction, "shorter or longer by chance by up to this part", ""),
-    ("portal_interval", duration, "time between attempts when a captive portal is suspected", ""),
-    ("portal_window", duration, "how long it is suspected", ""),
+    ("impossible_grace", duration_or_zero, "a workload turns amber if no attempt is possible for this long", ""),
+    ("burst", durations, "waits of the attempts after a network change or a wake", ""),
+    ("burst_jitter", fraction, "random variation of burst, as a fraction", ""),
+    ("portal_interval", duration, "time between attempts while a Wi-Fi sign-in page is suspected", ""),
+    ("portal_window", duration, "how long it's suspected", ""),
     ("automatic_attempts", count, "most automatic attempts in `automatic_window`", ""),
-    ("automatic_window", duration, "the window of `automatic_attempts`", ""),
-    ("manual_spacing", duration_or_zero, "shortest time between two attempts that you ask for", ""),
+    ("automatic_window", duration, "time in which `automatic_attempts` are counted", ""),
+    ("manual_spacing", duration_or_zero, "shortest time between two attempts by Retry now", ""),
     ("rejected_spacing", duration_or_zero, "shortest time between two refreshes forced by the upstream's 401", ""),
-    ("again", durations, "waits before the same token is sent again after no complete answer came", ""),
-    ("gateway_repeat", duration_or_zero, "wait before the one repeat after a 502 or 504", ""),
-    ("retry_after_cap", duration, "longest Retry-After of a server that is obeyed", ""),
-    ("usable_margin", duration_or_zero, "a token with less life than this is not given out", ""),
-    ("hot_wait", duration_or_zero, "how long a caller may wait for a first token", ""),
-    ("attempt_limit", duration, "one attempt in all", ""),
-    ("connect_limit", duration, "connecting, within an attempt", ""),
-    ("strikes", count, "fresh tokens rejected in a row that make a workload unhealthy", ""),
-    ("fresh", duration, "a token is fresh for this long", ""),
-    ("strike_interval", duration, "one forced refresh in this time while unhealthy", ""),
+    ("again", durations, "waits before the same token is sent again if no complete answer came", ""),
+    ("gateway_repeat", duration_or_zero, "wait before the one retry after a 502 or 504", ""),
+    ("retry_after_cap", duration, "longest Retry-After that is respected", ""),
+    ("usable_margin", duration_or_zero, "tokens with less life left aren't given out", ""),
+    ("hot_wait", duration_or_zero, "longest time that a client waits for a first token", ""),
+    ("attempt_limit", duration, "time limit of one attempt", ""),
+    ("connect_limit", duration, "time limit for connecting within an attempt", ""),
+    ("strikes", count, "new tokens rejected in a row that make a workload unhealthy", ""),
+    ("fresh", duration, "how long a token counts as new", ""),
+    ("strike_interval", duration, "time between forced refreshes while unhealthy", ""),
 )
 _DEFAULT_POLICY = Policy()
 
@@ -354,7 +370,7 @@ def from_variable(setting: Setting, variable_text: str) -> Any:
     """The value of an environment variable. Raises `ValueError` with a sentence that doesn't name the variable."""
     if setting.check is count:
         if not re.fullmatch(r"[+-]?[0-9]{1,9}", variable_text):
-            raise ValueError(f"{quoted(variable_text)} is not a whole number like 5")
+            raise ValueError(f"{quoted(variable_text)} isn't a whole number like 5")
         return count(int(variable_text))
     try:
         return setting.check(variable_text)
