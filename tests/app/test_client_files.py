@@ -165,3 +165,19 @@ def test_the_demo_leaves_clients_alone(program: Program, home: Path) -> None:
     program.runtime.client_files._machine = None
     with pytest.raises(ApiError, match="The demo"):
         ask(program)
+
+
+def test_a_renamed_workload_stays_connected(program: Program, home: Path) -> None:
+    """Entries get the new address and keep the key; renamed back, everything is as before."""
+
+    file = written(home)
+    ask(program, "/cursor/connect", names=["one"])
+    connected, key = file.read_text(), key_of(program)
+    answer = program.client.edit("one", {"name": "two"})
+    assert ["Updated Cursor (~/.cursor/mcp.json)."] == answer["notes"]
+    assert connected.replace("/w/one", "/w/two").replace('"one"', '"two"') == file.read_text()
+    assert key in file.read_text()
+    assert ["connected"] == [each["state"] for each in row(program, "cursor")["workloads"]]
+    program.green("two")
+    program.client.edit("two", {"name": "one"})
+    assert connected == file.read_text()

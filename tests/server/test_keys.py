@@ -43,6 +43,18 @@ def test_a_forgotten_key_is_gone(path: Path) -> None:
     assert other == Keys(path).key("two")
 
 
+def test_a_renamed_workload_keeps_its_key(path: Path) -> None:
+    """Clients have only an address to change; the old name opens nothing. Twice is once."""
+
+    keys = Keys(path)
+    old = keys.key("one")
+    for _ in range(2):
+        keys.rename("one", "two")
+
+    assert old == Keys(path).find("two")
+    assert Keys(path).find("one") is None
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -215,6 +215,26 @@ async def test_a_forgotten_workload_leaves_nothing(open_journal: Open, db: Path)
         assert [("other",)] == _query(db, f"SELECT name FROM {table}")
 
 
+@pytest.mark.parametrize("resume", [False, True])
+async def test_a_renamed_workload_keeps_what_is_known_of_it(open_journal: Open, db: Path, resume: bool) -> None:
+    """State, intent and history; what was written under the new name meanwhile gives way. Twice is once."""
+
+    journal = open_journal()
+    await journal.save("gh", replace(SAVED, paused=True))
+    await journal.intent("gh", login(1), 1, WALL)
+    await journal.note("gh", WALL, Note("phase"), "running", "ok")
+    await journal.save("new", Saved(lineage="nothing"))
+    await journal.note("new", WALL, Note("phase"), "starting", "starting")
+    for _ in range(2):
+        await journal.rename("gh", "new", resume=resume)
+
+    found = await journal.load("new")
+    assert replace(SAVED, paused=not resume) == replace(found, open_intent="", open_generation=0)
+    assert login(1).fingerprint() == found.open_intent
+    assert Saved() == await journal.load("gh")
+    assert ["running", "starting"] == [row.status for row in await journal.history("new", 0.0)]
+
+
 async def test_no_secret_is_in_the_files(open_journal: Open, db: Path) -> None:
     """Fingerprints only, in the write-ahead log too."""
 

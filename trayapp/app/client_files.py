@@ -107,13 +107,10 @@ class ClientFiles:
     async def repoint(self, name: str, new: str) -> list[str]:
         """Send the entries for a workload that was renamed to its new address; what was done, in sentences."""
         from trayapp.clients import repointing
-        from trayapp.clients.entries import own_access
 
-        access = await self._addresses.transport(new)
-        if access is None or self._machine is None:
+        if self._machine is None:
             return []
-        own = own_access(access)
-        done = await self._run(lambda machine: repointing.repoint(machine, self._changes(), name, own))
+        done = await self._run(lambda machine: repointing.repoint(machine, self._changes(), name, new))
         return [done.summary] if isinstance(done, Problem) else [each.text for each in done]
 
     def _changes(self) -> Changes:

@@ -5,15 +5,16 @@ Reads and writes files: in the app, only in a worker thread.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from trayapp.clients import edits, entries
+from trayapp.clients import edits
 from trayapp.clients.changes import Changes
-from trayapp.clients.connecting import Edit, Written, overwritten_text, short, write
+from trayapp.clients.connecting import Edit, Written, overwritten_text, running_text, short, write
 from trayapp.clients.connections import own_entries
 from trayapp.clients.edits import EditError
-from trayapp.clients.entries import Access
+from trayapp.clients.entries import PROXY_URL, STDIO
 from trayapp.clients.files import FileError
 from trayapp.clients.places import Machine
 from trayapp.clients.survey import survey
@@ -28,7 +29,7 @@ class Repointed:
     text: str
 
 
-def repoint(machine: Machine, changes: Changes, name: str, access: Access) -> list[Repointed]:
+def repoint(machine: Machine, changes: Changes, name: str, new: str) -> list[Repointed]:
     """Change the entries for `name` in the files of all clients. One that can't be changed is reported, not raised."""
     found = []
     for each in survey(machine):
@@ -37,15 +38,15 @@ def repoint(machine: Machine, changes: Changes, name: str, access: Access) -> li
             continue
         place = short(each.file, machine.home)
         try:
-            written = write(changes, client, each.file, _edit(client, name, access))
+            written = write(changes, client, each.file, repointed(client, name, new))
         except (FileError, EditError, OSError) as error:
-            reason = str(error).replace(str(each.file), place)
-            found.append(Repointed(client, _failed(client, name, access.name, reason)))
+            found.append(Repointed(client, _failed(client, name, new, str(error).replace(str(each.file), place))))
             continue
         if written is Written.OVERWRITTEN:
-            found.append(Repointed(client, _failed(client, name, access.name, overwritten_text(client).rstrip("."))))
+            found.append(Repointed(client, _failed(client, name, new, overwritten_text(client).rstrip("."))))
         else:
-            found.append(Repointed(client, f"Updated {client.title} ({place}). {client.restart}".rstrip()))
+            done = f"Updated {client.title} ({place}). {client.restart} {running_text(client)}"
+            found.append(Repointed(client, " ".join(done.split())))
     return found
 
 
@@ -54,19 +55,33 @@ def _failed(client: Client, name: str, new: str, reason: str) -> str:
     return f"{client.title} still uses {name}: {reason}. Fix it: {fix}"
 
 
-def _edit(client: Client, name: str, access: Access) -> Edit:
-    """An entry that has the workload's name gets its new one; any other keeps its own."""
+def repointed(client: Client, name: str, new: str) -> Edit:
+    """Send the entries for `name` to `new`. One that has the workload's name gets the new one; others keep theirs."""
 
     def edit(text: str) -> str:
         for each in own_entries(edits.servers(client, text), (name,)):
-            taken: Sequence[str] = tuple(edits.servers(client, text))
-            entry_name = access.name if each.name == name and access.name not in taken else each.name
-            own = replace(access, name=entry_name)
-            transport = entries.transport_for(client, own, stdio=each.stdio)
-            made = entries.entry(client, own, transport)
+            known = edits.servers(client, text)
+            entry_name = new if each.name == name and new not in known else each.name
+            made = _renamed(known[each.name], name, new)
+            if made.get("name") == each.name:
+                made["name"] = entry_name
             if entry_name != each.name:
                 text = edits.drop(client, text, each.name)
-            text = edits.put(client, text, entry_name, {**made, "name": entry_name} if client.listed else made)
+            text = edits.put(client, text, entry_name, made)
         return text
 
     return edit
+
+
+def _renamed(value: Any, name: str, new: str) -> Any:
+    """An entry with the new name in our addresses and after our command; the local key is the same."""
+    if isinstance(value, Mapping):
+        return {key: _renamed(each, name, new) for key, each in value.items()}
+    if isinstance(value, list):
+        behind = value.index(STDIO) + 1 if STDIO in value else len(value)
+        head = [_renamed(each, name, new) for each in value[:behind]]
+        return head + [new if each == name else _renamed(each, name, new) for each in value[behind:]]
+    found = PROXY_URL.fullmatch(value) if isinstance(value, str) else None
+    if found is None or found["name"] != name:
+        return value
+    return found.string[: found.start("name")] + new + found.string[found.end("name") :]
