@@ -131,7 +131,7 @@ def _fallback(setting: Setting, environ: Mapping[str, str]) -> tuple[str, Any]:
 def _group(setting: Setting) -> str:
     if setting.name in POLICY_FIELDS or setting.name in ("settle", "settle_max"):
         return "timing"
-    return _GROUPS.get(setting.name, "server")
+    return _GROUPS.get(setting.name, "general" if setting.in_settings else "server")
 
 
 def _plain(value: Any) -> Any:
