@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class AppHooks:
     """What edits need of the app's other parts: `repoint` changes clients' entries, `forget_endpoint` ends what clients
-    had at an address, `muted` and `mute` are about notifications now."""
+    had at an address, `muted` and `mute` are about notifications now. `activity` takes a workload and its new name, or
+    none if it is gone."""
 
     repoint: Callable[[str, str], Awaitable[Sequence[str]]]
     forget_endpoint: Callable[[str], None]
     muted: Callable[[], bool]
     mute: Callable[[], None]
+    activity: Callable[[str, str], None]
 
 
 class ConfigurationEdits:
@@ -64,7 +66,9 @@ class ConfigurationEdits:
     def _renamed(self, name: str, new: str) -> None:
         self._keys.rename(name, new)
         self._sign_in.rename(name, new)
+        self._hooks.activity(name, new)
 
     def _forget_client_data(self, name: str) -> None:
         self._keys.forget(name)
         self._hooks.forget_endpoint(name)
+        self._hooks.activity(name, "")

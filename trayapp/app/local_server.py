@@ -13,9 +13,11 @@ from trayapp.api.history import HistoryReader
 from trayapp.api.pagekeys import PageKeys
 from trayapp.api.pages import Pages
 from trayapp.api.reauthorize_page import ReauthorizePage
+from trayapp.api.records import Inspection
 from trayapp.proxy.aggregate import Aggregate
 from trayapp.proxy.proxy import Proxy
 from trayapp.server.server import LoopbackServer
+from trayapp.storage.activity import Activity
 
 
 def server_factory(
@@ -28,6 +30,8 @@ def server_factory(
     aggregate: Aggregate,
     proxy: Proxy,
     allowed_users: Callable[[], Collection[int]],
+    activity: Activity,
+    inspection: Inspection,
 ) -> Callable[[int], LoopbackServer]:
     """Makes servers by their port. All of them serve the same, each with an API key of its own."""
 
@@ -36,7 +40,15 @@ def server_factory(
             port=port,
             runtime_dir=runtime_dir,
             version=__version__,
-            routes=routes(control, version=__version__, events=events, page_keys=page_keys, history_reader=history),
+            routes=routes(
+                control,
+                version=__version__,
+                events=events,
+                page_keys=page_keys,
+                history_reader=history,
+                activity=activity,
+                inspection=inspection,
+            ),
             open_routes=[
                 *open_routes(page_keys),
                 *reauthorize_page.routes(),

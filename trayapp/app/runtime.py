@@ -36,6 +36,7 @@ from trayapp.app.local_server import server_factory
 from trayapp.app.local_time import Zone, local_time
 from trayapp.app.notifier import Notifier, allowed_kinds
 from trayapp.app.parts import Parts
+from trayapp.app.records import Records
 from trayapp.app.server_file import ServerFile
 from trayapp.app.start_at_login import StartAtLogin
 from trayapp.app.token_source import EngineTokenSource
@@ -179,6 +180,7 @@ class Runtime:
             lambda what, work: self.engine.task(what, work, needed=True),
             lambda name, new: self.events.emit("history", lambda: event_json(name, new)),
         )
+        self.records = Records(paths, self.engine.task, self.events)
         self.reauthorize_page = ReauthorizePage(
             now=lambda: self.clock.now().at,
             address=lambda: self.server.url if self.server is not None else None,
@@ -191,6 +193,7 @@ class Runtime:
             Upstreams(self.wire.tls),
             paths.mcp_dir,
             self.reauthorize_page.link,
+            self.records.activity,
         )
         self.aggregate = Aggregate(self.keys, lambda: self.server)
         self.listening = Listening(
@@ -204,6 +207,8 @@ class Runtime:
                 self.aggregate,
                 self.proxy,
                 lambda: self.configuration.settings.allowed_users,
+                self.records.activity,
+                self.records,
             ),
             lambda: self.configuration.settings.port,
             lambda outage: self.engine.set_app_fields(outage=outage),
@@ -257,6 +262,7 @@ class Runtime:
             forget_endpoint=self._forget_endpoint,
             muted=lambda: self.engine.snapshot().muted,
             mute=lambda: self.actions.set_muted(self.configuration.settings.muted),
+            activity=lambda name, new: self.records.renamed(name, new),
         )
 
     def _reactions(self) -> Reactions:
@@ -318,6 +324,7 @@ class Runtime:
             ("the keyring", self.keystore.close),
             ("the history", lambda: self.timeline.stopped(self.clock.now().wall)),
             ("state.db", self.journal.close),
+            ("the activity", self.records.activity.close),
         ):
             try:
                 async with asyncio.timeout(CLOSE_LIMIT):
@@ -354,6 +361,7 @@ class Runtime:
         """A good configuration was read; the engine takes its workloads next."""
         self.edits.configured([spec.name for spec in specs])
         self.engine.set_app_fields(muted=self.actions.muted(self.configuration.settings.muted))
+        self.records.configured(self.configuration.settings)
         self.clients.make_keys(specs)
         self.listening.configured()
 
@@ -385,6 +393,7 @@ class Runtime:
         self.configuration.watch.passed()
         self.notifier.time_passes()
         self.timeline.passes(now)
+        self.records.passes(now)
 
     def _connections_stale(self) -> None:
         self.lookups.network_changed()

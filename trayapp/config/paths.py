@@ -108,6 +108,11 @@ class Paths:
         return self.state_dir / "mcp"
 
     @property
+    def activity_db(self) -> Path:
+        """Which client used which workload."""
+        return self.state_dir / "activity.db"
+
+    @property
     def muted_file(self) -> Path:
         """The last choice of *Mute notifications* in the menu: yes or no."""
         return self.state_dir / "muted"

@@ -191,8 +191,9 @@ class Activity:
     async def close(self) -> None:
         """Write what waits and close the file."""
         await self.flush()
-        with contextlib.suppress(ClosedError):
-            await self._worker.run(self._close)
+        if self._db is not None:
+            with contextlib.suppress(ClosedError):
+                await self._worker.run(self._close)
         await self._worker.close()
 
     async def _execute(self, sql: str, *values: str) -> None:
