@@ -356,7 +356,7 @@ class UpstreamSession:
         if not said and answer is not None:
             body = parsed(answer.content[:ERROR_MAX]) if answer.is_stream_consumed else None
             return BlockedError(refusal(self.name, answer.status_code, body, answer.headers.get("Retry-After")))
-        return BlockedError(blocked.no_session(self.name, said or f"it is no MCP server ({type_names(error)})"))
+        return BlockedError(blocked.no_session(self.name, said or f"it isn't an MCP server ({type_names(error)})"))
 
     def _explained(self, error: MCPError, live: OpenSession) -> MCPError:
         """The server's error, with what was missing."""

@@ -42,6 +42,7 @@ from trayapp.core.public import (
     status_json,
     unavailable_json,
 )
+from trayapp.core.sentences import NO_SUCH_WORKLOAD
 from trayapp.core.snapshot import Unavailable, WorkloadView
 from trayapp.server.replies import OWN_HEADERS, PAGE, Refusal, empty_reply, json_reply, read_object
 from trayapp.storage.activity import Activity
@@ -323,7 +324,7 @@ class _Api:
 
 
 def _unknown() -> Refusal:
-    return Refusal(404, "unknown_workload", "There is no workload of this name.")
+    return Refusal(404, "unknown_workload", NO_SUCH_WORKLOAD)
 
 
 def _name(request: web.Request) -> str:

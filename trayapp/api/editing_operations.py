@@ -17,8 +17,8 @@ OPERATIONS: tuple[Operation, ...] = (
         "POST",
         ALL,
         "Write a workload into the configuration and load it: the keys of `[workloads.NAME]` and its name. `Notion` "
-        "becomes `notion`, and an address without https:// gets it. One that nobody has signed in to is corrected in "
-        "place. A refusal leaves nothing behind; its `fields` name everything that is wrong. `client_id_needed` says "
+        "becomes `notion`, and a URL without https:// gets it. A workload that was never signed in to is corrected in "
+        "place. A refusal leaves nothing behind; its `fields` name all invalid fields. `client_id_needed` says "
         "which `redirect_uri` to register. The sign-in is another request.",
         {201: ref("Workload")},
         body={"name": TEXT, **KEYS, "client_secret": _SECRET, "check": _CHECK},

@@ -54,7 +54,7 @@ SCHEMAS: Mapping[str, Json] = {
         {"workload": ref("Workload"), "message": TEXT, "notes": array(TEXT)},
     ),
     "Error": object_of(
-        "Every refusal; `field` names what is wrong in the body, and `fields` everything that is, with a sentence each. "
+        "Every refusal; `field` names an invalid field of the body, and `fields` all of them, with a sentence each. "
         "With `client_id_needed`: the redirect address to register, the port that belongs to it, and whether the server "
         "wants a client secret.",
         {

@@ -131,7 +131,9 @@ class Events:
     async def stream(self, request: web.Request) -> web.StreamResponse:
         """The handler. It ends with the client, with the app, or when the client reads too slowly."""
         if len(self._readers) >= READERS_MAX or self._closed:
-            raise Refusal(503, "busy", f"At most {READERS_MAX} clients may listen at once.", {"Retry-After": "5"})
+            raise Refusal(
+                503, "busy", f"At most {READERS_MAX} clients may listen at the same time.", {"Retry-After": "5"}
+            )
         response = web.StreamResponse(headers={**OWN_HEADERS, "Content-Type": "text/event-stream"})
         woken = asyncio.Event()
         self._readers.add(woken)

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from aiohttp import web
 
 from trayapp.core.model import Problem
+from trayapp.core.sentences import CLOSE_TAB
 from trayapp.server.peers import Owner, owner_of
 
 LINK_LIFE = 300.0  # s
@@ -102,11 +103,9 @@ class ReauthorizePage:
         link = self._find(request)
         server = None if link is None else self._server_of(link.name)
         if link is None:
-            return _page(
-                "This link has expired", "<p>Call the tool again, or use Reauthorize in the tray menu.</p>", 404
-            )
+            return _expired()
         if server is None:
-            return _page(f"No sign-in needed for {link.name}", "<p>You can close this tab.</p>")
+            return _page(f"No sign-in needed for {link.name}", f"<p>{CLOSE_TAB}</p>")
         name, host = html.escape(link.name), html.escape(server)
         text = (
             f'<p>An MCP client on this computer wants to use <b class="name">{name}</b> ({host}). Sign in to continue.</p>'
@@ -121,12 +120,10 @@ class ReauthorizePage:
             return _page("Wrong user", "<p>This link works only for the user who runs Amberlight.</p>", 403)
         link = self._find(request)
         if link is None:
-            return _page(
-                "This link has expired", "<p>Call the tool again, or use Reauthorize in the tray menu.</p>", 404
-            )
+            return _expired()
         del self._links[_digest(request.match_info["secret"])]
         if self._server_of(link.name) is None:
-            return _page(f"No sign-in needed for {link.name}", "<p>You can close this tab.</p>")
+            return _page(f"No sign-in needed for {link.name}", f"<p>{CLOSE_TAB}</p>")
         begun = await self._begin(link.name)
         if isinstance(begun, Problem):
             return _page("Couldn't start the sign-in", f"<p>{html.escape(begun.summary)}</p>", 502)
@@ -142,6 +139,11 @@ class ReauthorizePage:
 
 def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _expired() -> web.Response:
+    text = "<p>Call the tool again, or choose Reauthorize in the Amberlight menu.</p>"
+    return _page("This link has expired", text, 404)
 
 
 def _page(title: str, text: str, status: int = 200, *, refresh: str = "") -> web.Response:

@@ -15,7 +15,7 @@ LEVEL: Json = {"type": "string", "enum": list(LEVELS)}
 SCHEMAS: Mapping[str, Json] = {
     "Activity": object_of(
         "Requests of clients, newest first. `more`: ask on with the last `id` as `before`. `recording`: the setting "
-        "`activity`. `dropped`: requests of this run that weren't recorded because too many came at once.",
+        "`activity`. `dropped`: requests of this run that weren't recorded because too many came at the same time.",
         {"rows": array(ref("ActivityRow")), "more": FLAG, "recording": FLAG, "dropped": COUNT},
     ),
     "ActivityRow": object_of(

@@ -91,5 +91,5 @@ class RequestedSignIns:
         if made and (view.auth.signing_in or self._now() - request.ended < SNAPSHOT_LAG):
             return url
         wait = max(1, math.ceil(request.at + REAUTHORIZE_EVERY - self._now()))
-        message = f"A sign-in of this workload was asked for a moment ago; try again in {wait} s."
+        message = f"A sign-in to this workload was just requested. Try again in {wait} {'second' if wait == 1 else 'seconds'}."
         raise Refusal(429, "too_many_requests", message, {"Retry-After": str(wait)})

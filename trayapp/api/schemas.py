@@ -59,12 +59,13 @@ _SEGMENT: Mapping[str, Json] = {
     "text": {"type": "string", "description": "One plain sentence."},
 }
 
+TRANSPORTS: Json = {"enum": ["http", "sse"], "description": "http: streamable HTTP; sse: HTTP with SSE."}
 _ACCESS_FIELDS: Mapping[str, Json] = {
     "name": NAME,
     "url": TEXT,
     "headers": {"type": "object", "additionalProperties": TEXT},
     "lasting": {"type": "boolean", "description": "false: the address changes with the next start."},
-    "transport": {"enum": ["http", "sse"], "description": "http: streamable HTTP; sse: HTTP with SSE."},
+    "transport": TRANSPORTS,
     "command": {**array(TEXT), "description": "Program and arguments that serve it over stdio; no key needed."},
 }
 
@@ -196,7 +197,7 @@ SCHEMAS: Mapping[str, Json] = {
             "vendor": TEXT,
             "about": TEXT,
             "url": TEXT,
-            "transport": {"enum": ["http", "sse"], "description": "http: streamable HTTP; sse: HTTP with SSE."},
+            "transport": TRANSPORTS,
             "needs_client_id": {
                 **FLAG,
                 "description": "It does not register clients: add it with a `client_id` of your own.",

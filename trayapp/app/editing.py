@@ -22,6 +22,7 @@ from trayapp.config.corrections import corrected, corrected_name
 from trayapp.config.paths import Paths
 from trayapp.config.settings import IN_WORKLOAD, POLICY_FIELDS
 from trayapp.core.model import Problem, Secret, Spec, Trouble
+from trayapp.core.sentences import NO_SUCH_WORKLOAD
 from trayapp.core.snapshot import Detail, WorkloadView
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class Editing:
         try:
             await self._configuration.load()
             if self._engine.spec(name) is None:
-                raise RejectedError(rejections.bad_file(f"The configuration does not name {name}"))
+                raise RejectedError(rejections.bad_file(f"The configuration doesn't contain {name}"))
         except RejectedError:
             await self._restore(name, old)
             raise
@@ -150,7 +151,7 @@ class Editing:
         await self._configuration.load()
         spec = self._engine.spec(name)
         if spec is None:
-            raise RejectedError(Rejected(404, "unknown_workload", "There is no workload of this name."))
+            raise RejectedError(Rejected(404, "unknown_workload", NO_SUCH_WORKLOAD))
         if draft.check:
             await self._look(_changed(spec, keys), keys)
         if draft.secret is not None:
@@ -161,7 +162,7 @@ class Editing:
         if new != name:
             return Edited(new, f"Renamed {name} to {new}.", tuple(notes))
         did = changed or draft.secret is not None
-        return Edited(name, f"Changed {name}." if did else f"{name} is already set like that.")
+        return Edited(name, f"Changed {name}." if did else f"{name} already has these values.")
 
     async def _change(self, name: str, keys: Mapping[str, Any], revision: str) -> bool:
         from trayapp.config import editor

@@ -56,9 +56,14 @@ def _bad_values(wrong: Mapping[str, str]) -> Rejected:
     return Rejected(400, BAD_VALUE, " ".join(f"{key}: {text}" for key, text in wrong.items()), wrong)
 
 
+def site_file(name: str, file: Path) -> Rejected:
+    """The workload is in the system-wide file."""
+    return bad_file(f"{name} is in {file}, which only an administrator can change.")
+
+
 def name_taken(name: str) -> Rejected:
     """There is a workload of this name."""
-    text = f"There is already a workload {name}."
+    text = f"A workload named {name} already exists."
     return Rejected(409, NAME_TAKEN, text, {"name": text})
 
 

@@ -15,6 +15,7 @@ from trayapp.app import rejections
 from trayapp.app.editing import Configuration
 from trayapp.app.rejections import RejectedError
 from trayapp.core.presentation import Action, Verb
+from trayapp.core.sentences import NO_SUCH_WORKLOAD
 
 if TYPE_CHECKING:
     from trayapp.engine.engine import Engine
@@ -47,7 +48,7 @@ class Removing:
         try:
             await self._configuration.in_thread(lambda: _check(self._configuration, name))
             if name not in self._engine.workloads:
-                raise RejectedError(Rejected(404, "unknown_workload", "There is no workload of this name."))
+                raise RejectedError(Rejected(404, "unknown_workload", NO_SUCH_WORKLOAD))
             task = self._removing.get(name)
             if task is None:
                 self._failed.pop(name, None)
@@ -82,6 +83,5 @@ def _check(configuration: Configuration, name: str) -> None:
 
     paths = configuration.paths
     if editor.in_site_file(paths, name):
-        text = f"{name} is in {paths.site_config_file}, which only an administrator can change."
-        raise RejectedError(rejections.bad_file(text))
+        raise RejectedError(rejections.site_file(name, paths.site_config_file))
     editor.check_editable(paths)

@@ -143,8 +143,7 @@ def _refuse_site_file(configuration: Configuration, name: str) -> None:
 
     paths = configuration.paths
     if editor.in_site_file(paths, name):
-        text = f"{name} is in {paths.site_config_file}, which only an administrator can change."
-        raise RejectedError(rejections.bad_file(text))
+        raise RejectedError(rejections.site_file(name, paths.site_config_file))
     editor.check_editable(paths)
 
 

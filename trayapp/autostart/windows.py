@@ -88,7 +88,7 @@ class RunKey:
         try:
             self._registry.write(RUN, NAME, line)
         except OSError as error:
-            raise AutostartError(f"The registry can't be written: {reason(error)}.") from None
+            raise _not_written(error) from None
         return self.status()
 
     def off(self) -> State:
@@ -96,8 +96,12 @@ class RunKey:
         try:
             self._registry.delete(RUN, NAME)
         except OSError as error:
-            raise AutostartError(f"The registry can't be written: {reason(error)}.") from None
+            raise _not_written(error) from None
         return self.status()
+
+
+def _not_written(error: OSError) -> AutostartError:
+    return AutostartError(f"The registry can't be written: {reason(error)}.")
 
 
 def switched_off(value: str | bytes | None) -> bool:

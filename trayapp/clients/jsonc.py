@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+NESTED_TOO_DEEPLY = "it's nested too deeply"
 DEPTH_MAX = 100  # levels; configurations have five, and Python's stack is limited
 
 _BLANK = re.compile(r"(?:[ \t\r\n]+|//[^\r\n]*|/\*.*?\*/)*", re.S)
@@ -70,7 +71,7 @@ class _Scanner:
 
     def value(self, position: int, depth: int) -> JsonNode:
         if depth > DEPTH_MAX:
-            raise self.error_at(position, "it is nested too deeply")
+            raise self.error_at(position, NESTED_TOO_DEEPLY)
         match self.text[position : position + 1]:
             case "{":
                 return self.object(position, depth)

@@ -16,6 +16,9 @@ from trayapp.clients.client import Command
 from trayapp.clients.client import Field as Field
 from trayapp.clients.client import Syntax as Syntax
 
+_VS_CODE = "In VS Code, run MCP: List Servers and start it."
+_CASCADE = "Refresh the servers in Cascade."
+
 
 def _code(folder: str, inner: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """The places of a file below the user's data of an editor that descends from VS Code."""
@@ -91,7 +94,7 @@ TABLE: tuple[Client, ...] = (
         command=Command(more=_STDIO),
         programs=("code",),
         project=".vscode/mcp.json",
-        restart="In VS Code, run MCP: List Servers and start it.",
+        restart=_VS_CODE,
         aliases=("code",),
     ),
     _editor(
@@ -103,7 +106,7 @@ TABLE: tuple[Client, ...] = (
         command=Command(more=_STDIO),
         programs=("code-insiders",),
         project=".vscode/mcp.json",
-        restart="In VS Code, run MCP: List Servers and start it.",
+        restart=_VS_CODE,
     ),
     Client(
         "vscode-server",
@@ -112,7 +115,7 @@ TABLE: tuple[Client, ...] = (
         servers=("servers",),
         command=Command(more=_STDIO),
         folder="~/.vscode-server/data",
-        restart="In VS Code, run MCP: List Servers and start it.",
+        restart=_VS_CODE,
     ),
     Client(
         "gemini-cli",
@@ -174,7 +177,7 @@ TABLE: tuple[Client, ...] = (
         url=("serverUrl",),
         kind=None,
         programs=("windsurf",),
-        restart="Refresh the servers in Cascade.",
+        restart=_CASCADE,
     ),
     Client(
         "windsurf-jetbrains",
@@ -183,7 +186,7 @@ TABLE: tuple[Client, ...] = (
         servers=("mcpServers",),
         url=("serverUrl",),
         kind=None,
-        restart="Refresh the servers in Cascade.",
+        restart=_CASCADE,
     ),
     Client(
         "jetbrains-copilot",

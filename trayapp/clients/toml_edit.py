@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trayapp.clients import flow
+from trayapp.clients.jsonc import NESTED_TOO_DEEPLY
 from trayapp.config.toml_lines import Key, line_of_deep_key, statements
 from trayapp.config.toml_values import key_text, value_text
 
@@ -35,7 +36,7 @@ def load(text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text.replace("\r\n", "\n"))
     except RecursionError:
-        raise tomllib.TOMLDecodeError("it is nested too deeply") from None
+        raise tomllib.TOMLDecodeError(NESTED_TOO_DEEPLY) from None
 
 
 def put(text: str, servers: str, name: str, value: Mapping[str, Any], *, listed: bool) -> str:

@@ -49,7 +49,7 @@ def without(text: str, table: Key) -> str:
     for data in (expected, document):
         holder = _section(data, tuple(outer))
         if holder is None or last not in holder:
-            raise CannotEditError(f"[{'.'.join(table)}] was not found")
+            raise CannotEditError(f"[{'.'.join(table)}] wasn't found")
         del holder[last]
     made = document.as_string()
     return _checked(made, expected) if _section(tomllib.loads(made), tuple(outer)) is not None else made
@@ -62,7 +62,7 @@ def renamed(text: str, table: Key, name: str) -> str:
     expected = deepcopy(data)
     holder = _section(expected, tuple(outer))
     if holder is None or last not in holder:
-        raise CannotEditError(f"[{'.'.join(table)}] was not found")
+        raise CannotEditError(f"[{'.'.join(table)}] wasn't found")
     holder[name] = holder.pop(last)
     spans = [
         key_spans(text, statement)[len(table) - 1 - len(above)]

@@ -14,8 +14,8 @@ from trayapp.core.snapshot import Snapshot, Status
 KIND = "app"
 BROKEN = "Can't read the configuration"
 FIX_FILE = "Fix it, and Amberlight reloads it automatically."
-THIS_RUN_ONLY = "There is no keyring to save this login in, so it lasts until Amberlight quits."
-START_KEYRING = "Start a keyring (GNOME Keyring, KWallet, …), and Amberlight saves it."
+THIS_RUN_ONLY = "There's no keyring to save this login in, so it lasts until Amberlight quits."
+START_KEYRING = "Start a keyring, such as GNOME Keyring or KWallet, and Amberlight saves it."
 
 
 def changes(shown: frozenset[str], snapshot: Snapshot) -> tuple[frozenset[str], tuple[Notice, ...], tuple[str, ...]]:
@@ -41,7 +41,7 @@ def app_notices(snapshot: Snapshot) -> tuple[Notice, ...]:
         button = ((outages.CHANGE, Action(Verb.CHANGE_PORT)),) if outages.movable(outage) else ()
         found.append(Notice(key, outages.TITLE, body, button))
     if snapshot.broken:
-        found.append(Notice(f"{KIND}:broken", BROKEN, f"{_sentence(snapshot.broken)} {FIX_FILE}"))
+        found.append(Notice(f"{KIND}:broken", BROKEN, broken_text(snapshot.broken)))
     if snapshot.this_run_only:
         body = f"{THIS_RUN_ONLY} {START_KEYRING}"
         for name in _unsaved(snapshot):
@@ -49,11 +49,16 @@ def app_notices(snapshot: Snapshot) -> tuple[Notice, ...]:
     return tuple(found)
 
 
+def broken_text(broken: str) -> str:
+    """Why there is no configuration, and what to do."""
+    return f"{sentence(broken)} {FIX_FILE}"
+
+
 def problems(snapshot: Snapshot) -> tuple[str, ...]:
     """What a person at a terminal has to know of the app itself, in sentences that name commands."""
     outage = snapshot.outage
     return (
-        *([f"{_sentence(snapshot.broken)} {FIX_FILE}"] if snapshot.broken else []),
+        *([broken_text(snapshot.broken)] if snapshot.broken else []),
         *([f"{outages.fact(outage)} {outages.remedy(outage, how=outages.BY_COMMAND)}"] if outage is not None else []),
     )
 
@@ -63,5 +68,6 @@ def _unsaved(snapshot: Snapshot) -> list[str]:
     return [view.name for view in views if view.auth.unsaved and view.status is Status.RUNNING]
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
+    """With a full stop."""
     return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -23,15 +23,16 @@ from trayapp.core.outcomes import Ambiguous, Answer, Fault, NotSent, Outcome, Re
 from trayapp.core.quirks import refusal_text, verdict
 from trayapp.core.sentences import UNEXPECTED
 
+NO_LONGER_ACCEPTED = "The server no longer accepts this login"
 # Row 6: the codes of RFC 6749 section 5.2, and RFC 6750's `invalid_token`, with what they mean for people.
 VERDICTS: Mapping[str, str] = {
-    "invalid_grant": "The server no longer accepts this login",
+    "invalid_grant": NO_LONGER_ACCEPTED,
     "invalid_client": "The server no longer knows this app's registration",
     "unauthorized_client": "The server no longer lets this app refresh its login",
     "unsupported_grant_type": "The server doesn't support refreshing logins",
     "invalid_scope": "The server no longer grants the scopes of this login",
     "invalid_request": "The server rejected the refresh request as invalid",
-    "invalid_token": "The server no longer accepts this login",
+    "invalid_token": NO_LONGER_ACCEPTED,
 }
 VERDICT_STATUSES = (400, 401, 403)  # and 200, which some servers use for everything, if no one else can have sent it
 INTERACTION = "The server requires you to sign in again"  # row 4: a second factor or consent is needed

@@ -37,17 +37,19 @@ class Outage:
     listening: int | None = None  # where it listens meanwhile, for commands and the dashboard
 
 
+_HELD = "Port {port} is in use by {holder}"
+_TAKEN = "port {port} is in use"
 _FACTS: Mapping[Cause, str] = {
-    Cause.IN_USE: "Port {port} is in use by {holder}",
-    Cause.OTHER_USER: "Port {port} is in use by {holder}",
+    Cause.IN_USE: _HELD,
+    Cause.OTHER_USER: _HELD,
     Cause.RESERVED: "The system reserves port {port}",
     Cause.NO_LOOPBACK: "This computer has no loopback network (127.0.0.1)",
     Cause.UNREACHABLE: "Something blocks connections to port {port} on this computer",
     Cause.FAILED: "Port {port} can't be used ({reason})",
 }
 _SHORT: Mapping[Cause, str] = {
-    Cause.IN_USE: "port {port} is in use",
-    Cause.OTHER_USER: "port {port} is in use",
+    Cause.IN_USE: _TAKEN,
+    Cause.OTHER_USER: _TAKEN,
     Cause.RESERVED: "port {port} is reserved",
     Cause.NO_LOOPBACK: "no loopback network",
     Cause.UNREACHABLE: "port {port} is blocked",

@@ -46,6 +46,8 @@ class Provider:
     sources: tuple[str, ...] = ()
 
 
+_CONSENT = "Consent is missing. You or an administrator must grant it."
+_BLOCKED = "Your organisation's policy blocks this location or device."
 ENTRA_V2 = re.compile(r"/[^?#]*/oauth2/v2\.0/token", re.IGNORECASE)
 
 PROVIDERS: tuple[Provider, ...] = (
@@ -135,17 +137,15 @@ PROVIDERS: tuple[Provider, ...] = (
                 "Your organisation requires you to sign in again at set times.", ("aadsts70043", "aadsts50078")
             ),
             RefusalText("A second factor is needed.", ("aadsts50076", "aadsts50079", "aadsts50158")),
-            RefusalText("Your organisation's policy blocks this location or device.", ("aadsts53003", "aadsts53000")),
+            RefusalText(_BLOCKED, ("aadsts53003", "aadsts53000")),
             RefusalText("The account is disabled or deleted.", ("aadsts50057", "aadsts50034")),
-            RefusalText("Consent is missing. You or an administrator must grant it.", ("aadsts65001",)),
+            RefusalText(_CONSENT, ("aadsts65001",)),
             RefusalText(
                 "A second factor is needed.", ("aadsts50076", "aadsts50079", "aadsts50158"), "interaction_required"
             ),
+            RefusalText(_CONSENT, ("aadsts65001",), "interaction_required"),
             RefusalText(
-                "Consent is missing. You or an administrator must grant it.", ("aadsts65001",), "interaction_required"
-            ),
-            RefusalText(
-                "Your organisation's policy blocks this location or device.",
+                _BLOCKED,
                 ("aadsts53003", "aadsts53000"),
                 "interaction_required",
             ),

@@ -55,6 +55,7 @@ KEYRING_PROBLEMS: Mapping[Trouble, str] = {
 # What to do about it, or what Amberlight does.
 NO_ACTION = "No action needed."
 RETRYING = "Amberlight retries automatically."
+CLOSE_TAB = "You can close this tab."
 CONTINUES = "Amberlight continues automatically."
 SIGN_IN_AGAIN = "Choose Reauthorize to sign in again."
 REMEDIES: Mapping[Detail, str] = {
@@ -302,6 +303,9 @@ def _additions(view: WorkloadView, local: LocalTime) -> Iterator[str]:
 
 def no_workload(name: str) -> str:
     return f"There's no workload named {name}."
+
+
+NO_SUCH_WORKLOAD = "There's no workload of this name."
 
 
 def no_sign_in(name: str) -> str:

@@ -84,7 +84,7 @@ class EffectRunner:
             case Store(login=login, settles=settles):
                 self._begin_needed(f"store {name} #{login.generation}", self._store(name, login, settles))
             case CheckStored(login=login):
-                self._engine.task(f"look for the login of {name}", self._check_stored(name, login))
+                self._engine.task(f"check the login of {name}", self._check_stored(name, login))
             case CloseIntent(fingerprint=fingerprint):
                 self._record(f"close intent {name}", self._adapters.journal.close_intent(name, fingerprint))
             case Save():
@@ -124,7 +124,7 @@ class EffectRunner:
             async with asyncio.timeout(RECORD_LIMIT):
                 return await work
         except TimeoutError:
-            log.warning("%s: state.db does not answer", what)
+            log.warning("%s: state.db is not responding", what)
         except Exception:
             log.exception("%s failed", what)
         return otherwise

@@ -334,7 +334,7 @@ class Engine:
             case Verb.RETRY | Verb.PAUSE | Verb.RESUME | Verb.SIGN_OUT:
                 self.apply(name, _EVENT_OF[action.verb](now))
             case Verb.RETRY_ALL:
-                self.task("retry all now", self.apply_to_all(Manual))
+                self.task("retry all", self.apply_to_all(Manual))
             case Verb.REAUTHORIZE:
                 self.sign_ins.reauthorize(name)
             case Verb.CANCEL_SIGN_IN:

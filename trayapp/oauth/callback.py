@@ -17,6 +17,7 @@ from enum import Enum, auto
 from hashlib import sha256
 
 from trayapp.core.app_notices import START_KEYRING, THIS_RUN_ONLY
+from trayapp.core.sentences import CLOSE_TAB
 from trayapp.oauth.loopback import LoopbackSockets
 from trayapp.server.acceptor import Acceptor, accept
 from trayapp.server.peers import Owner, Peers
@@ -59,7 +60,6 @@ def page(title: str, text: str) -> bytes:
     ).encode()
 
 
-CLOSE_TAB = "You can close this tab."
 STALE = page(
     "This link isn't valid",
     f"It was already used, or its sign-in has ended. {CLOSE_TAB} To sign in, choose <i>Reauthorize</i> in Amberlight.",

@@ -130,7 +130,7 @@ def _name_sent(causes: list[BaseException], progress: RequestProgress, limit: fl
         if progress.answered:
             return "truncated", f"The answer from {host} was cut off."
         if any(str(cause).startswith("Server disconnected") for cause in causes):
-            return "eof", f"{host} closed the connection without an answer."
+            return "eof", f"No answer from {host}."
         return "truncated", f"The answer from {host} isn't HTTP."
     return "internal", "An unexpected error occurred after the request was sent."
 

@@ -113,7 +113,9 @@ class TokenRoute:
         with self._server.lock:
             alive = [other_family for other, other_family in self._in_flight.values() if _connected(other)]
             if family and family in alive:
-                self._server.checks.note(Rule.TWO_AT_ONCE, f"two refresh requests of {family} in flight at once")
+                self._server.checks.note(
+                    Rule.TWO_AT_ONCE, f"two refresh requests of {family} in flight at the same time"
+                )
             self._in_flight[number] = (request, family)
             self.max_in_flight = max(self.max_in_flight, len(alive) + 1)
         try:

@@ -39,10 +39,13 @@ _STOP_STEP, _STOP_STEPS = 0.05, 20  # s, times; a run loop that is just about to
 _READ_SIZE = 65536  # bytes; many messages may come in one read
 
 
+MACOS_ONLY = "the routing socket is macOS's"
+
+
 def routing_socket() -> socket.socket:
     """An unprivileged socket that receives every routing message; nothing is ever sent. <sys/socket.h>: AF_ROUTE is 17."""
     if sys.platform != "darwin":
-        raise OSError("the routing socket is macOS's")
+        raise OSError(MACOS_ONLY)
     return socket.socket(socket.AF_ROUTE, socket.SOCK_RAW, 0)
 
 
@@ -67,7 +70,7 @@ class MacNetwork:
         name_of: Callable[[int], str] = interface_name,
     ) -> None:
         if opened is None and sys.platform != "darwin":
-            raise OSError("the routing socket is macOS's")
+            raise OSError(MACOS_ONLY)
         self.live = False
         self._open = opened or routing_socket
         self._name_of = name_of

@@ -262,7 +262,7 @@ class Aggregate:
             raise
         except (aiohttp.ClientError, OSError):
             if not process.alive:
-                log.warning("the process of /mcp ended while it worked on a request")
+                log.warning("the process of /mcp ended during a request")
             raise _broke_off() from None
 
     async def _deliver(self, request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from aiohttp import StreamReader, hdrs, web
 
 from trayapp.proxy.exchange import RequestBody
-from trayapp.server.replies import Refusal
+from trayapp.server.replies import Refusal, too_slow
 
 REPLAY_MAX = 1024 * 1024  # bytes kept for a second attempt; MCP messages are far shorter
 READ_LIMIT = 30.0  # s for a short body; the client is on this machine
@@ -121,4 +121,4 @@ async def body_of(request: web.Request) -> Body:
     except web.RequestPayloadError:
         raise Refusal(400, "bad_body", BROKEN) from None
     except TimeoutError:
-        raise Refusal(408, "timeout", f"The body didn't arrive within {READ_LIMIT:.0f} seconds.") from None
+        raise too_slow(READ_LIMIT) from None

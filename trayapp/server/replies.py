@@ -72,12 +72,17 @@ def _bad(message: str) -> Refusal:
     return Refusal(400, "bad_request", message)
 
 
+def too_slow(limit: float) -> Refusal:
+    """The body took longer than `limit` seconds."""
+    return Refusal(408, "timeout", f"The body didn't arrive within {limit:.0f} seconds.")
+
+
 async def _read(request: web.Request) -> bytes:
     try:
         async with asyncio.timeout(BODY_LIMIT):
             return await request.read()
     except TimeoutError:
-        raise Refusal(408, "timeout", f"The body didn't arrive within {BODY_LIMIT:.0f} seconds.") from None
+        raise too_slow(BODY_LIMIT) from None
 
 
 def _parse(body: bytes) -> dict[object, object]:

@@ -23,12 +23,13 @@ READ_LIMIT = 5.0  # s for opening and reading one small file; a healthy disk tak
 NOT_RESPONDING = "its disk or network share isn't responding"
 _LEASE_POLL = 0.05  # s between two tries while another program has to give up its lease on the file
 _OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
+_DEVICE = "it's a device, not a file"
 _KINDS = (
     (stat.S_ISDIR, "it's a directory"),
     (stat.S_ISFIFO, "it's a named pipe, not a file"),
     (stat.S_ISSOCK, "it's a socket, not a file"),
-    (stat.S_ISCHR, "it's a device, not a file"),
-    (stat.S_ISBLK, "it's a device, not a file"),
+    (stat.S_ISCHR, _DEVICE),
+    (stat.S_ISBLK, _DEVICE),
 )
 
 

@@ -162,7 +162,7 @@ class DbusMenu(ServiceInterface):
             if action is not None:
                 self._on_action(action)
             elif number not in self.tree.nodes:
-                log.info("a click on a menu item that is gone was ignored")
+                log.info("ignored a click on a menu item that is gone: %d", number)
         return number in self.tree.nodes
 
     def _node(self, number: int) -> MenuNode:

@@ -29,6 +29,7 @@ NAME = "org.freedesktop.Notifications"
 PATH = "/org/freedesktop/Notifications"
 BUS = "org.freedesktop.DBus"
 BUS_PATH = "/org/freedesktop/DBus"
+CLOSED = "the session bus closed the connection"
 CALL_LIMIT = 5.0  # s: a hanging daemon must not block the engine's notices for ever
 FIRST_RETRY = 0.5  # s; doubled up to the longest
 LONGEST_RETRY = 60.0  # s; only while there is something to show and no signal to wait for
@@ -253,7 +254,7 @@ class LinuxChannel:
         Raises `ChannelError`.
         """
         if self._bus is None:
-            raise ChannelError("the session bus closed the connection")
+            raise ChannelError(CLOSED)
         message = Message(name, path, interface, member, signature=signature, body=list(body))
         call = asyncio.ensure_future(self._bus.call(message))
         try:
@@ -265,9 +266,9 @@ class LinuxChannel:
             call.add_done_callback(lambda call: self._answered_late(call, returns, then))
             if isinstance(error, asyncio.CancelledError):
                 raise
-            raise ChannelError(f"the notification daemon didn't answer within {CALL_LIMIT:.0f} s") from None
+            raise ChannelError(f"the notification daemon didn't answer within {CALL_LIMIT:.0f} seconds") from None
         except (OSError, EOFError):
-            raise ChannelError("the session bus closed the connection") from None
+            raise ChannelError(CLOSED) from None
         if problem := _problem(reply, returns):
             self._refused()
             raise ChannelError(problem)
