@@ -91,7 +91,7 @@ def test_how_far_back(
 ) -> None:
     """A day, a span, or a time."""
 
-    monkeypatch.setattr(history.time, "time", lambda: NOW)
+    monkeypatch.setattr(time, "time", lambda: NOW)
     reply(app, ROWS)
 
     assert 0 == main(["history", "notes", *words])

@@ -80,7 +80,7 @@ def test_what_is_observed(paths: Paths, app: FakeApp) -> None:
 
     app.replies["GET /events"] = 200, b"retry: 2000\n\nid: a-1\nevent: reset\ndata: {}\n\n: all is as it was\n\n"
     app.replies[ALL] = [(200, {"workloads": [row("a")]}), (200, {"workloads": [row("b")]})]
-    slept = []
+    slept: list[float] = []
 
     def connect() -> ApiClient:
         if len(slept) == 1:

@@ -24,12 +24,11 @@ def complete() -> int:
     from trayapp.cli.grammar import parser
 
     top = parser()
+    completers = {"NAME": workload_names, "CLIENT": client_names, "STATE": states}
     for command in top.every_parser():
         for action in command._actions:
-            if action.metavar == "NAME":
-                action.completer = workload_names  # type: ignore[attr-defined]  # where argcomplete looks for it
-            elif action.metavar == "CLIENT":
-                action.completer = client_names  # type: ignore[attr-defined]
+            if (completer := completers.get(str(action.metavar))) is not None:
+                action.completer = completer  # type: ignore[attr-defined]  # where argcomplete looks for it
     argcomplete.autocomplete(top, always_complete_options=False, exit_method=os._exit)
     return OK
 
@@ -45,6 +44,12 @@ def workload_names(prefix: str, **_: object) -> Iterable[str]:
     except (ConfigError, OSError):
         return ()
     return sorted(name for name in names if name.startswith(prefix))
+
+
+def states(prefix: str, **_: object) -> Iterable[str]:
+    from trayapp.cli.grammar import COLOURS, STATES
+
+    return [state for state in (*STATES, *COLOURS) if state.startswith(prefix)]
 
 
 def client_names(prefix: str, **_: object) -> Iterable[str]:

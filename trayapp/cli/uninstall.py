@@ -170,8 +170,9 @@ def _delete_logins(plan: _Plan) -> list[str]:
         return plan.names
     names = [str(row.get("name")) for row in rows]
     if names:
-        _fail(plan, f"{_named(names)} could not be removed in time. See: amberlight logs")
-    print_line(f"Removed {_named([name for name in plan.names if name not in names])} and the logins.")
+        _fail(plan, f"{_named(names)} couldn't be removed in time. See: amberlight logs")
+    if removed := [name for name in plan.names if name not in names]:
+        print_line(f"Removed {_named(removed)} and {'its login' if len(removed) == 1 else 'their logins'}.")
     plan.left += left_over_texts(removals)
     undeleted = [each for each in removals if _undeleted(each)] if isinstance(removals, list) else []
     return [*names, *(str(each.get("name")) for each in undeleted)]

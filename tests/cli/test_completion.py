@@ -1,0 +1,114 @@
+"""Completion in shells: the scripts, what they ask, and that a shell really completes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from trayapp.cli import main
+from trayapp.cli.grammar import SHELLS, parser
+from trayapp.config.loader import Paths
+
+Capture = pytest.CaptureFixture[str]
+CONFIG = '[workloads.notion]\nurl = "https://a.example"\n[workloads.notes]\nurl = "https://b.example"\n'
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_each_shell_has_a_script(capsys: Capture, shell: str) -> None:
+    assert 0 == main(["completion", shell])
+    out = capsys.readouterr().out
+    assert "amberlight" in out
+    assert "_ARGCOMPLETE" in out
+
+
+def test_an_unknown_shell(capsys: Capture) -> None:
+    assert 2 == main(["completion", "tcsh"])
+    assert "bash" in capsys.readouterr().err
+
+
+def completed(line: str, **environ: str) -> list[str]:
+    """What the program offers for the end of this line."""
+    fds = {
+        "_ARGCOMPLETE": "1",
+        "_ARGCOMPLETE_IFS": "\n",
+        "_ARGCOMPLETE_SUPPRESS_SPACE": "1",
+        "_ARGCOMPLETE_SHELL": "bash",
+    }
+    command = f'exec "{sys.executable}" -m trayapp 8>&1 9>/dev/null 1>/dev/null 2>&1'
+    done = subprocess.run(
+        ["sh", "-c", command],
+        env={**os.environ, **fds, "COMP_LINE": line, "COMP_POINT": str(len(line)), **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return done.stdout.split("\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("amberlight sta", ["start", "status"]),
+        ("amberlight status not", ["notes", "notion"]),
+        ("amberlight wait notes --for co", ["configuration-error", "connected"]),
+        ("amberlight list --w", ["--watch"]),
+        ("amberlight completion f", ["fish"]),
+        ("amberlight connect claude-c", ["claude-code"]),
+        ("amberlight import tool", ["toolhive"]),
+    ],
+)
+def test_what_is_offered(paths: Paths, line: str, found: list[str]) -> None:
+    """Commands, workloads of the configuration, options, choices and clients."""
+
+    paths.config_file.parent.mkdir(parents=True)
+    paths.config_file.write_text(CONFIG)
+    paths.config_file.chmod(0o600)
+
+    assert found == sorted(word.strip() for word in completed(line))[-len(found) :]
+
+
+def test_a_damaged_configuration_offers_no_names(paths: Paths) -> None:
+    """And says nothing into the line that is being typed."""
+
+    paths.config_file.parent.mkdir(parents=True)
+    paths.config_file.write_text("[oops")
+
+    assert [""] == completed("amberlight status not")
+    assert not paths.lock_file.exists(), "it didn't start the app"
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="there is no bash here")
+def test_bash_completes(paths: Paths, tmp_path: Path) -> None:
+    """With the script as it is printed."""
+
+    program = tmp_path / "amberlight"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m trayapp "$@"\n')
+    program.chmod(0o755)
+    script = """
+        eval "$(amberlight completion bash)"
+        COMP_LINE="amberlight unin"; COMP_POINT=${#COMP_LINE}; COMP_WORDS=(amberlight unin); COMP_CWORD=1; COMP_TYPE=9
+        _python_argcomplete amberlight unin amberlight
+        printf '%s\\n' "${COMPREPLY[@]}"
+    """
+    done = subprocess.run(
+        ["bash", "-c", script],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "uninstall" == done.stdout.strip(), done.stderr
+
+
+def test_every_parser_is_reached() -> None:
+    """Those below `import`, too."""
+
+    assert {"amberlight", "amberlight exec", "amberlight import toolhive"} <= {
+        each.prog for each in parser().every_parser()
+    }
