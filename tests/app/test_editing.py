@@ -128,7 +128,7 @@ def test_all_that_is_wrong_is_said_at_once(program: Program) -> None:
         body = {"name": "!", "url": "http://x.example", "scopes": "a b", "ceiling": "soon"}
         status, code, answer = refused(program, "POST", f"{BASE}/workloads", body)
         assert (400, "bad_value", ["name", "url", "scopes", "ceiling"]) == (status, code, list(answer["fields"]))
-        assert answer["fields"]["url"].startswith("Must begin with https://")
+        assert answer["fields"]["url"].startswith("Must start with https://")
         body = {"name": "a", "url": "https://x.example", "token_endpoint": "https://x.example/token"}
         status, code, answer = refused(program, "POST", f"{BASE}/workloads", body)
         assert (400, ["authorization_endpoint"]) == (status, list(answer["fields"]))
@@ -196,7 +196,7 @@ def test_a_workload_is_changed(program: Program) -> None:
         assert (["mcp"], True) == (rows["scopes"]["value"], rows["scopes"]["changed"])
         answer = program.client.edit("one", {"scopes": None, "ceiling": "2h"})
         assert "Changed one." == answer["message"]
-        assert "one is already set like that." == program.client.edit("one", {"ceiling": "2h"})["message"]
+        assert "one already has these values." == program.client.edit("one", {"ceiling": "2h"})["message"]
         spec = load(program.paths, {}).workloads["one"]
         assert ((), 7200.0) == (spec.scopes, spec.policy.ceiling)
         assert (400, "bad_value") == refused(program, "PATCH", ONE, {"url": None})[:2]

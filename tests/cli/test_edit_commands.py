@@ -64,7 +64,7 @@ def test_edit_without_an_app(paths: Paths, capsys: Capture) -> None:
     assert ("c", ()) == (load(paths, {}).workloads["github"].client_id, load(paths, {}).workloads["github"].scopes)
     assert paths.config_file.read_text().startswith("# mine\n[workloads.github]  # keep\n")
     assert 0 == main(["edit", "github", "--client-id", "c"])
-    assert "github is already set like that." in capsys.readouterr().out
+    assert "github already has these values." in capsys.readouterr().out
     assert 1 == main(["edit", "nobody", "--client-id", "c"])
     assert "there is no workload nobody" in capsys.readouterr().err
 

@@ -57,7 +57,7 @@ def _change_file(arguments: argparse.Namespace, paths: Paths, name: str, keys: M
     if name not in editor.limited_load(paths).workloads:
         raise editor.EditError(f"there is no workload {name} in {paths.config_file}")
     changed = editor.change(paths, workload_table(name), keys)
-    text = f"Changed {name} in {paths.config_file}." if changed else f"{name} is already set like that."
+    text = f"Changed {name} in {paths.config_file}." if changed else f"{name} already has these values."
     print_result(arguments, text, name=name)
     return OK
 
