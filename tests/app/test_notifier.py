@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -165,7 +164,7 @@ async def test_show_names_each_workload_with_a_problem(stage: Stage) -> None:
 
     stage.notifier.show_all()
     await stage.pass_time(1.0)
-    assert "Everything is signed in." == stage.screen.up["summary"].body
+    assert "All workloads are connected." == stage.screen.up["summary"].body
     stage.tokens.reply = refusing
     stage.world.do(Verb.RETRY, "two")
     await stage.pass_time(5.0)
@@ -269,12 +268,17 @@ async def test_a_sentence_is_worth_showing_for_a_minute(stage: Stage, away: floa
 
     stage.screen.away = True
     stage.notifier.show_text("a", "first", "")
-    stage.notifier.show_text("b", "true until withdrawn", "", life=math.inf)
+    seen: list[str] = []
+    stage.notifier.show_until_seen(Notice("b", "true until withdrawn", ""), lambda: seen.append("b"))
+    stage.notifier.show_until_seen(Notice("c", "withdrawn unseen", ""), lambda: seen.append("c"))
     await stage.pass_time(away)
+    stage.notifier.withdraw("c")
+    assert [] == seen
     stage.screen.away = False
     stage.screen.listener.on_ready()
     await stage.pass_time(1.0)
     assert shown == stage.texts()
+    assert ["b"] == seen
     stage.notifier.withdraw("b")
     stage.notifier.withdraw("unknown")
     await stage.pass_time(1.0)

@@ -8,12 +8,15 @@ import pytest
 
 from tests.app.test_runtime import Program
 from trayapp.app.app import App
-from trayapp.app.runtime import NO_HOST
+from trayapp.core.first_start import Desktop, no_tray
+
+NO_HOST = no_tray(Desktop("linux"))
 
 
 @pytest.fixture
 def early(monkeypatch: pytest.MonkeyPatch) -> list[App]:
     """The tray learns it before the engine thread has begun."""
+    monkeypatch.delenv("XDG_CURRENT_DESKTOP", raising=False)
     made: list[App] = []
     begin = App._run_engine
 

@@ -17,8 +17,10 @@ from tests.desktop import fake_browser
 from tests.desktop.desk import Desk
 from tests.desktop.screen import wait_for
 from tests.real.app import App
+from trayapp.app.icon_notice import keep
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.config.paths import Paths
+from trayapp.core.first_start import Told
 from trayapp.core.model import Login, Secret
 from trayapp.engine.ports import StoredLogin
 from trayapp.oauthtest import Grant, OAuthServer
@@ -69,6 +71,8 @@ class Program(App):
         (root / "run").chmod(0o700)
         self.paths.install_file.write_text(self.install + "\n")
         self.paths.install_file.chmod(0o600)
+        self.paths.make()
+        keep(self.paths.state_dir, Told.ICON)  # tests count the notifications on the screen
         self.configure(CONFIG.format(name=NAME, server=server))
 
     @property

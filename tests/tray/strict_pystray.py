@@ -19,7 +19,7 @@ RETRY, QUIT, SHOW = Action(Verb.RETRY, "a"), Action(Verb.QUIT), Action(Verb.SHOW
 MENU = (
     MenuItem("a", "R&D", items=(MenuItem("a/retry", "Retry now", RETRY),)),
     MenuItem("line", separator=True),
-    MenuItem("show", "Open dashboard", SHOW),
+    MenuItem("dashboard", "Open dashboard", SHOW),
     MenuItem("mute", "Mute", Action(Verb.MUTE), checked=True),
     MenuItem("quit", "Quit", QUIT),
 )
@@ -63,8 +63,12 @@ class RunningBackend:
     def __init__(self) -> None:
         self.screen = ScreenThread()
         self.actions: list[Action] = []
+        self.hosts: list[tuple[bool, threading.Thread]] = []
         self._ready, self._end = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=lambda: self.icon.run(self._setup), name="main")
+
+    def on_host(self, present: bool) -> None:
+        self.hosts.append((present, threading.current_thread()))
 
     def _setup(self, icon: Any) -> None:
         self._ready.set()

@@ -102,7 +102,7 @@ class Mac(RunningBackend):
         NsImage.made.clear()
         appkit, foundation = SimpleNamespace(NSImage=NsImage), SimpleNamespace(NSData=NsData)
         made = native.mac_class(MacBase, pystray, foundation, appkit, self.screen.call_after)
-        self.icon = made("Amberlight", self.actions.append)
+        self.icon = made("Amberlight", self.actions.append, self.on_host)
 
     def click(self, tag: int) -> None:
         self.screen.call_after(self.icon.user_clicks, tag)
@@ -110,13 +110,14 @@ class Mac(RunningBackend):
 
 
 def test_on_macos_every_call_is_made_in_the_main_thread() -> None:
-    """Icon, tooltip, menu and the end; the fake fails on any other thread."""
+    """Icon, tooltip, menu and the end; the fake fails on any other thread. That the icon is shown is reported once."""
 
     with Mac() as mac:
         mac.icon.apply(ViewUpdate(RED, "1 needs sign-in", MENU))
         mac.screen.settle()
         assert "title 1 needs sign-in" in mac.icon.seen
         assert "menu" == mac.icon.seen[-1]
+        assert [(True, mac.screen.thread)] == mac.hosts
     assert "stop" == mac.icon.seen[-1]
 
 

@@ -26,7 +26,7 @@ from tests.tray.strict_pystray import (
     pystray_base,
     texts,
 )
-from trayapp.core.presentation import Action, Verb
+from trayapp.core.presentation import Action, MenuItem, Verb
 from trayapp.tray import native
 from trayapp.tray.mailbox import ViewUpdate
 
@@ -91,7 +91,9 @@ class Windows(RunningBackend):
         global windows_screen
         super().__init__()
         windows_screen = self.screen
-        self.icon = native.windows_class(WindowsBase, pystray, self._post)("Amberlight", self.actions.append)
+        self.icon = native.windows_class(WindowsBase, pystray, self._post)(
+            "Amberlight", self.actions.append, self.on_host
+        )
 
     def _post(self, window: int, message: int, wparam: int, lparam: int) -> bool:
         assert 4711 == window
@@ -104,13 +106,14 @@ class Windows(RunningBackend):
 
 
 def test_on_windows_every_call_is_made_in_the_thread_of_the_window() -> None:
-    """The painter only posts a message."""
+    """The painter only posts a message. That the icon is shown is reported once, from that thread."""
 
     with Windows() as windows:
         windows.icon.apply(ViewUpdate(RED, "1 needs sign-in", MENU))
         windows.screen.settle()
         assert ["title 1 needs sign-in", "menu"] == windows.icon.seen[-2:]
         assert [("R&&D", ["Retry now"]), "- - - -", "Open dashboard", "Mute", "Quit"] == windows.icon._menu_handle[0]
+        assert [(True, windows.screen.thread)] == windows.hosts
 
 
 def test_on_windows_an_open_menu_is_left_alone_until_it_is_closed() -> None:
@@ -149,18 +152,21 @@ def test_on_windows_a_tooltip_is_cut_to_what_fits(text: str, units: int) -> None
 
 
 def test_default_item_and_check_marks_reach_pystray() -> None:
-    """The same on both systems."""
+    """The same on both systems; of several items that show the dashboard, one is the default."""
 
-    menu, clickable = native.make_menu(pystray, MENU, lambda path, action: None, native.plain_label)
-    workload, line, show, mute, quit_ = menu.items
+    items = (*MENU, MenuItem("warning:0", "No keyring.", SHOW))
+    menu, clickable = native.make_menu(pystray, items, lambda path, action: None, native.plain_label)
+    workload, line, show, mute, quit_, warning = menu.items
+    assert not warning.default
     assert line is pystray_base.Menu.SEPARATOR
     assert (False, True, False) == (workload.default, show.default, quit_.default)
     assert (None, True) == (quit_.checked, mute.checked)
     assert {
         (("a", "a/retry"), RETRY),
-        (("show",), SHOW),
+        (("dashboard",), SHOW),
         (("mute",), Action(Verb.MUTE)),
         (("quit",), QUIT),
+        (("warning:0",), SHOW),
     } == clickable
 
 

@@ -155,7 +155,7 @@ class App:
         """Report the newest state to the runtime, once, as soon as it is open. On the engine's loop."""
         if self._runtime_open and self._runtime is not None and self._host is not self._host_reported:
             self._host_reported = self._host
-            self._runtime.tray_host(bool(self._host))
+            self._runtime.icon_notice.tray_host(bool(self._host))
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Coroutine, Iterable, Set
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -67,6 +68,7 @@ class Notifier:
         self._unseen: set[str] = set()  # those that could not be shown, or have gone with the daemon
         self._expired: tuple[Set[str], float] = (frozenset(), 0.0)  # those that had expired when it went, and when
         self._texts: dict[str, tuple[Notice, float]] = {}  # sentences, and until when they are worth showing
+        self._when_seen: dict[str, Callable[[], None]] = {}
         self._worker: asyncio.Task[None] | None = None
         self._user_returned = False
 
@@ -132,9 +134,14 @@ class Notifier:
         title = f"Quitting now loses the login of {sentences.list_names(tuple(names))}"
         self._show_for(Notice("quit", title, body, (("Quit anyway", Action(Verb.QUIT)),)), TEXT_LIFE)
 
-    def show_text(self, key: str, title: str, body: str, *, life: float = TEXT_LIFE) -> None:
-        """Show a plain sentence. A later one with the same key replaces it. A daemon that comes within `life` s shows it."""
-        self._show_for(Notice(key, title, body), life)
+    def show_text(self, key: str, title: str, body: str) -> None:
+        """Show a plain sentence. A later one with the same key replaces it. A daemon that comes within a minute shows it."""
+        self._show_for(Notice(key, title, body), TEXT_LIFE)
+
+    def show_until_seen(self, notice: Notice, seen: Callable[[], None]) -> None:
+        """Show it as soon as there is a daemon, however long that takes; `seen` is called once one has shown it."""
+        self._when_seen[notice.key] = seen
+        self._show_for(notice, math.inf)
 
     def withdraw(self, key: str) -> None:
         """Remove a sentence that is no longer true."""
@@ -162,6 +169,7 @@ class Notifier:
     def _withdraw(self, key: str) -> None:
         self._on_screen.discard(key)
         self._texts.pop(key, None)
+        self._when_seen.pop(key, None)
         self._enqueue(lambda centre: centre.withdraw(key))
 
     def _show_for(self, notice: Notice, life: float) -> None:
@@ -176,6 +184,8 @@ class Notifier:
         self._unseen.add(notice.key)
         if await centre.show(notice):
             self._unseen.discard(notice.key)
+            if (seen := self._when_seen.pop(notice.key, None)) is not None:
+                seen()
 
     def _lost(self, live: Set[str], expired: Set[str]) -> None:
         """The daemon ended, and what it showed is gone."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -30,6 +29,7 @@ from trayapp.app.control import AppCalls, AppControl
 from trayapp.app.dashboard import Dashboard
 from trayapp.app.diagnostics import Diagnostics
 from trayapp.app.editing import Configuration
+from trayapp.app.icon_notice import IconNotice, this_desktop
 from trayapp.app.keyring_news import KeyringNews
 from trayapp.app.listening import Listening
 from trayapp.app.local_server import server_factory
@@ -72,7 +72,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CLOSE_LIMIT = 3.0  # s for each part; a keyring or a disk that hangs must not hold up the quit
-NO_HOST = "This desktop shows no tray icons. To see Amberlight, run `amberlight dashboard`."
 
 
 class Runtime:
@@ -139,6 +138,9 @@ class Runtime:
             act,
             enabled=parts.notifications,
             allowed=lambda: allowed_kinds(self.configuration.settings, self.clock.now().wall),
+        )
+        self.icon_notice = IconNotice(
+            paths.state_dir, self.notifier, self.warnings, lambda: self.engine.snapshot().muted, this_desktop()
         )
         self.at_login = StartAtLogin(
             parts.autostart,
@@ -409,12 +411,3 @@ class Runtime:
             await self.engine.suspend.settled()
         finally:
             done()
-
-    def tray_host(self, present: bool) -> None:
-        """Warn if no panel shows the icon (plain GNOME doesn't), until one does."""
-        self.warnings.set("host", "" if present else NO_HOST)
-        if not present:
-            log.warning(NO_HOST)
-            self.notifier.show_text("host", "Amberlight is running", NO_HOST, life=math.inf)
-        else:
-            self.notifier.withdraw("host")

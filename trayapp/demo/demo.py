@@ -15,9 +15,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from trayapp.app.app import App
+from trayapp.app.icon_notice import keep
 from trayapp.app.parts import Parts
 from trayapp.config.loader import Config, Settings
 from trayapp.config.paths import Paths
+from trayapp.core.first_start import Told
 from trayapp.core.model import Login, Policy, Secret, Spec
 from trayapp.demo.story import NAMES, Narrator, play
 from trayapp.oauthtest import EchoWorkload, OAuthServer, browse
@@ -54,6 +56,7 @@ def run(*, tray: bool, fast: bool, exit_when_done: bool, as_json: bool) -> int:
         echoes = {name: stack.enter_context(EchoWorkload(server)) for name, server in servers.items()}
         paths = _paths(root)
         paths.make()
+        keep(paths.state_dir, Told.ICON)  # the terminal says what to look at
         logging.basicConfig(filename=paths.log_file, level=logging.INFO)
         specs = {name: _spec(name, servers[name], echoes[name].url, fast) for name in NAMES}
         narrator = Narrator(as_json)

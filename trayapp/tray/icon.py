@@ -30,11 +30,11 @@ def native_backend(title: str, on_action: OnAction, on_host: OnHost) -> TrayBack
     if sys.platform == "darwin":
         from trayapp.tray.native import mac_backend
 
-        return mac_backend(title, on_action)
+        return mac_backend(title, on_action, on_host)
     if sys.platform == "win32":
         from trayapp.tray.native import windows_backend
 
-        return windows_backend(title, on_action)
+        return windows_backend(title, on_action, on_host)
     from trayapp.tray.sni import Icon
 
     return Icon(title, on_action, on_host)

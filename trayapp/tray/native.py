@@ -23,11 +23,12 @@ from trayapp.tray.mailbox import ViewUpdate
 from trayapp.tray.menu import Path, paths
 
 if TYPE_CHECKING:
-    from trayapp.tray.backend import TrayBackend
+    from trayapp.tray.backend import OnHost, TrayBackend
 
 log = logging.getLogger(__name__)
 
 SHOW = Action(Verb.SHOW)
+DASHBOARD: Path = ("dashboard",)  # of the several items that show it, the one that a click on the icon stands for
 ICON_SIZE = 64  # px; pystray scales it to the sizes that Windows wants
 TIP_LIMIT = 127  # UTF-16 units: NOTIFYICONDATAW.szTip holds 128 with the final zero, and ctypes refuses more
 WM_APPLY = 0x400 + 40  # WM_USER + 40: pystray uses + 10 and + 11
@@ -79,7 +80,7 @@ def make_menu(
             lambda: click(path, action),
             checked=checked,
             enabled=item.enabled,
-            default=action == SHOW,
+            default=path == DASHBOARD,
         )
 
     return build(items, ()), clickable
@@ -91,7 +92,10 @@ def native_class(
     """The icon class that macOS and Windows share, derived from pystray's `base`."""
 
     class NativeIcon(base):  # type: ignore[misc]
-        def __init__(self, title: str, on_action: Callable[[Action], None]) -> None:
+        def __init__(
+            self, title: str, on_action: Callable[[Action], None], on_host: OnHost = lambda present: None
+        ) -> None:
+            self._on_host: OnHost | None = on_host  # until the icon is shown
             self._view = pixmap.FIRST_VIEW
             super().__init__(title, icon=self._image(pixmap.FIRST_VIEW), title=title)
             self._on_action = on_action
@@ -121,6 +125,9 @@ def native_class(
                 menu, self._clickable = make_menu(pystray, change.menu, self._clicked, label)
                 self.menu = menu
             self.visible = True
+            if (on_host := self._on_host) is not None:
+                self._on_host = None
+                on_host(True)
 
         def _clicked(self, path: Path, action: Action) -> None:
             if (path, action) in self._clickable:
@@ -170,9 +177,9 @@ def mac_class(
     """The macOS icon class. Only the main thread touches AppKit; `call_after` posts to it."""
 
     class MacIcon(native_class(base, pystray, plain_label, plain_label)):  # type: ignore[misc]
-        def __init__(self, title: str, on_action: Callable[[Action], None]) -> None:
+        def __init__(self, *arguments: Any) -> None:
             self._tags = CallbackTags()
-            super().__init__(title, on_action)
+            super().__init__(*arguments)
 
         def apply(self, change: ViewUpdate) -> None:
             call_after(self._apply_now, change)
@@ -205,8 +212,8 @@ def windows_class(base: type[Any], pystray: Any, post_message: Callable[..., obj
     """The Windows icon class. The window belongs to the thread that created it; changes reach it as messages."""
 
     class WindowsIcon(native_class(base, pystray, windows_label, windows_tooltip)):  # type: ignore[misc]
-        def __init__(self, title: str, on_action: Callable[[Action], None]) -> None:
-            super().__init__(title, on_action)
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
             self._changes: queue.SimpleQueue[ViewUpdate] = queue.SimpleQueue()
             self._menu_open = False
             self._message_handlers[WM_APPLY] = self._on_apply
@@ -231,19 +238,20 @@ def windows_class(base: type[Any], pystray: Any, post_message: Callable[..., obj
     return WindowsIcon
 
 
-def mac_backend(title: str, on_action: Callable[[Action], None]) -> TrayBackend:
+def mac_backend(title: str, on_action: Callable[[Action], None], on_host: OnHost) -> TrayBackend:
     import AppKit
     import Foundation
     import pystray
     from PyObjCTools import AppHelper
 
-    made: TrayBackend = mac_class(pystray.Icon, pystray, Foundation, AppKit, AppHelper.callAfter)(title, on_action)
-    return made
+    made = mac_class(pystray.Icon, pystray, Foundation, AppKit, AppHelper.callAfter)
+    backend: TrayBackend = made(title, on_action, on_host)
+    return backend
 
 
-def windows_backend(title: str, on_action: Callable[[Action], None]) -> TrayBackend:
+def windows_backend(title: str, on_action: Callable[[Action], None], on_host: OnHost) -> TrayBackend:
     import pystray
     from pystray._util import win32
 
-    made: TrayBackend = windows_class(pystray.Icon, pystray, win32.PostMessage)(title, on_action)
-    return made
+    backend: TrayBackend = windows_class(pystray.Icon, pystray, win32.PostMessage)(title, on_action, on_host)
+    return backend
