@@ -11,7 +11,7 @@ from typing import Any
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, OK, USAGE
 from trayapp.cli.entry_keys import configuration_keys, key_errors
-from trayapp.cli.errors import api_error_text, refuse_missing_file
+from trayapp.cli.errors import api_error_text, refuse_missing_file, sign_in_later
 from trayapp.cli.output import clean, parse_time, print_error, print_line, print_result
 from trayapp.cli.questions import Questions
 from trayapp.config.paths import Paths
@@ -60,8 +60,7 @@ def add(arguments: argparse.Namespace, paths: Paths) -> int:
     try:
         return sign_in(client, arguments.name, **requested_method(arguments), accept=False)
     except ApiError as error:  # for example a server that can't be reached: the entry stays
-        again = f"Sign in later: amberlight reauthorize {arguments.name}"
-        print_error(f"amberlight: {api_error_text(error, arguments, paths)}\n{again}")
+        print_error(f"amberlight: {api_error_text(error, arguments, paths)}\n{sign_in_later(arguments.name)}")
         return FAILED
 
 

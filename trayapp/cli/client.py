@@ -29,6 +29,7 @@ READ_LIMIT = 10.0  # s
 SLOW_LIMIT = 60.0  # s; for requests that may wait for another server: sign-in page, token, revocation
 TOKEN_WAIT = 30.0  # s; one attempt takes no longer
 RESPONSE_MAX = 16 << 20  # bytes; 10,000 workloads are 8 MB
+UNEXPECTED_ANSWER = "Amberlight sent an unexpected answer. If you updated it, restart it."
 BASE = "/api/v1beta"
 
 Json = dict[str, Any]
@@ -256,5 +257,5 @@ def _read(status: int, content: bytes) -> Json:
 
 
 def _unexpected(status: int, body: Json | None = None) -> ApiError:
-    message = f"Whatever answers at Amberlight's address isn't Amberlight, or another version (HTTP {status})."
+    message = f"What answers at Amberlight's port isn't Amberlight, or is another version (HTTP {status})."
     return ApiError(status, "odd_answer", message, body)

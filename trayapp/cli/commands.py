@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, NOT_RUNNING, OutputError
-from trayapp.cli.errors import NOT_RUNNING_TEXT, api_error_text, save_traceback
+from trayapp.cli.errors import NOT_RUNNING_TEXT, api_error_text, unexpected_text
 from trayapp.cli.output import clean, print_error, print_json, print_line
 from trayapp.config.paths import Paths
 
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
         print_error(f"amberlight: {clean(where)}{error.strerror or type(error).__name__}")
         return FAILED
     except Exception as error:  # noqa: BLE001 - the last resort: a person gets a sentence, never a traceback
-        print_error(f"amberlight: something unexpected went wrong ({type(error).__name__}). {save_traceback(paths)}")
+        print_error(unexpected_text(error, paths))
         return FAILED
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from trayapp.autostart import client_command
 from trayapp.autostart.command import NAME
-from trayapp.cli.client import ApiClient
+from trayapp.cli.client import UNEXPECTED_ANSWER, ApiClient
 from trayapp.cli.client_config import outage_text
 from trayapp.cli.codes import FAILED, OK, USAGE
 from trayapp.cli.output import clean, print_error, print_json, print_line
@@ -138,7 +138,7 @@ def access_of(paths: Paths, name: str, *, stdio: bool = False, lasting: bool = T
     answer = client.client(name) if name else client.aggregate()
     url, headers = answer.get("url"), answer.get("headers")
     if not isinstance(url, str) or not isinstance(headers, Mapping):
-        print_error("amberlight: the running Amberlight sent an unexpected answer. If you have updated it, restart it.")
+        print_error(f"amberlight: {UNEXPECTED_ANSWER}")
         return None
     if lasting and answer.get("lasting") is not True:
         print_error(f"amberlight: {outage_text(client) or connecting.not_lasting_text(url)}")
@@ -277,7 +277,7 @@ def _apply(
         changes = Changes(paths.state_dir, lambda: f"{datetime.now():%Y-%m-%d}")
         written = connecting.write(changes, found.client, found.file, edit)
         if written is Written.UNCHANGED:
-            print_line(f"{_short(found.file)} is already up to date.")
+            print_line(connecting.unchanged_text(_short(found.file)))
             return OK
         if written is Written.OVERWRITTEN:
             print_error(f"amberlight: {connecting.overwritten_text(found.client)}")

@@ -12,7 +12,7 @@ from trayapp.cli.codes import FAILED, NEEDS_SIGN_IN, OK
 from trayapp.cli.output import clean, print_error
 from trayapp.cli.workload_text import auth_of
 from trayapp.config.paths import Paths
-from trayapp.core.app_notices import FIX_FILE
+from trayapp.core.app_notices import broken_text
 from trayapp.system.plain_files import within
 from trayapp.system.private_files import NotPrivateError, open_private, private_directory
 
@@ -32,11 +32,12 @@ def api_error_text(error: ApiError, arguments: argparse.Namespace, paths: Paths)
     except (NotRunningError, ApiError):
         names, broken = [], ""
     if broken:
-        return f"{broken.removesuffix('.')}. {FIX_FILE}"
+        return broken_text(broken)
+    missing = f"there's no workload {arguments.name}."
     similar = get_close_matches(arguments.name, names, 1)
     if similar:
-        return f"there is no workload {arguments.name}. Did you mean {clean(similar[0])}?"
-    return f"there is no workload {arguments.name}. See: amberlight list --all"
+        return f"{missing} Did you mean {clean(similar[0])}?"
+    return f"{missing} See: amberlight list --all"
 
 
 def refuse_retry(row: Mapping[str, Any]) -> int:
@@ -66,6 +67,16 @@ def refuse_missing_file(paths: Paths) -> int:
     for sentence in answer.get("errors") or ():
         print_error(f"amberlight: {clean(sentence)}")
     return OK if answer.get("ok") is True else FAILED
+
+
+def sign_in_later(name: str) -> str:
+    """What is left to do after an add without a sign-in."""
+    return f"Sign in later: amberlight reauthorize {name}"
+
+
+def unexpected_text(error: Exception, paths: Paths) -> str:
+    """The last resort: a sentence instead of a traceback, which is saved."""
+    return f"amberlight: an unexpected error occurred ({type(error).__name__}). {save_traceback(paths)}"
 
 
 def save_traceback(paths: Paths) -> str:

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from trayapp.cli.client import ApiClient, ApiError, NotRunningError
+from trayapp.cli.client import UNEXPECTED_ANSWER, ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, OK, USAGE
 from trayapp.cli.connect import connect_names, joined
 from trayapp.cli.errors import refuse_missing_file
@@ -324,7 +324,7 @@ def _client_entry(answer: Mapping[str, Any], program: str) -> Mapping[str, Any] 
     """A workload as an entry in the program's own format."""
     url, headers = answer.get("url"), answer.get("headers")
     if not isinstance(url, str) or not isinstance(headers, Mapping):
-        print_error("amberlight: the running Amberlight sent an unexpected answer. If you have updated it, restart it.")
+        print_error(f"amberlight: {UNEXPECTED_ANSWER}")
         return None
     kind = {} if program == "cursor" else {"type": str(answer.get("transport", "http"))}  # Cursor needs none
     return {**kind, "url": url} | ({"headers": dict(headers)} if headers else {})

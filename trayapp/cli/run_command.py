@@ -28,12 +28,10 @@ def run(*, tray: bool, page: bool = True) -> int:
         try:
             return launch.run(paths, dict(os.environ), tray=tray, show_running=show_running)
         except Exception as error:  # noqa: BLE001 - the last resort: a person gets a sentence, never a traceback
-            from trayapp.cli.errors import save_traceback
+            from trayapp.cli.errors import unexpected_text
             from trayapp.cli.output import print_error
 
-            print_error(
-                f"amberlight: something unexpected went wrong ({type(error).__name__}). {save_traceback(paths)}"
-            )
+            print_error(unexpected_text(error, paths))
             return 1
 
 

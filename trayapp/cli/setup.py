@@ -22,7 +22,7 @@ from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.client_config import outage_text
 from trayapp.cli.codes import FAILED, INTERRUPTED, OK, USAGE
 from trayapp.cli.connect import access_of, connect_names, joined
-from trayapp.cli.errors import refuse_missing_file
+from trayapp.cli.errors import refuse_missing_file, sign_in_later
 from trayapp.cli.output import Style, clean, print_error, print_line
 from trayapp.cli.questions import Answer, Questions
 from trayapp.cli.setup_offers import offers, typed
@@ -279,7 +279,7 @@ class _Setup:
             f"\n{total - len(left)} of {total} {workloads} signed in." if total else "\nNo workloads configured."
         )
         if left:
-            print_line(f"Sign in later: amberlight reauthorize {left[0]}")
+            print_line(sign_in_later(left[0]))
         problems = [check for check in run_checks(self._paths, os.environ) if check["state"] != FINE]
         for check in problems:
             print_line(f"{clean(check['name'])}: {clean(check['text'])} {clean(check['help'])}".rstrip())

@@ -220,6 +220,11 @@ def disconnected_text(client: Client, names: Sequence[str], place: str) -> str:
     return f"Disconnected {joined(names)} from {client.title} ({place})."
 
 
+def unchanged_text(place: str) -> str:
+    """Nothing had to be written."""
+    return f"{place} is already up to date."
+
+
 def overwritten_text(client: Client) -> str:
     """Why the change did not last."""
     return f"{client.title} has overwritten the change. Quit it and try again."
@@ -239,7 +244,7 @@ def _change(
         raise FileError(overwritten_text(client).removesuffix("."))
     then = _row(machine, look(machine, client), wanted)
     if written is Written.UNCHANGED:
-        return Change(f"{then.place} is already up to date.", False, kept, then)
+        return Change(unchanged_text(then.place), False, kept, then)
     return Change(f"{message} {running_text(client)}".rstrip(), True, kept, then)
 
 
