@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from trayapp.app.client_checks import clients
 from trayapp.cli import main
-from trayapp.cli.client_checks import clients
 from trayapp.clients.changes import Changes
 from trayapp.clients.connecting import Wanted, connect, disconnect
 from trayapp.clients.entries import Access

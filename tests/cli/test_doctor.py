@@ -16,8 +16,9 @@ import trustme
 
 from tests.cli.fake_app import FakeApp
 from tests.tray.bus import private_bus
-from trayapp.cli import doctor, endpoint_checks, main
-from trayapp.cli.endpoint_checks import ServerCheck
+from trayapp.app import checks, endpoint_checks
+from trayapp.app.endpoint_checks import ServerCheck
+from trayapp.cli import doctor, main
 from trayapp.config.loader import Config, Paths, load
 from trayapp.core.checks import OK, PROBLEM, WARNING, Check, Report
 from trayapp.core.model import Trouble
@@ -60,10 +61,10 @@ def test_nothing_is_there(paths: Paths, capsys: Capture, monkeypatch: pytest.Mon
     async def none(_: Report | None) -> list[Check]:
         return [Check("keyring", PROBLEM, "No keyring.", "Start one.")]
 
-    monkeypatch.setattr(doctor, "keyring", none)
+    monkeypatch.setattr(checks, "keyring", none)
 
     assert 1 == main(["doctor", "--json"])
-    checks = json.loads(capsys.readouterr().out)
+    found = json.loads(capsys.readouterr().out)
     assert [
         ("configuration", OK),
         ("files", OK),
@@ -73,8 +74,8 @@ def test_nothing_is_there(paths: Paths, capsys: Capture, monkeypatch: pytest.Mon
         ("autostart", OK),
         ("clients", OK),
         ("app", WARNING),
-    ] == [(check["name"], check["state"]) for check in checks]
-    assert all(check["text"] and (check["help"] or check["state"] == OK) for check in checks)
+    ] == [(check["name"], check["state"]) for check in found]
+    assert all(check["text"] and (check["help"] or check["state"] == OK) for check in found)
 
 
 def test_all_is_well(paths: Paths, app: FakeApp, capsys: Capture) -> None:
@@ -97,7 +98,7 @@ def test_all_is_well(paths: Paths, app: FakeApp, capsys: Capture) -> None:
 def test_nothing_is_wrong_before_the_first_workload(paths: Paths) -> None:
     """Without a configuration all is well, and the way to begin is told."""
 
-    _, (check,) = doctor.configuration(paths, {})
+    _, (check,) = checks.configuration(paths, {})
 
     assert OK == check.state
     assert str(paths.config_file) in check.text
@@ -110,11 +111,11 @@ def test_configuration_mistakes(paths: Paths) -> None:
     paths.config_file.parent.mkdir(parents=True)
     paths.config_file.write_text("[settings]\nport = 'x'\nbogus = 1\n")
 
-    config, checks = doctor.configuration(paths, {})
+    config, found = checks.configuration(paths, {})
 
     assert config is None
-    assert [PROBLEM, PROBLEM] == [check.state for check in checks]
-    assert "config.toml:2: settings.port" in checks[0].text
+    assert [PROBLEM, PROBLEM] == [check.state for check in found]
+    assert "config.toml:2: settings.port" in found[0].text
 
 
 def test_configuration_warnings(paths: Paths) -> None:
@@ -122,10 +123,10 @@ def test_configuration_warnings(paths: Paths) -> None:
 
     config_for(paths, "https://x")
 
-    _, checks = doctor.configuration(paths, {"TOOLHIVE_TOKEN_REFRESH_MAX_TRIES": "many"})
+    _, found = checks.configuration(paths, {"TOOLHIVE_TOKEN_REFRESH_MAX_TRIES": "many"})
 
-    assert [OK, WARNING] == [check.state for check in checks]
-    assert "TOOLHIVE_TOKEN_REFRESH_MAX_TRIES" in checks[1].text
+    assert [OK, WARNING] == [check.state for check in found]
+    assert "TOOLHIVE_TOKEN_REFRESH_MAX_TRIES" in found[1].text
 
 
 def test_an_app_that_does_not_answer_well(paths: Paths, app: FakeApp) -> None:
@@ -150,9 +151,9 @@ def test_the_apps_states_are_taken_carefully(paths: Paths, app: FakeApp) -> None
         {"name": "x", "state": "failed", "text": "t"}, {"name": "app", "state": "warning"}
     )
 
-    _, checks = doctor.running(paths)
+    _, found = doctor.running(paths)
 
-    assert [("app", OK), ("app: x", PROBLEM), ("app", WARNING)] == [(check.name, check.state) for check in checks]
+    assert [("app", OK), ("app: x", PROBLEM), ("app", WARNING)] == [(check.name, check.state) for check in found]
 
 
 # --- keyring ---------------------------------------------------------------------------------------------------------
@@ -182,8 +183,8 @@ async def test_keyring(monkeypatch: pytest.MonkeyPatch, trouble: Trouble | None,
 
     monkeypatch.setattr("trayapp.vault.keystore.Keystore", Keystore)
 
-    assert [] == await doctor.keyring(Report((), True, {}))
-    (check,) = await doctor.keyring(None)
+    assert [] == await checks.keyring(Report((), True, {}))
+    (check,) = await checks.keyring(None)
 
     assert (state, "A sentence.", [True]) == (check.state, check.text, closed)
     assert bool(check.help) == (state != OK)
@@ -220,7 +221,7 @@ class Boxed:
 async def test_tray_host(replies: dict[str, Any], state: str) -> None:
     """Icons are shown only if the watcher is there and says that somebody shows them."""
 
-    check = await doctor.tray_host(Answers(**replies))
+    check = await checks.tray_host(Answers(**replies))
 
     assert (state, state != OK) == (check.state, bool(check.help))
 
@@ -228,12 +229,12 @@ async def test_tray_host(replies: dict[str, Any], state: str) -> None:
 async def test_an_app_without_an_icon_needs_no_tray(paths: Paths) -> None:
     """Who said --no-tray is not told that nobody shows an icon; for an app that has one, and without an app, it counts."""
 
-    (check,) = await doctor.tray(Report((), False, {}))
+    (check,) = await checks.tray(Report((), False, {}))
     assert (OK, "") == (check.state, check.help)
     assert "--no-tray" in check.text
 
     for report in (None, Report((), True, {})):
-        (check,) = await doctor.tray(report)
+        (check,) = await checks.tray(report)
         assert WARNING == check.state
 
 
@@ -248,7 +249,7 @@ async def test_an_app_without_an_icon_needs_no_tray(paths: Paths) -> None:
 async def test_notifications(reply: Any, state: str, words: str) -> None:
     """Notifications with buttons are best, without they still inform."""
 
-    check = await doctor.notifications(Answers(GetCapabilities=reply))
+    check = await checks.notifications(Answers(GetCapabilities=reply))
 
     assert state == check.state
     assert words in check.text
@@ -257,20 +258,20 @@ async def test_notifications(reply: Any, state: str, words: str) -> None:
 async def test_without_a_bus(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     """No session is told from a bus that is gone, and neither needs to know what D-Bus raises."""
 
-    (check,) = await doctor.over_session_bus(doctor.notifications)
+    (check,) = await checks.over_session_bus(checks.notifications)
     assert (WARNING, True) == (check.state, "can't be reached" in check.text)
 
     monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS")
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(paths.runtime_dir))
-    (check,) = await doctor.over_session_bus(doctor.notifications)
+    (check,) = await checks.over_session_bus(checks.notifications)
     assert (WARNING, True) == (check.state, "inside a desktop session" in check.text)
 
 
 async def test_a_bus_that_hangs(paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bus that accepts and says nothing ends as a problem within the limit."""
 
-    monkeypatch.setattr(doctor, "BUS_LIMIT", 0.2)
+    monkeypatch.setattr(checks, "BUS_LIMIT", 0.2)
     hung_up = asyncio.Semaphore(0)
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -280,7 +281,7 @@ async def test_a_bus_that_hangs(paths: Paths, tmp_path: Path, monkeypatch: pytes
         hung_up.release()
 
     async with await asyncio.start_unix_server(silent, tmp_path / "no-bus"):
-        (check,) = await doctor.over_session_bus(doctor.notifications)
+        (check,) = await checks.over_session_bus(checks.notifications)
         for _ in range(2):  # whether somebody listens is looked at first
             await hung_up.acquire()
 
@@ -290,13 +291,13 @@ async def test_a_bus_that_hangs(paths: Paths, tmp_path: Path, monkeypatch: pytes
 async def test_a_service_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     """The bus is fine, but the daemon that it names does not answer, or can't start in a session without a display."""
 
-    monkeypatch.setattr(doctor, "BUS_LIMIT", 0.3)
+    monkeypatch.setattr(checks, "BUS_LIMIT", 0.3)
     with private_bus() as bus:
         monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", bus.address)
         connection = await bus.connect()
         connection.add_message_handler(lambda message: True if message.member == "GetCapabilities" else None)
-        await connection.request_name(doctor.NOTIFIER)
-        (check,) = await doctor.over_session_bus(doctor.notifications)
+        await connection.request_name(checks.NOTIFIER)
+        (check,) = await checks.over_session_bus(checks.notifications)
         connection.disconnect()
 
     assert ("notifications", WARNING, "hangs" in check.text) == (check.name, check.state, True)
@@ -431,11 +432,11 @@ async def test_many_servers(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(endpoint_checks, "ENDPOINTS_MAX", 1)
 
-    checks = await endpoint_checks.endpoints(
+    found = await endpoint_checks.endpoints(
         config_for(paths, "http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3"), {}
     )
 
-    assert "2 more servers were not tried." == checks[-1].text
+    assert "2 more servers were not tried." == found[-1].text
 
 
 @pytest.mark.parametrize(

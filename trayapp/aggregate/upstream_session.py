@@ -39,6 +39,7 @@ from trayapp.mcp import blocked
 from trayapp.mcp.answers import SERVER
 from trayapp.mcp.lost import lost
 
+USER_AGENT = "amberlight-mcp"  # by which the activity knows what came through `/mcp`
 OPEN_LIMIT = 30.0  # s, handshake included; the proxy itself waits 10 s for a connection
 NOT_STREAMABLE = frozenset({400, 404, 405, 406, 415, 501})  # what servers of the older transport answer to a POST
 EVENT_MAX = 64 << 20  # bytes of one event; the SDK's own limit of 1 MiB is below what servers answer
@@ -312,7 +313,7 @@ class UpstreamSession:
             trace.body = parsed(trace.raw)
 
         return httpx2.AsyncClient(
-            headers=access.headers,
+            headers={"User-Agent": USER_AGENT, **access.headers},
             timeout=httpx2.Timeout(OPEN_LIMIT, read=None),
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=8),
             verify=NO_TLS,

@@ -9,79 +9,41 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import logging
 import os
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
+from trayapp.app import checks
+from trayapp.app.client_checks import clients
+from trayapp.app.file_checks import files
 from trayapp.cli import codes
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
-from trayapp.cli.client_checks import clients
-from trayapp.cli.endpoint_checks import endpoints
-from trayapp.cli.file_checks import files
 from trayapp.cli.output import Style, checks_text, print_json, print_line
-from trayapp.config.loader import Config, ConfigError, Paths, load
-from trayapp.core.checks import OK, PROBLEM, WARNING, Check, Report, keyring_check
-from trayapp.system.plain_files import within
-
-BUS_LIMIT = 3.0  # s per D-Bus call; a healthy one takes milliseconds
-KEYRING_LIMIT = 5.0  # s
+from trayapp.config.paths import Paths
+from trayapp.core.checks import OK, PROBLEM, WARNING, Check, Report
 
 
 def doctor(arguments: argparse.Namespace, paths: Paths) -> int:
     """Print all checks; exit code 1 if there is a problem."""
-    checks = run_checks(paths, os.environ, fix=arguments.fix)
+    found = run_checks(paths, os.environ, fix=arguments.fix)
     if arguments.format == "json":
-        print_json(checks)
+        print_json(found)
     else:
-        print_line(checks_text(checks, Style.of(sys.stdout, os.environ)))
-    return codes.FAILED if any(check["state"] == PROBLEM for check in checks) else codes.OK
+        print_line(checks_text(found, Style.of(sys.stdout, os.environ)))
+    return codes.FAILED if any(check["state"] == PROBLEM for check in found) else codes.OK
 
 
 def run_checks(paths: Paths, environ: Mapping[str, str], *, fix: bool = False) -> list[dict[str, Any]]:
-    """All checks, as `{name, state, text, help}`; with `fix`, clients' files are fixed."""
+    """All checks, as `{name, state, text, help, fixable}`; with `fix`, clients' files are fixed."""
     logging.getLogger("trayapp").addHandler(logging.NullHandler())  # the checks say all that matters
-    config, first = configuration(paths, environ)
+    config, first = checks.configuration(paths, environ)
     report, app = running(paths)
-    network = asyncio.run(_network_checks(config, report))
-    checks = [*first, *files(paths), *network, autostart(), *clients(paths, config, fix=fix), *app]
-    return [asdict(check) for check in checks]
-
-
-async def _network_checks(config: Config | None, report: Report | None) -> list[Check]:
-    """The checks that wait for others, run concurrently; returned in order."""
-    token_endpoints = report.token_endpoints if report else {}
-    groups = await asyncio.gather(
-        keyring(report), tray(report), over_session_bus(notifications), endpoints(config, token_endpoints)
-    )
-    return [check for group in groups for check in group]
-
-
-# --- configuration and app -------------------------------------------------------------------------------------------
-
-
-def configuration(paths: Paths, environ: Mapping[str, str]) -> tuple[Config | None, list[Check]]:
-    """The configuration, and a check for each mistake in it."""
-    name = "configuration"
-    try:
-        config = within(paths.config_file, lambda: load(paths, environ))
-    except ConfigError as error:
-        return None, [
-            Check(name, PROBLEM, str(m), "Fix this line and save the file." if m.line else "Fix the file.")
-            for m in error.mistakes
-        ]
-    except OSError as error:
-        text = f"{error.filename or paths.config_file} can't be read: {error.strerror}."
-        return None, [Check(name, PROBLEM, text, "Check the disk or network share it is on.")]
-    count = len(config.workloads)
-    if not config.files:
-        text = f"No workload yet; there is no {paths.config_file}."
-        return config, [Check(name, OK, text, "Add one: amberlight add NAME URL")]
-    text = f"{', '.join(str(f) for f in config.files)}: {count} workload{'' if count == 1 else 's'}."
-    return config, [Check(name, OK, text), *(Check(name, WARNING, w, "Correct it.") for w in config.warnings)]
+    network = asyncio.run(checks.network_checks(config, report))
+    found = [*first, *files(paths), *network, checks.autostart(), *clients(paths, config, fix=fix), *app]
+    return [asdict(check) for check in found]
 
 
 def running(paths: Paths) -> tuple[Report | None, list[Check]]:
@@ -97,126 +59,3 @@ def running(paths: Paths) -> tuple[Report | None, list[Check]]:
     text = f"Running: process {client.pid}, version {client.version}, http://{client.host}:{client.port}."
     own = (check if check.name == "app" else replace(check, name=f"app: {check.name}") for check in report.checks)
     return report, [Check("app", OK, text), *own]
-
-
-def autostart() -> Check:
-    """Whether Amberlight starts at login."""
-    from trayapp.autostart import AutostartError, Kind, native
-
-    try:
-        state = native().status()
-    except AutostartError as error:
-        return Check("autostart", WARNING, str(error))
-    healthy = state.kind in (Kind.ON, Kind.OFF)  # not starting at login is a choice
-    return Check("autostart", OK if healthy else WARNING, state.text, "" if healthy else state.help)
-
-
-# --- keyring ---------------------------------------------------------------------------------------------------------
-
-
-async def keyring(report: Report | None) -> list[Check]:
-    """Which keyring would be used, and whether it is present and unlocked. Raises no prompt.
-
-    For a running app only its own keyring matters, and its report covers that: this process may have another session.
-    """
-    if report is not None:
-        return []
-    from trayapp.vault.keystore import Keystore
-
-    keystore = Keystore("doctor", hang_limit=KEYRING_LIMIT)
-    try:
-        return [keyring_check(await keystore.status(), await keystore.describe())]
-    finally:
-        await keystore.close()
-
-
-# --- the desktop -----------------------------------------------------------------------------------------------------
-
-CallMethod = Callable[..., Awaitable[Any]]  # (destination, path, interface, member, signature, *body) → reply body
-
-
-async def over_session_bus(check: Callable[[CallMethod], Awaitable[Check]]) -> list[Check]:
-    """Run one check over its own connection to the session bus."""
-    if not sys.platform.startswith("linux"):
-        return []
-    from trayapp.system import session_bus
-    from trayapp.system.dbus import SessionBus
-
-    name = check.__name__.replace("_", " ")
-    connection = None
-    try:
-        async with asyncio.timeout(BUS_LIMIT):
-            connection = await SessionBus().connect()
-            return [await check(_method_caller(connection))]
-    except TimeoutError:
-        if connection is None:
-            return [Check(name, PROBLEM, "The session bus isn't responding.", "Log out and in again.")]
-        text = "The service behind it isn't responding: it hangs, or can't start in this session."
-        return [Check(name, WARNING, text, "Restart it, or log out and in again.")]
-    except Exception as error:  # noqa: BLE001 - dbus-fast raises its own, OSError, EOFError and ValueError here
-        text = "This isn't inside a desktop session (there is no D-Bus session bus)."
-        if session_bus.address():
-            text = f"The D-Bus session bus of this session can't be reached ({type(error).__name__})."
-        return [Check(name, WARNING, text, "Start Amberlight inside a desktop session, or with: dbus-run-session")]
-    finally:
-        if connection is not None:
-            connection.disconnect()
-            with contextlib.suppress(Exception):  # wait for the disconnect; how it ends doesn't matter
-                await asyncio.wait_for(connection.wait_for_disconnect(), BUS_LIMIT)  # type: ignore[no-untyped-call]
-
-
-def _method_caller(connection: Any) -> CallMethod:
-    from dbus_fast import Message, MessageType
-
-    async def call(destination: str, path: str, interface: str, member: str, signature: str = "", *body: Any) -> Any:
-        """The body of the reply; None if the reply is an error."""
-        message = Message(
-            destination=destination, path=path, interface=interface, member=member, signature=signature, body=list(body)
-        )
-        reply = await connection.call(message)
-        return reply.body if reply is not None and reply.message_type is MessageType.METHOD_RETURN else None
-
-    return call
-
-
-WATCHER = "org.kde.StatusNotifierWatcher"
-NOTIFIER = "org.freedesktop.Notifications"
-_DBUS = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
-
-
-async def tray(report: Report | None) -> list[Check]:
-    """No check if the app runs without an icon."""
-    if report is not None and not report.tray:
-        return [Check("tray host", OK, "Amberlight runs without an icon (--no-tray).")]
-    return await over_session_bus(tray_host)
-
-
-async def tray_host(call: CallMethod) -> Check:
-    """Whether tray icons are shown: StatusNotifierItem's watcher, and a host registered with it."""
-    help_ = "On GNOME switch on the AppIndicator extension; elsewhere add a tray to the panel. Until then: --no-tray"
-    if not (await call(*_DBUS, "NameHasOwner", "s", WATCHER) or [False])[0]:
-        return Check("tray host", WARNING, "This desktop has no tray for icons (no StatusNotifierWatcher).", help_)
-    hosted = await call(
-        WATCHER,
-        "/StatusNotifierWatcher",
-        "org.freedesktop.DBus.Properties",
-        "Get",
-        "ss",
-        WATCHER,
-        "IsStatusNotifierHostRegistered",
-    )
-    if not hosted or not hosted[0].value:
-        return Check("tray host", WARNING, "A watcher for tray icons runs, but nothing shows them.", help_)
-    return Check("tray host", OK, "Tray icons are shown (StatusNotifierItem).")
-
-
-async def notifications(call: CallMethod) -> Check:
-    """Whether notifications are shown, and with buttons."""
-    capable = await call(NOTIFIER, "/org/freedesktop/Notifications", NOTIFIER, "GetCapabilities")
-    if capable is None:
-        help_ = "Start a notification service; the tray menu has the same actions."
-        return Check("notifications", WARNING, "No program shows notifications here.", help_)
-    if "actions" not in capable[0]:
-        help_ = "Use the tray menu, or: amberlight reauthorize NAME"
-        return Check("notifications", WARNING, "Notifications are shown, but without buttons.", help_)
-    return Check("notifications", OK, "Notifications are shown, with buttons.")

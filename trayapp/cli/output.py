@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from trayapp.cli.codes import OutputError
 from trayapp.cli.columns import wrap
+from trayapp.core.lengths import duration_text as duration_text
+from trayapp.core.lengths import duration_words as duration_words
 from trayapp.core.presentation import Colour, Glyph
 
 if TYPE_CHECKING:
@@ -125,28 +127,6 @@ def parse_time(value: object) -> float | None:
     except ValueError:
         return None
     return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
-
-
-def duration_text(seconds: float) -> str:
-    """A duration in at most two units: "42 s", "5 min", "1 h 10 min", "3 d 2 h"."""
-    left = max(0, round(seconds))
-    if left < 60:
-        return f"{left} s"
-    if left < 3600:
-        return f"{left // 60} min"
-    size, unit, part, rest = (86400, "d", 3600, "h") if left >= 86400 else (3600, "h", 60, "min")
-    small = left % size // part
-    return f"{left // size} {unit} {small} {rest}" if small else f"{left // size} {unit}"
-
-
-def duration_words(seconds: float) -> str:
-    """The same for a sentence: "42 seconds", "1 hour 10 minutes"."""
-    words = duration_text(seconds).split()
-    parts = []
-    for number, unit in zip(words[::2], words[1::2], strict=True):
-        name = {"s": "second", "min": "minute", "h": "hour", "d": "day"}[unit]
-        parts.append(f"{number} {name}{'' if number == '1' else 's'}")
-    return " ".join(parts)
 
 
 def local_time(at: float) -> str:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
-from trayapp.cli.output import duration_words
 from trayapp.config.loader import Config
 from trayapp.core.checks import OK, PROBLEM, WARNING, Check
+from trayapp.core.lengths import duration_words
 
 CONNECT_LIMIT = 5.0  # s per server, TLS included
 DATE_LIMIT = 2.0  # s for the answer to the HEAD request

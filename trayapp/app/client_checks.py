@@ -101,7 +101,7 @@ class _Doctor:
                 known = all(self._known(each) for each in some)
                 help_ = FIX if known else f"Start Amberlight, then: amberlight connect {found.client.name}"
                 text = f"{found.client.title} has {what} for {joined(_names(some))} ({place})."
-                checks.append(Check(NAME, PROBLEM, text, help_))
+                checks.append(Check(NAME, PROBLEM, text, help_, fixable=known))
         return checks
 
     def _known(self, finding: Finding) -> bool:
@@ -126,7 +126,7 @@ class _Doctor:
                 return []
             if not self._fix:
                 text = f"Other users can read {place}, which contains a local key."
-                return [Check(NAME, WARNING, text, FIX.replace("Fix it", "Make it private"))]
+                return [Check(NAME, WARNING, text, FIX.replace("Fix it", "Make it private"), fixable=True)]
             files.make_private(found.file)
         except FileError as error:
             return [Check(NAME, WARNING, f"{error}.", "Make it private: it contains a local key.")]
