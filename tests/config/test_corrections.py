@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from trayapp.config.checks import url
 from trayapp.config.corrections import corrected, corrected_address, corrected_name
 from trayapp.config.kinds import KINDS, as_toml
-from trayapp.config.settings import NAME, SETTINGS, url
+from trayapp.config.settings import NAME, SETTINGS
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_a_workload_is_renamed(paths: Paths) -> None:
         editor.rename(paths, "new", "other")
     with pytest.raises(editor.EditError):
         editor.rename(paths, "new", "No Name")
-    with pytest.raises(editor.EditError, match="was not found"):
+    with pytest.raises(editor.EditError, match="wasn't found"):
         editor.rename(paths, "nobody", "somebody")
 
 

@@ -95,9 +95,9 @@ class AppSettings:
 
 
 def _login_row(*, on: bool) -> Row:
+    from trayapp.config.checks import flag
     from trayapp.config.described import Row
     from trayapp.config.kinds import KINDS
-    from trayapp.config.settings import flag
 
     meaning = "start Amberlight when you log in"
     return Row(START_AT_LOGIN, "general", KINDS[flag], meaning, on, False, on, "system")

@@ -95,7 +95,7 @@ def _show_client_needed(arguments: argparse.Namespace, keys: Mapping[str, Any], 
     )
     where = clean(error.body.get("client_from")) or "there"
     print_error(
-        f"amberlight: {clean(error)} Nothing was added.\n"
+        f"amberlight: {clean(error).partition('. ')[0]}. Nothing was added.\n"
         f"Create a client {where}, with the redirect URL {redirect}\n"
         f"Then: amberlight add {arguments.name} {keys['url']} --client-id ID{secret} --redirect-port {port}"
     )

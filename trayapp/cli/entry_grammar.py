@@ -56,6 +56,7 @@ def entry_commands(commands: Any) -> None:
     )
     help_text = "a setting and its value, after the name of a workload if it is that one's"
     change.add_argument("words", metavar="[NAME] KEY VALUE", nargs="+", help=help_text)
+    change.usage = "amberlight set [NAME] KEY VALUE…\n       amberlight set [NAME] KEY --reset"
     change.add_argument("--reset", action="store_true", help="take it out, so that its default applies; needs no VALUE")
     add_format(change)
 

@@ -67,8 +67,9 @@ def split(words: Sequence[str], *, reset: bool) -> tuple[str, str, Sequence[str]
 
 def parsed(key: str, values: Sequence[str], *, of_workload: bool) -> Any:
     """The value as in config.toml. Raises `ValueError` with a sentence."""
+    from trayapp.config.checks import flag
     from trayapp.config.kinds import KINDS
-    from trayapp.config.settings import IN_SETTINGS, IN_WORKLOAD, flag
+    from trayapp.config.settings import IN_SETTINGS, IN_WORKLOAD
 
     known = IN_WORKLOAD if of_workload else IN_SETTINGS
     if key not in known and not (key == START_AT_LOGIN and not of_workload):

@@ -1,6 +1,6 @@
 """Small corrections of what people type: `Notion` is `notion`, `mcp.example.com/mcp` gets its https://.
 
-What can't be corrected without a doubt is returned as it is, for the checks of `settings.py` to refuse.
+What can't be corrected without a doubt is returned as it is, for the checks to refuse.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from trayapp.config.settings import IN_WORKLOAD, LOOPBACK, issuer, url
+from trayapp.config.checks import LOOPBACK, issuer, url
+from trayapp.config.settings import IN_WORKLOAD
 
 _HOST = re.compile(r"(\[[0-9a-fA-F:]+\]|[^\s/:?#@\[\]]+)(?::[0-9]{1,5})?(?:[/?].*)?")
 
