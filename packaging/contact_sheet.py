@@ -51,7 +51,6 @@ STATES: tuple[tuple[str, IconView], ...] = (
     ("Paused, two", IconView(Glyph.SQUARE, GREY, (GREY,) * 2)),
     ("Unknown", IconView(Glyph.QUESTION, GREY, (GREY,))),
     ("Clients can't connect", IconView(Glyph.WARNING, AMBER)),
-    ("No workloads yet", IconView(Glyph.OPEN, GREY)),
 )
 
 DrawAt = Callable[[int], Image.Image]  # size → picture
@@ -65,7 +64,9 @@ def sheet() -> Image.Image:
         pen.text((_left(number, 0) + GAP, GAP), eyes.capitalize() or "As drawn", fill="#000000", font=font)
         for side, panel in enumerate(PANELS):
             _column(image, _left(number, side), panel, matrix)
-    for row, name in enumerate([*(name for name, _ in STATES), "Logo", "One colour: symbolic, template"]):
+    for row, name in enumerate(
+        [*(name for name, _ in STATES), "No workloads yet: the logo", "One colour: symbolic, template"]
+    ):
         pen.text((GAP, HEAD + row * ROW + ROW // 2 - 8), name, fill="#000000", font=font)
     return image
 

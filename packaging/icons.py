@@ -22,8 +22,8 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from trayapp.tray.art import Canvas  # noqa: E402 - from this checkout, whatever the working directory
-from trayapp.tray.pixmap import APP_PNG  # noqa: E402
+from trayapp.tray.art import Canvas, plain_png  # noqa: E402 - from this checkout, whatever the working directory
+from trayapp.tray.pixmap import APP_PNG, LOGO_PNG, PIXELS, SIZES  # noqa: E402
 
 ASSETS = ROOT / "assets"
 SOURCE = "amberlight.svg"
@@ -151,10 +151,12 @@ def made(assets: Path) -> dict[str, bytes]:
 
 
 def targets(assets: Path) -> dict[Path, bytes]:
-    """Every generated file, by its path; with our own assets also the copy in the program."""
+    """Every generated file, by its path; with our own assets also what the program itself needs."""
     files = {assets / name: data for name, data in made(assets).items()}
     if assets == ASSETS:
         files[APP_PNG] = files[assets / f"png/amberlight-{APP_SIZE}.png"]
+        pixels = b"".join(draw(assets / SOURCE, size).tobytes() for size in SIZES)
+        files[LOGO_PNG] = plain_png(Image.frombytes("RGBA", (PIXELS, 1), pixels))
     return files
 
 

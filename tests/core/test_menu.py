@@ -147,9 +147,9 @@ def test_one_segment_per_workload_up_to_six() -> None:
 
 
 def test_icon_of_nothing_and_of_a_broken_configuration() -> None:
-    """No workload is an open ring; a configuration that cannot be read is a red cross."""
+    """No workload is the logo, as there is no state; a configuration that cannot be read is a red cross."""
 
-    assert tray_view(snap(), local).icon == IconView(Glyph.OPEN, Colour.GREY)
+    assert tray_view(snap(), local).icon == IconView(None, Colour.GREY)
     assert tray_view(snap(GREEN, broken="config.toml, line 2"), local).icon == IconView(
         Glyph.CROSS, Colour.RED, attention=True
     )

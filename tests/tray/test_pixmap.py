@@ -98,6 +98,19 @@ def test_more_segments_than_a_ring_holds_fill_the_icon() -> None:
     assert pixmap.pixmaps(IconView(Glyph.CROSS, Colour.RED)) == pixmap.pixmaps(seven)
 
 
+def test_without_a_state_it_is_the_logo() -> None:
+    """In every size the picture that other programs show as well; Pillow draws it almost the same where it draws."""
+
+    nothing = IconView(None, Colour.GREY)
+    for picture in pixmap.pixmaps(nothing):
+        size, shown = picture[0], rgba(picture)
+        if (file := ROOT / f"assets/png/amberlight-{size}.png").exists():
+            with Image.open(file) as image:
+                assert image.convert("RGBA").tobytes() == shown.tobytes()
+        difference = ImageChops.difference(shown.convert("RGBa"), art.draw(nothing, size).convert("RGBa"))
+        assert sum(sum(band.histogram()[64:]) for band in difference.split()) < 0.05 * 4 * size * size, size
+
+
 def test_shapes_png_has_every_shape() -> None:
     """Only the contrast rows of glyphs without contrast are empty; Pillow reads the same as zlib."""
 

@@ -133,7 +133,7 @@ def _icon(snapshot: Snapshot) -> IconView:
     if snapshot.outage is not None and (worst is None or worst.colour is not Colour.RED):
         return IconView(Glyph.WARNING, Colour.AMBER, attention=True)
     if worst is None:
-        return IconView(Glyph.OPEN, Colour.GREY)
+        return IconView(None, Colour.GREY)
     segments = tuple(view.colour for view in views) if len(views) <= SEGMENTS_MAX else ()
     return IconView(worst.glyph, worst.colour, segments, attention=worst.colour is Colour.RED)
 

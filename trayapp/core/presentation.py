@@ -78,9 +78,12 @@ class MenuItem:
 
 @dataclass(frozen=True, slots=True)
 class IconView:
-    """The tray icon: up to 6 workloads have a segment each; with more, the worst colour fills the disc."""
+    """The tray icon: up to 6 workloads have a segment each; with more, the worst colour fills the disc.
 
-    glyph: Glyph
+    Without a glyph there is no state to show, and it is the logo.
+    """
+
+    glyph: Glyph | None
     colour: Colour
     segments: tuple[Colour, ...] = ()
     attention: bool = False

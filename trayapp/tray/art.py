@@ -24,7 +24,18 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from trayapp.core.presentation import Glyph, IconView
-from trayapp.tray.pixmap import GROUND, PIXELS, RING_MAX, RING_MIN, SHAPE_COUNT, SHAPES_PNG, SIZES, contrast, ring_of
+from trayapp.tray.pixmap import (
+    APP_PNG,
+    GROUND,
+    PIXELS,
+    RING_MAX,
+    RING_MIN,
+    SHAPE_COUNT,
+    SHAPES_PNG,
+    SIZES,
+    contrast,
+    ring_of,
+)
 
 SCALE = 8  # supersampling; 8 × 8 = 64 shades of an edge are more than the eye can tell apart
 EDGE = 24  # px of side for each pixel of dark edge, which sets the icon off from a light panel
@@ -184,6 +195,9 @@ def _paint(size: int, glyph: Glyph, segments: tuple[str, ...], colour: str, cont
 @lru_cache(maxsize=64)  # a day shows a handful of views in seven sizes; 64 small pictures are 0.3 MB at most
 def draw(view: IconView, size: int) -> Image.Image:
     """The icon, RGBA, `size` px square. The image is cached and shared: do not draw on it."""
+    if view.glyph is None:
+        with Image.open(APP_PNG) as logo:
+            return logo.convert("RGBA").resize((size, size), Image.Resampling.LANCZOS)
     segments = tuple(colour.value for colour in ring_of(view))
     return _paint(size, view.glyph, segments, view.colour.value, contrast(view.colour)).downsampled()
 

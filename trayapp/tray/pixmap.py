@@ -9,6 +9,8 @@ shapes.png is 8-bit grey with unfiltered rows, so that zlib alone can read it. A
 another, each from its upper left. The rows are: the outline, which is the alpha of every icon; for each glyph that fills
 the icon, in the order of `Glyph`, the part in the view's colour and the part in the contrasting colour; the same for
 glyphs within a ring; each segment of a ring of `RING_MIN`, up to `RING_MAX`. `art.py` writes the file.
+
+logo.png has the logo in all `SIZES` in the same order, as one unfiltered row of RGBA; packaging/icons.py writes it.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ SIZES = (16, 22, 24, 32, 44, 48, 64)  # px: the sizes that panels ask for, singl
 PIXELS = sum(size * size for size in SIZES)
 APP_PNG = Path(__file__).with_name("app.png")
 SHAPES_PNG = Path(__file__).with_name("shapes.png")
+LOGO_PNG = Path(__file__).with_name("logo.png")
 
 GROUND = "#14161a"
 WHITE = "#ffffff"
@@ -37,6 +40,7 @@ FILLING_ROWS = 1  # the first icon is among these; unpacking them all takes 0.3 
 WITHIN_ROWS = FILLING_ROWS + 2 * len(Glyph)
 RING_ROWS = WITHIN_ROWS + 2 * len(Glyph)
 SHAPE_COUNT = RING_ROWS + sum(range(RING_MIN, RING_MAX + 1))
+GREY, RGBA = 0, 6  # kinds of PNG
 REGENERATE = "write it with `python -m trayapp.tray.art`"
 TOUCHED_IS_WHOLE = b"\0" + b"\xff" * 255  # a pixel that the outline touches at all counts as whole
 
@@ -55,8 +59,10 @@ def ring_of(view: IconView) -> tuple[Colour, ...]:
 
 @lru_cache(maxsize=4)  # states flap between a few views; each is 43 kB
 def pixmaps(view: IconView) -> tuple[Pixmap, ...]:
-    """The icon in all `SIZES`. Raises OSError or ValueError if shapes.png cannot be read."""
-    layers = _layers(view)
+    """The icon in all `SIZES`. Raises OSError or ValueError if its file can't be read."""
+    if view.glyph is None:
+        return _logo()
+    layers = _layers(view, view.glyph)
     masks = shapes(packed_rows(SHAPES_PNG), {OUTLINE_ROW, *(row for row, _ in layers)})
     shares: dict[str, int] = {}
     for row, colour in layers:
@@ -68,15 +74,23 @@ def pixmaps(view: IconView) -> tuple[Pixmap, ...]:
     )
 
 
-def _layers(view: IconView) -> list[tuple[int, str]]:
+def _logo() -> tuple[Pixmap, ...]:
+    row = zlib.decompress(_packed(LOGO_PNG, height=1, kind=RGBA))
+    argb = bytearray(4 * PIXELS)
+    for channel in range(4):
+        argb[(channel + 1) % 4 :: 4] = row[1 + channel :: 4]
+    return _split_by_size(bytes(argb))
+
+
+def _layers(view: IconView, glyph: Glyph) -> list[tuple[int, str]]:
     """The rows of shapes.png that make this view, each with its colour."""
     segments = ring_of(view)
     ring = RING_ROWS + sum(range(RING_MIN, len(segments)))
-    glyph = (WITHIN_ROWS if segments else FILLING_ROWS) + 2 * list(Glyph).index(view.glyph)
+    row = (WITHIN_ROWS if segments else FILLING_ROWS) + 2 * list(Glyph).index(glyph)
     return [
         *((ring + i, colour.value) for i, colour in enumerate(segments)),
-        (glyph, view.colour.value),
-        (glyph + 1, contrast(view.colour)),
+        (row, view.colour.value),
+        (row + 1, contrast(view.colour)),
     ]
 
 
@@ -108,9 +122,14 @@ def _split_by_size(argb: bytes) -> tuple[Pixmap, ...]:
 @lru_cache(maxsize=1)  # 45 kB, cached because an upgrade may remove the file while the program runs
 def packed_rows(path: Path) -> bytes:
     """The compressed rows of shapes.png. Raises OSError or ValueError."""
+    return _packed(path, height=SHAPE_COUNT, kind=GREY)
+
+
+def _packed(path: Path, *, height: int, kind: int) -> bytes:
+    """The compressed rows of a PNG with 8 bits a channel."""
     png = path.read_bytes()
     begin = png.find(b"IDAT") + 4
-    if png[:16] != b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" or png[16:26] != struct.pack(">IIBB", PIXELS, SHAPE_COUNT, 8, 0):
+    if png[:16] != b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" or png[16:26] != struct.pack(">IIBB", PIXELS, height, 8, kind):
         raise ValueError(f"{path.name} is of another version: {REGENERATE}")
     return png[begin : begin + int.from_bytes(png[begin - 8 : begin - 4], "big")]
 
