@@ -225,12 +225,12 @@ def test_no_token_in_the_answer(app: FakeApp, capsys: Capture, body: dict[str, A
     ],
 )
 def test_verbs(app: FakeApp, capsys: Capture, arguments: list[str], request_line: str, words: str) -> None:
-    """Each verb is one request, and says what was begun and how to see more."""
+    """It is one request, once the app has said that all is well with it; what was begun is said, and how to see more."""
 
     app.replies[request_line] = 202, None
 
     assert 0 == main(arguments)
-    assert [(request_line, None)] == app.requests
+    assert [("GET /status", None), (request_line, None)] == app.requests
     assert words in capsys.readouterr().out
 
 
@@ -362,8 +362,8 @@ def test_add_when_the_app_refuses(paths: Paths, app: FakeApp, capsys: Capture) -
             ["add", "x", "https://x.example", "--token-endpoint", "https://x", "--authorization-endpoint", "https://x"],
             "--client-id",
         ),
-        ([*ENTRY, "--scope", "a b"], "--scope: must be a list of texts without blanks"),
-        ([*ENTRY, "--resource", "x"], "--resource: must be an absolute address"),
+        ([*ENTRY, "--scope", "a b"], "--scope: must be a list of strings without spaces"),
+        ([*ENTRY, "--resource", "x"], "--resource: must be an absolute URL"),
         ([*ENTRY, "--redirect-port", "99999"], "must be a port number"),
         (["add", "Bad/Name", *ENTRY[2:]], "a name has 1 to 63 lowercase letters"),
     ],
@@ -542,7 +542,7 @@ def test_another_program_answers(app: FakeApp, capsys: Capture, reply: Any) -> N
     app.replies[ALL] = reply
 
     assert 1 == main(["list"])
-    assert "isn't Amberlight, or another version" in capsys.readouterr().err
+    assert "isn't Amberlight, or is another version" in capsys.readouterr().err
 
 
 def test_an_unknown_workload(app: FakeApp, capsys: Capture) -> None:
@@ -553,8 +553,8 @@ def test_an_unknown_workload(app: FakeApp, capsys: Capture) -> None:
     assert 1 == main(["status", "gihub"])
     assert 1 == main(["retry", "xyz"])
     first, second = capsys.readouterr().err.splitlines()
-    assert "amberlight: there is no workload gihub. Did you mean github?" == first
-    assert "amberlight: there is no workload xyz. See: amberlight list --all" == second
+    assert "amberlight: there's no workload gihub. Did you mean github?" == first
+    assert "amberlight: there's no workload xyz. See: amberlight list --all" == second
 
 
 def test_the_apps_own_sentence(app: FakeApp, capsys: Capture) -> None:
@@ -591,7 +591,7 @@ def test_something_unexpected(paths: Paths, app: FakeApp, capsys: Capture, monke
     assert 1 == main(["list"])
     err = capsys.readouterr().err
     assert (
-        err == f"amberlight: something unexpected went wrong (ZeroDivisionError). Details: {paths.command_log_file}\n"
+        err == f"amberlight: an unexpected error occurred (ZeroDivisionError). Details: {paths.command_log_file}\n"
     )
     assert "ZeroDivisionError: canary" in paths.command_log_file.read_text()
     assert 0o600 == paths.command_log_file.stat().st_mode & 0o777
@@ -771,7 +771,7 @@ def test_logs(paths: Paths, capsys: Capture) -> None:
 def test_follow(tmp_path: Path) -> None:
     """Following goes on through half lines, a rotation and a cut, and loses no line."""
 
-    from trayapp.cli.log_tail import follow
+    from trayapp.app.log_tail import follow
 
     log = tmp_path / "x.log"
     log.write_text("old\n")

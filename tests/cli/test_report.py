@@ -51,7 +51,8 @@ def canaries(paths: Paths, app: FakeApp, monkeypatch: pytest.MonkeyPatch, tmp_pa
         "device": {"user_code": "CANA-RYRY", "verification_uri_complete": "https://x?c=canary-code"}
     }
     auth["last_error"] = {"kind": "http", "http_status": 400, "code": "", "summary": "access_token: canary-in-error-1"}
-    app.replies["GET /workloads?all=true"] = 200, {"workloads": [row("notes", "auth_retrying", "retrying", **auth)]}
+    notes = row("notes", "auth_retrying", "retrying", **auth) | {"label": "Reconnecting"}
+    app.replies["GET /workloads?all=true"] = 200, {"workloads": [notes]}
     app.replies["GET /status"] = 200, {"version": "0.1.0", "warnings": ["The port is taken."]}
     return paths
 

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from trayapp.app.endpoint_checks import endpoints
@@ -52,6 +53,12 @@ def configuration(paths: Paths, environ: Mapping[str, str]) -> tuple[Config | No
         return config, [Check(name, OK, text, "Add one: amberlight add NAME URL")]
     text = f"{', '.join(str(f) for f in config.files)}: {count} workload{'' if count == 1 else 's'}."
     return config, [Check(name, OK, text), *(Check(name, WARNING, w, "Correct it.") for w in config.warnings)]
+
+
+def running_checks(report: Report, pid: int, version: str, url: str) -> list[Check]:
+    """The checks shown for an app that runs: that it does, and its own."""
+    own = (check if check.name == "app" else replace(check, name=f"app: {check.name}") for check in report.checks)
+    return [Check("app", OK, f"Running: process {pid}, version {version}, {url}."), *own]
 
 
 def autostart() -> Check:

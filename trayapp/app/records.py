@@ -1,4 +1,4 @@
-"""What the app records of its clients, and what it finds out about itself: for *Activity* and *Diagnostics*."""
+"""What the app records of its clients' requests, for the dashboard's *Activity*."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from typing import Any, Protocol
 
 from trayapp.config.loader import Settings
 from trayapp.config.paths import Paths
-from trayapp.core.checks import Check
-from trayapp.core.log_lines import LogEntry, LogQuery
-from trayapp.core.model import Moment, Problem
+from trayapp.core.model import Moment
 from trayapp.storage.activity import Activity
 
 StartTask = Callable[[str, Coroutine[Any, Any, None]], object]
@@ -30,7 +28,6 @@ class Records:
     """Belongs to the engine's loop."""
 
     def __init__(self, paths: Paths, task: StartTask, events: EventStream) -> None:
-        self._paths = paths
         self._task = task
         self._events = events
         self.activity = Activity(paths.activity_db, self._written)
@@ -52,21 +49,3 @@ class Records:
     def _written(self) -> None:
         if self._events.readers:
             self._events.emit("activity", dict)
-
-    # --- diagnostics -------------------------------------------------------------------------------------------------
-
-    async def checks(self) -> list[Check]:
-        """Those of `amberlight doctor`."""
-        return []
-
-    async def fix(self) -> list[Check] | Problem:
-        """Fix what can be fixed, and check again."""
-        return []
-
-    async def log(self, query: LogQuery) -> tuple[str, list[LogEntry], bool]:
-        """Entries of the log, newest first."""
-        return str(self._paths.log_file), [], False
-
-    async def bug_report(self) -> tuple[str, str]:
-        """A name for the file, and the text."""
-        return "amberlight-report.txt", ""

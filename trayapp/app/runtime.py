@@ -30,6 +30,7 @@ from trayapp.app.dashboard import Dashboard
 from trayapp.app.diagnostics import Diagnostics
 from trayapp.app.editing import Configuration
 from trayapp.app.icon_notice import IconNotice, this_desktop
+from trayapp.app.inspection import Inspection
 from trayapp.app.keyring_news import KeyringNews
 from trayapp.app.listening import Listening
 from trayapp.app.local_server import server_factory
@@ -183,6 +184,13 @@ class Runtime:
             lambda name, new: self.events.emit("history", lambda: event_json(name, new)),
         )
         self.records = Records(paths, self.engine.task, self.events)
+        self.inspection = Inspection(
+            paths,
+            self.diagnostics.report,
+            self.control,
+            lambda: self.server.url if self.server is not None else "",
+            parts.machine,
+        )
         self.reauthorize_page = ReauthorizePage(
             now=lambda: self.clock.now().at,
             address=lambda: self.server.url if self.server is not None else None,
@@ -210,7 +218,7 @@ class Runtime:
                 self.proxy,
                 lambda: self.configuration.settings.allowed_users,
                 self.records.activity,
-                self.records,
+                self.inspection,
             ),
             lambda: self.configuration.settings.port,
             lambda outage: self.engine.set_app_fields(outage=outage),

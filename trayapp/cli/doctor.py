@@ -13,7 +13,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from trayapp.app import checks
@@ -23,7 +23,7 @@ from trayapp.cli import codes
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.output import Style, checks_text, print_json, print_line
 from trayapp.config.paths import Paths
-from trayapp.core.checks import OK, PROBLEM, WARNING, Check, Report
+from trayapp.core.checks import PROBLEM, WARNING, Check, Report
 
 
 def doctor(arguments: argparse.Namespace, paths: Paths) -> int:
@@ -56,6 +56,5 @@ def running(paths: Paths) -> tuple[Report | None, list[Check]]:
         return None, [Check("app", WARNING, text, "Start it: amberlight run")]
     except ApiError as error:
         return None, [Check("app", PROBLEM, str(error), "Quit Amberlight and start it again: amberlight run")]
-    text = f"Running: process {client.pid}, version {client.version}, http://{client.host}:{client.port}."
-    own = (check if check.name == "app" else replace(check, name=f"app: {check.name}") for check in report.checks)
-    return report, [Check("app", OK, text), *own]
+    url = f"http://{client.host}:{client.port}"
+    return report, checks.running_checks(report, client.pid, client.version, url)

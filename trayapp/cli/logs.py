@@ -11,7 +11,7 @@ from pathlib import Path
 
 from trayapp.cli.codes import FAILED, OK
 from trayapp.cli.log_filter import LogFilter, LogLine, parse_line
-from trayapp.cli.log_tail import follow, last_lines
+from trayapp.app.log_tail import follow, last_lines
 from trayapp.cli.output import clean, print_error, print_line
 from trayapp.config.paths import Paths
 from trayapp.core.public import rfc3339

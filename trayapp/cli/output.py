@@ -18,6 +18,7 @@ from trayapp.cli.codes import OutputError
 from trayapp.cli.columns import wrap
 from trayapp.core.lengths import duration_text as duration_text
 from trayapp.core.lengths import duration_words as duration_words
+from trayapp.core.one_line import clean as clean
 from trayapp.core.presentation import Colour, Glyph
 
 if TYPE_CHECKING:
@@ -106,13 +107,6 @@ def print_result(arguments: argparse.Namespace, text: str, **facts: object) -> N
         print_json({"message": text, **facts})
     else:
         print_line(text)
-
-
-def clean(value: object) -> str:
-    """Text from elsewhere, on one line and without control characters; None becomes ""."""
-    if value is None:
-        return ""
-    return "".join(c if c.isprintable() else " " for c in str(value))
 
 
 # --- times -----------------------------------------------------------------------------------------------------------
