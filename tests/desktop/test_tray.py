@@ -236,7 +236,7 @@ def test_attention_is_requested_and_withdrawn(tray: Tray) -> None:
     assert "Active" == status()
     tray.show(tray_view(RED))
     assert "NeedsAttention" == status()
-    assert tray.desk.icon_share(Colour.RED.value) > 0.08
+    assert tray.desk.icon_share(Colour.RED.value) > 0.06
     tray.icon.publish(tray_view(GREEN))
     wait_for(lambda: status() == "Active", "the calm status")
 
