@@ -63,7 +63,7 @@ def test_pipes_everywhere_stop_nothing(tmp_path: Path) -> None:
             done = process.run(*words)
             assert "Traceback" not in done.stderr + done.stdout
             assert "unexpected" not in done.stderr, words
-        assert "it is a named pipe" in process.run("doctor").stdout
+        assert "it's a named pipe" in process.run("doctor").stdout
         assert 1 == process.run("add", "two", "https://two.example/mcp", "--no-sign-in").returncode
         for name in ("config/amberlight/config.toml", "site/amberlight/config.toml"):
             (tmp_path / name).unlink()

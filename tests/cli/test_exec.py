@@ -92,7 +92,7 @@ def test_a_command_that_is_not_there(app: FakeApp, tmp_path: Path) -> None:
 
     assert (127, "amberlight: there's no command no-such-command-here\n") == (missing.returncode, missing.stderr)
     assert 126 == text.returncode
-    assert "cannot be run: Permission denied" in text.stderr
+    assert "can't be run: Permission denied" in text.stderr
     assert TOKEN not in missing.stderr + text.stderr
 
 
@@ -167,7 +167,7 @@ def test_the_text_of_the_program_is_printed(app: FakeApp, capsys: Capture) -> No
     ("url", "words"),
     [
         ("http://127.0.0.1:41233/w/github", "set port = 41233 under [settings] in config.toml."),
-        ("http://127.0.0.1:x/w/github", "See: amberlight doctor"),
+        ("http://127.0.0.1:x/w/github", "Run `amberlight doctor`."),
     ],
 )
 def test_an_address_for_this_run_only(app: FakeApp, capsys: Capture, url: str, words: str) -> None:
@@ -177,7 +177,7 @@ def test_an_address_for_this_run_only(app: FakeApp, capsys: Capture, url: str, w
 
     assert 0 == main(["client-config", "github"])
     err = capsys.readouterr().err
-    assert err.startswith("amberlight: Amberlight's address changes the next time it starts.")
+    assert err.startswith("amberlight: Amberlight's port changes the next time it starts.")
     assert err.endswith(f"{words}\n")
 
 

@@ -408,7 +408,7 @@ def test_a_source_that_would_wait_for_ever_ends_with_a_sentence(
     os.mkfifo(tmp_path / "pipe")
     for path, words in ((tmp_path / "pipe", "named pipe"), ("/dev/zero", "device"), (tmp_path, "directory")):
         assert 1 == main(["import", "mcp-json", str(path), "--yes"])
-        assert f"{path} can't be read: it is a {words}" in capsys.readouterr().err
+        assert f"{path} can't be read: it's a {words}" in capsys.readouterr().err
     monkeypatch.setattr(within, "__defaults__", (0.1,))
     with hanging_mount(tmp_path / "share"):
         assert 1 == main(["import", "mcp-json", str(tmp_path / "share" / "mcp.json")])
