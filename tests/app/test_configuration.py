@@ -210,10 +210,10 @@ def directory(file: Path) -> Callable[[], object]:
 LOSSES = {
     "renamed away": (rename_away, "is missing"),
     "directory away": (directory_away, "is missing"),
-    "dangling link": (dangling_link, "is missing"),
+    "dangling link": (dangling_link, "is a link to nowhere, which doesn't exist"),
     "emptied": (emptied, "is empty"),
-    "pipe": (pipe, "it is a named pipe"),
-    "directory": (directory, "it is a directory"),
+    "pipe": (pipe, "it's a named pipe"),
+    "directory": (directory, "it's a directory"),
 }
 
 
@@ -226,12 +226,14 @@ def test_a_file_that_is_lost_for_a_moment_loses_nothing(program: Program, server
     warned(program, words)
     (warning,) = program.last.warnings
     assert str(program.paths.config_file) in warning
-    assert "The last good configuration stays in force." in warning
+    assert "Amberlight keeps using the last valid configuration." in warning
+    assert warning == program.last.outdated
     assert not program.client.reload()["ok"]
     assert ("running ok", "") == (program.status(), program.last.broken)
     assert program.client.token("one", 0)["access_token"]
     back()
     program.until(lambda: not program.last.warnings, "no warning")
+    assert "" == program.last.outdated
     assert (["one"], "running ok") == (names(program), program.status())
     assert 1 == server.count("token")
 

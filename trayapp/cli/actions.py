@@ -8,6 +8,7 @@ import time
 from trayapp.cli.client import BASE, ApiClient, NotRunningError
 from trayapp.cli.codes import FAILED, OK
 from trayapp.cli.errors import refuse_retry
+from trayapp.cli.listing import report_problems
 from trayapp.cli.output import print_error, print_result
 from trayapp.config.paths import Paths
 from trayapp.core.snapshot import Status
@@ -20,6 +21,8 @@ POLL = 0.1  # s
 def retry(arguments: argparse.Namespace, paths: Paths) -> int:
     client, name = ApiClient.of(paths), arguments.name
     if name is None:
+        if (code := report_problems(client)) != OK:
+            return code
         client.retry_all()
         print_result(arguments, "Trying all workloads now. See: amberlight list")
         return OK
@@ -62,6 +65,8 @@ def _all(
     arguments: argparse.Namespace, client: ApiClient, verb: str, names: list[str], done: str, before: str, after: str
 ) -> int:
     if not names:
+        if (code := report_problems(client)) != OK:
+            return code
         print_result(arguments, f"No workload is {before}.", changed=[])
         return OK
     client.several(verb, names)

@@ -16,7 +16,7 @@ from trayapp.cli.columns import wrap
 from trayapp.cli.output import Style, clean, local_time, parse_time, print_error, print_json, print_line
 from trayapp.cli.workload_text import auth_of, label_text, status_lines, table
 from trayapp.config.paths import Paths
-from trayapp.core.app_notices import FIX_FILE
+from trayapp.core.app_notices import broken_text
 from trayapp.core.outages import TITLE
 from trayapp.core.public import LISTED
 from trayapp.core.sentences import NO_ACTION
@@ -101,7 +101,7 @@ def app_problems(app: Json) -> list[str]:
     """What keeps all workloads or all clients from Amberlight: a file that can't be read, a port that can't be used."""
     found = []
     if broken := clean(app.get("broken") or ""):
-        found.append(f"{broken.removesuffix('.')}. {FIX_FILE}")
+        found.append(broken_text(broken))
     if isinstance(outage := app.get("outage"), Mapping):
         found.append(f"{clean(outage.get('text'))} {clean(outage.get('command_help'))}")
     return found

@@ -177,6 +177,8 @@ def _read(gathered: _Gathered, file: Path) -> None:
         gathered.add(*error.mistakes)
         return
     if text is None:
+        if file.is_symlink():  # of a home or a share that isn't mounted: nobody means to have no workloads
+            gathered.add(Mistake(file, None, "", f"is a link to {file.readlink()}, which doesn't exist"))
         return
     gathered.files.append(file)
     if not text.strip():
