@@ -18,6 +18,7 @@ from tests.proxy.proxying import NAME, Site, proxied, upstream
 from tests.proxy.test_steady import Client
 from trayapp.proxy.upstream import UpstreamProtocol
 from trayapp.server.connections import Connection
+from trayapp.storage.activity import Activity, UseQuery
 
 CALLS = 60
 ONCE = 5  # timers and callbacks that are no request's: keep-alive, audit, the end of the test
@@ -95,15 +96,18 @@ async def session(site: Site) -> str:
     return client.session or ""
 
 
+@pytest.mark.parametrize("recording", [False, True])
 @pytest.mark.skipif(sys.platform == "win32", reason="counts the transports of the selector event loop")
 async def test_a_call_costs_one_task_no_timer_and_one_send_each_way(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recording: bool
 ) -> None:
-    """And neither side's parser runs over nothing."""
+    """And neither side's parser runs over nothing. To record who made it costs nothing of all that."""
 
     loop = asyncio.get_running_loop()
     count: Counter[str] = Counter()
-    async with upstream(McpServer().handle) as there, proxied(f"{there.url}/mcp", tmp_path) as site:
+    to = Activity(tmp_path / "activity.db")
+    await to.switch(recording)
+    async with upstream(McpServer().handle) as there, proxied(f"{there.url}/mcp", tmp_path, recorder=to) as site:
         id_ = await session(site)
         server = await loop.create_server(Answering, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
@@ -124,6 +128,9 @@ async def test_a_call_costs_one_task_no_timer_and_one_send_each_way(
         transport.close()
         server.close()
 
+    rows, _ = await to.read(UseQuery(limit=1000))
+    await to.close()
+    assert CALLS * recording == sum(use.target == "echo" for _, use in rows)
     assert CALLS == count["sends to the client"] == count["sends to the upstream"], count
     assert CALLS == count["parsed of the client"] == count["parsed of the upstream"], count
     assert CALLS <= count["create_task"] <= CALLS + ONCE, count

@@ -5,7 +5,7 @@ what is written is disconnected; when it returns, its `Last-Event-ID` says what 
 longer holds, or that came from an earlier run, is answered with one `reset` and the full list.
 
 The events are `workload` (a row of the list), `removed` (`{"name"}`), `history` (a segment that began), `app` (the
-app's own state, when it changed) and `reset` (`{"workloads": [row, …]}`).
+app's own state, when it changed), `activity` (`{}`: more was recorded) and `reset` (`{"workloads": [row, …]}`).
 """
 
 from __future__ import annotations

@@ -67,7 +67,8 @@ OPERATIONS: tuple[Operation, ...] = (
         "GET",
         f"{BASE}/events",
         "What changes, as it changes (server-sent events): `workload` with a row of the list, `removed` with the name, "
-        "`history` with a segment that began and the name in `workload`, `app` with how the app itself is, "
+        "`history` with a segment that began and the name in `workload`, `app` with how the app itself is, `activity` after "
+        "requests of clients were recorded, at most every 5 seconds, "
         "`reset` with the full list. With a `Last-Event-ID` header what was missed is told first; without one, or with "
         "one that is too old, a `reset` is.",
         {200: TEXT},
