@@ -14,6 +14,7 @@ from tests.cli.fake_app import FakeApp, row, running
 from trayapp.cli import main, sign_in_wait
 from trayapp.cli.pasted_lines import tidy
 from trayapp.config.loader import Paths
+from trayapp.core.app_notices import START_KEYRING, THIS_RUN_ONLY
 
 URL = "https://login.example.com/authorize?state=x"
 PAGE = 202, {"authorization_url": URL}
@@ -343,3 +344,30 @@ def test_a_login_without_a_refresh_token_is_named(app: FakeApp, capsys: Capture)
 
     assert 0 == main(["reauthorize", "github"])
     assert capsys.readouterr().out.endswith("github is signed in.\nIts login can't be renewed.\n")
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_without_a_keyring_it_is_for_this_run_only(slow: bool, app: FakeApp, capsys: Capture) -> None:
+    """The keyring may not have refused the login yet when the sign-in is over."""
+
+    unsaved = 200, row("github", "running", "not_stored", last_refreshed_at="b")
+    app.replies[STATUS] = [out(), out(signing_in=True), *([good(last_refreshed_at="b")] * slow), unsaved]
+    app.replies["GET /status"] = 200, {"this_run_only": True}
+
+    assert 0 == main(["reauthorize", "github"])
+    told = capsys.readouterr()
+    assert told.out.endswith("github is signed in for this run only.\n")
+    assert f"amberlight: {THIS_RUN_ONLY} {START_KEYRING}\n" == told.err
+
+
+def test_a_login_that_is_not_saved_yet(app: FakeApp, capsys: Capture) -> None:
+    """A locked keyring is another matter: the app says what helps."""
+
+    row_then = row("github", "running", "not_stored", last_refreshed_at="b", renewable=False)
+    app.replies[STATUS] = [out(), out(signing_in=True), (200, row_then | {"status_context": "Unlock your keyring."})]
+    app.replies["GET /status"] = 200, {"this_run_only": False}
+
+    assert 0 == main(["reauthorize", "github"])
+    told = capsys.readouterr()
+    assert told.out.endswith("github is signed in.\n")
+    assert "amberlight: Unlock your keyring.\n" == told.err

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tests.core.test_menu import GREEN, PAUSED, RED, snap, view
 from tests.core.test_outages import TAKEN
-from trayapp.core.app_notices import app_notices, changes, forget, problems
+from trayapp.core.app_notices import START_KEYRING, THIS_RUN_ONLY, app_notices, changes, forget, problems
 from trayapp.core.outages import Cause, Outage
 from trayapp.core.presentation import Action, Verb
 from trayapp.core.snapshot import Detail, Status
@@ -59,7 +59,7 @@ def test_a_login_that_no_keyring_holds() -> None:
     assert () == app_notices(snap(UNSAVED))
     (notice,) = app_notices(snap(UNSAVED, GREEN, PAUSED, RED, this_run_only=True))
     assert "Signed in to mail for this run only" == notice.title
-    assert notice.body.startswith("There is no keyring to save this login in, so it lasts until Amberlight quits.")
+    assert f"{THIS_RUN_ONLY} {START_KEYRING}" == notice.body
 
 
 def test_a_terminal_gets_the_command() -> None:
