@@ -29,6 +29,9 @@ class Records:
     raw: list[Request] = field(default_factory=list)
     came: asyncio.Event = field(default_factory=asyncio.Event)
 
+    def takes(self) -> bool:
+        return self.recording
+
     def record(self, request: Request) -> None:
         self.raw.append(request)
         self.came.set()

@@ -186,7 +186,10 @@ async def test_what_does_not_fit_is_counted(kept: Activity, monkeypatch: pytest.
         kept.record(request())
 
     assert 2 == kept.dropped
+    assert not kept.takes()
+    assert 3 == kept.dropped
     assert 3 == len(await targets(kept))
+    assert kept.takes()
 
 
 def test_recording_costs_microseconds() -> None:

@@ -26,7 +26,9 @@ AGENT_MAX = 100
 class Recorder(Protocol):
     """Where requests are recorded: `storage.activity.Activity`."""
 
-    recording: bool
+    def takes(self) -> bool:
+        """Whether a request that begins now can be recorded; one that can't is counted."""
+        ...
 
     def record(self, request: Request) -> None:
         """Keep it; never waits."""
@@ -36,7 +38,9 @@ class Recorder(Protocol):
 class NoRecorder:
     """Of a proxy whose requests are not recorded."""
 
-    recording = False
+    def takes(self) -> bool:
+        """None."""
+        return False
 
     def record(self, request: Request) -> None:
         """Nothing to do."""
@@ -66,16 +70,17 @@ class Noted:
         duration = time.perf_counter() - self.began
         status = self.status if status is None else status
         agent, at = request.headers.get("User-Agent", "")[:AGENT_MAX], time.time() - duration
-        mcp = self.mcp or self.stream is not None
+        mcp, served = self.mcp or self.stream is not None, self.served
+        if self.called:  # as most are
+            info, tool = self._info(None), self.called
+            to.record(Request(at, workload, agent, info, mcp, "tools/call", tool, status, served, duration))
+            return
         for info, method, target in self._uses(request, path[:RAW_MAX]):
-            row = (at, workload, agent, info, mcp, method[:RAW_MAX], target[:RAW_MAX], status, self.served, duration)
+            row = (at, workload, agent, info, mcp, method[:RAW_MAX], target[:RAW_MAX], status, served, duration)
             to.record(Request._make(row))
 
     def _uses(self, request: web.Request, path: str) -> Iterator[tuple[object, str, str]]:
         """Client info, method and target of each message that a client waits for; or of the HTTP request."""
-        if self.called:
-            yield self._info(None), "tools/call", self.called
-            return
         first = request.get(MESSAGE)
         if first is None:
             yield self._info(None), request.method, "" if self.mcp else path

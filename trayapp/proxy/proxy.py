@@ -132,7 +132,7 @@ class Proxy:
         if target is None or spec is None:
             raise Refusal(403, "forbidden", "This needs the local key of a workload. Run `amberlight client-config`.")
         request[MCP] = spec.mcp
-        if not self._recorder.recording:
+        if not self._recorder.takes():
             return await self._serve(request, target, spec)
         noted, status = Noted(), None
         request[NOTED] = noted

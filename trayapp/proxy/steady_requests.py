@@ -47,9 +47,10 @@ def is_plain_call(body: bytes | None) -> bool:
     )
 
 
-# The name of the tool, if no argument can be taken for it: only the message's own keys and `_meta` stand before it.
+# The name of the tool, where no argument can be taken for it: before it there are only the message's own keys, none of
+# them an object, and `_meta`. A quote inside a string is escaped, and so no string passes for a key.
 _TOOL = re.compile(
-    rb'\{(?:\s*"(?:jsonrpc|id|method)"\s*:\s*(?:"[^"\\]*"|\d+)\s*,)*\s*"params"\s*:\s*\{'
+    rb'\{[^{}]*"params"\s*:\s*\{'
     rb'(?:\s*"_meta"\s*:\s*\{[^{}]*\}\s*,)?\s*"name"\s*:\s*"([^"\\]{1,200})"'
 ).match
 READ_MAX = 16 * 1024  # bytes of a body that is parsed for the sake of the tool's name

@@ -91,6 +91,13 @@ class Activity:
 
     # --- recording ---------------------------------------------------------------------------------------------------
 
+    def takes(self) -> bool:
+        """Whether there is room for another request; else it is counted, and nothing need be found out about it."""
+        if self.recording and len(self._waiting) >= WAITING_MAX:
+            self.dropped += 1
+            return False
+        return self.recording
+
     def record(self, request: Request) -> None:
         """Have a request written soon."""
         if not self.recording:
