@@ -35,8 +35,22 @@ def test_an_interrupted_comparison_goes_on(tmp_path: Path, capsys: pytest.Captur
     assert {(rule, 0) for rule in compare.RULES} == set(first)
     assert {key: one.recoveries for key, one in first.items()} == {key: one.recoveries for key, one in again.items()}
     assert "Going on after 2 worlds" in shown
-    assert "1 worlds, 2 laptop-days under each rule" in shown
+    assert [rule for rule in compare.RULES if f"{rule:<28}{2:>8}" in shown] == list(compare.RULES)
     assert "laptop-days in" in shown
+
+
+def test_one_rule_can_be_compared_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the program's, over the worlds that both have."""
+
+    options = ["--each", "2", "--processes", "1", "--results", str(tmp_path), "--rule", "3 s"]
+    compare.main(["--days", "2", *options])
+    lines = capsys.readouterr().out.splitlines()
+
+    assert [line.split("  ")[0] for line in lines if "none" not in line and line.startswith(("3 s", "250 ms"))] == [
+        "3 s",
+        compare.PROGRAM,
+        "3 s",
+    ]
 
 
 def test_the_program_as_it_is_lives_as_always() -> None:
