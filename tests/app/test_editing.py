@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -176,7 +177,7 @@ def test_a_secret_that_the_keyring_does_not_take_adds_nothing(program: Program) 
     async def locked(name: str, text: Secret) -> Trouble:
         return Trouble.LOCKED
 
-    program.keystore.store_client = locked  # type: ignore[method-assign, assignment]
+    program.keystore.store_client = locked  # type: ignore[method-assign]
     with program:
         body = {"name": "two", "url": "https://x.example", "client_id": "c", "client_secret": "s"}
         assert (409, "keyring") == refused(program, "POST", f"{BASE}/workloads", body)[:2]
@@ -295,7 +296,7 @@ def test_a_login_in_memory_only_is_not_renamed(program: Program) -> None:
     async def full(name: str, login: object) -> Trouble:
         return Trouble.FAILED
 
-    program.keystore.store = full  # type: ignore[method-assign, assignment]
+    program.keystore.store = full  # type: ignore[method-assign]
     with program:
         program.becomes("running not_stored")
         status, _, body = refused(program, "PATCH", ONE, {"name": "two"})
@@ -342,7 +343,7 @@ def test_a_move_waits_for_the_keyring(program: Program) -> None:
     async def locked(name: str, new: str) -> Trouble:
         return Trouble.LOCKED
 
-    program.keystore.move = locked  # type: ignore[method-assign, assignment]
+    program.keystore.move = locked  # type: ignore[method-assign]
     with program:
         program.until(lambda: "keyring_locked" in program.status("two"), "locked")
         assert ["one"] == list(program.keystore._logins)
@@ -351,3 +352,45 @@ def test_a_move_waits_for_the_keyring(program: Program) -> None:
         loop.call_soon_threadsafe(lambda: loop.create_task(program.runtime.engine.keyring_up()))
         program.green("two")
         assert ["two"] == list(program.keystore._logins)
+
+
+def test_a_look_at_the_server_of_a_workload_that_is_there(program: Program, server: OAuthServer) -> None:
+    """What it wants, and nothing is changed."""
+
+    more = f'[workloads.two]\nurl = "{server.url}/mcp"\nissuer = "{server.issuer}"\n'
+    program.write(text := CONFIG.format(port=0, server=server) + more)
+    with program:
+        program.becomes("running ok")
+        status, code, body = refused(program, "PATCH", f"{BASE}/workloads/two", {"check": True})
+        assert (409, "client_id_needed") == (status, code)
+        assert body["redirect_uri"].startswith("http://127.0.0.1:")
+        program.client.edit("one", {"check": True})
+        assert text == program.paths.config_file.read_text()
+
+
+def test_what_is_being_renamed_is_not_removed(program: Program) -> None:
+    """Its login would stay behind under the new name."""
+
+    with program:
+        program.becomes("running ok")
+        program.runtime.edits.renames.begin("one", "two", resume=False)
+        assert (409, "busy") == refused(program, "DELETE", ONE)[:2]
+        assert "one" in program.keystore._logins
+
+
+def test_edits_at_once(program: Program) -> None:
+    """Each is kept, or refused; none is lost."""
+
+    names = [f"w{number}" for number in range(6)]
+    with program, ThreadPoolExecutor() as pool:
+        program.becomes("running ok")
+        client = program.client
+        adds = [pool.submit(client.add, {"name": name, "url": f"https://{name}.example"}) for name in names]
+        change = pool.submit(client.change_settings, {"strikes": 9})
+        rename = pool.submit(client.edit, "one", {"name": "two"})
+        assert names == [each.result() for each in adds]
+        assert change.result()
+        assert rename.result()
+        assert {*names, "two"} == named(program)
+        assert 9 == load(program.paths, {}).settings.policy.strikes
+        program.green("two")

@@ -38,7 +38,8 @@ OPERATIONS: tuple[Operation, ...] = (
         "PATCH",
         ONE,
         "Change keys of `[workloads.NAME]`; null takes one out. Another `name` renames it: login, history and local key "
-        f"stay, and the entries of clients are changed. {_REVISION}",
+        "stay, and the entries of clients are changed. With `check` alone it only says whether the server wants anything "
+        f"more. {_REVISION}",
         {200: ref("Edited")},
         body={
             "name": TEXT,

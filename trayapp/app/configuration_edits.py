@@ -54,7 +54,7 @@ class ConfigurationEdits:
         self.renames = Renames(configuration.paths.renames_file, keystore, journal, self._renamed)
         renaming = Renaming(engine, configuration, self.renames, keystore, hooks.repoint, hooks.forget_endpoint)
         self.editing = Editing(engine, configuration, sign_in, renaming.rename)
-        self.removing = Removing(engine, configuration, self._forget_client_data, sign_in.forget)
+        self.removing = Removing(engine, configuration, self._forget_client_data, sign_in.forget, self.renames.concerns)
         self.settings = AppSettings(configuration, at_login, hooks.muted, hooks.mute)
         engine.effects.before_reading = self.renames.complete
         engine.effects.removals.on_deleted = sign_in.forget

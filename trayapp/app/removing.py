@@ -27,7 +27,8 @@ POLL = 0.1  # s between two checks whether the workload is gone
 
 
 class Removing:
-    """On the engine's loop. `forget_client_data` deletes the local key; `forget_client` the registered client."""
+    """On the engine's loop. `forget_client_data` deletes the local key; `forget_client` the registered client; `is_moving`
+    says whether a rename of the workload isn't complete yet."""
 
     def __init__(
         self,
@@ -35,11 +36,13 @@ class Removing:
         configuration: Configuration,
         forget_client_data: Callable[[str], None],
         forget_client: Callable[[str], Awaitable[object]],
+        is_moving: Callable[[str], bool],
     ) -> None:
         self._engine = engine
         self._configuration = configuration
         self._forget_client_data = forget_client_data
         self._forget_client = forget_client
+        self._is_moving = is_moving
         self._removing: dict[str, asyncio.Task[None]] = {}
         self._failed: dict[str, Rejected] = {}  # removals whose entry could not be taken out
 
@@ -49,6 +52,10 @@ class Removing:
             await self._configuration.in_thread(lambda: _check(self._configuration, name))
             if name not in self._engine.workloads:
                 raise RejectedError(Rejected(404, "unknown_workload", NO_SUCH_WORKLOAD))
+            if self._is_moving(name):
+                raise RejectedError(
+                    Rejected(409, "busy", f"{name} is being renamed. Unlock your keyring, then try again.")
+                )
             task = self._removing.get(name)
             if task is None:
                 self._failed.pop(name, None)

@@ -62,14 +62,28 @@ class Renames:
         self._journal = journal
         self._renamed = renamed
         self._moves: list[Move] | None = None  # None: not read yet
+        self._preparing: set[Move] = set()  # config.toml still has the old name, and the login is in use
         self._turn = asyncio.Lock()
+        self._decided = asyncio.Event()  # what is being prepared has been committed or abandoned
 
     def begin(self, name: str, new: str, *, resume: bool) -> None:
-        """Write down what is to be moved, before config.toml changes. Raises `OSError` or `NotPrivateError`."""
-        self._write([*self._read(), Move(name, new, resume)])
+        """Write down what is to be moved, before anything changes. Raises `OSError` or `NotPrivateError`.
+
+        Nothing moves in this run before `commit`.
+        """
+        move = Move(name, new, resume)
+        self._write([*self._read(), move])
+        self._preparing.add(move)
+        self._decided.clear()
+
+    def commit(self) -> None:
+        """config.toml has the new name."""
+        self._preparing.clear()
+        self._decided.set()
 
     def abandon(self, name: str, new: str) -> None:
         """Nothing has come of it: config.toml was not changed."""
+        self.commit()
         self._write([each for each in self._read() if (each.name, each.new) != (name, new)])
 
     def concerns(self, name: str) -> bool:
@@ -78,14 +92,19 @@ class Renames:
 
     def configured(self, names: Collection[str]) -> None:
         """These names are in config.toml now: the one of a move that is there is its end."""
-        self._moves = [_directed(move, names) for move in self._read()]
-        for move in self._moves:
+        self._moves = [move if move in self._preparing else _directed(move, names) for move in self._read()]
+        for move in self._active():
             self._renamed(move.name, move.new)
+
+    def _active(self) -> list[Move]:
+        return [move for move in self._read() if move not in self._preparing]
 
     async def complete(self, name: str) -> Trouble | None:
         """Before the login of `name` is read: complete the moves from or to it. What the keyring says if it can't be."""
+        while any(name == move.new for move in self._preparing):  # config.toml was read before `commit`
+            await self._decided.wait()
         async with self._turn:
-            for move in [each for each in self._read() if name in (each.name, each.new)]:
+            for move in [each for each in self._active() if name in (each.name, each.new)]:
                 if (trouble := await self._complete(move)) is not None:
                     return trouble
         return None
@@ -115,7 +134,7 @@ class Renames:
             return [Move(str(each["name"]), str(each["new"]), each["resume"] is True) for each in data["moves"]]
         except FileNotFoundError:
             return []
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
             log.error("%s can't be read: %s", self._file, type(error).__name__)
             return []
 

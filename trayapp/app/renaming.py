@@ -7,6 +7,7 @@ the keyring and state.db have, before anybody reads a login under the new name.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
@@ -22,6 +23,8 @@ from trayapp.system.private_files import NotPrivateError
 
 if TYPE_CHECKING:
     from trayapp.engine.engine import Engine
+
+log = logging.getLogger(__name__)
 
 QUIET_LIMIT = 10.0  # s for an attempt in flight and its storing
 POLL = 0.05  # s
@@ -58,27 +61,33 @@ class Renaming:
         """Rename it; what became of clients' entries, a sentence each. Raises `RejectedError`."""
         async with self._turn:
             await self._check(name, new)
-            was_paused = await self._quiet(name)
+            was_paused = self._engine.workloads[name].phase is Phase.PAUSED
+            self._begin(name, new, resume=not was_paused)
             try:
-                self._begin(name, new, resume=not was_paused)
+                await self._pause(name)
                 await self._write(name, new)
             except RejectedError:
-                if not was_paused:
-                    self._engine.apply(name, Resume(self._engine.now()))
-                raise
+                if not await self._configuration.in_thread(lambda: _is_there(self._configuration, new)):
+                    self._abandon(name, new)
+                    if not was_paused:
+                        self._engine.apply(name, Resume(self._engine.now()))
+                    raise
+            self._renames.commit()
             await self._configuration.load()
             self._forget_endpoint(name)
         return await self._repoint(name, new)
 
     async def _check(self, name: str, new: str) -> None:
-        paths, removals = self._configuration.paths, self._engine.effects.removals
+        removals = self._engine.effects.removals
         await self._configuration.in_thread(lambda: _refuse_site_file(self._configuration, name))
         for each in (name, new):
             if removals.word(each) or self._renames.concerns(each):
                 _reject("busy", f"An earlier change of {each} isn't complete yet. Unlock your keyring, then try again.")
         there = await self._keystore.load(new, prompt=True)
         w = self._engine.workloads.get(name)
-        if there is Trouble.UNAVAILABLE and w is not None and w.login is None:
+        if w is None or w.after == "remove":
+            _reject("unknown_workload", f"{name} is being removed.")
+        if there is Trouble.UNAVAILABLE and w.login is None:
             return  # what a keyring may have of it moves once there is one
         if isinstance(there, Trouble):
             _reject("keyring", "The keyring isn't available. Unlock or start it, then try again.")
@@ -87,29 +96,22 @@ class Renaming:
                 f"The keyring still has a login of an earlier {new}. Choose another name, or add {new} and remove it."
             )
             raise RejectedError(Rejected(409, rejections.NAME_TAKEN, text, {"name": text}))
-        if self._engine.spec(name) is None:
-            _reject("unknown_workload", f"{paths.config_file} has no {name} any more.")
 
-    async def _quiet(self, name: str) -> bool:
-        """Pause it, and wait until nothing is in flight; whether it was paused already."""
+    async def _pause(self, name: str) -> None:
+        """Pause it, and wait until nothing is in flight."""
         engine = self._engine
-        was_paused = engine.workloads[name].phase is Phase.PAUSED
         engine.sign_ins.cancel(name)
-        if not was_paused:
-            engine.apply(name, Pause(engine.now()))
+        engine.apply(name, Pause(engine.now()))
         for _ in range(int(QUIET_LIMIT / POLL)):
             w = engine.workloads.get(name)
             if w is None or (w.phase is Phase.PAUSED and w.storing is None):
                 break
             await asyncio.sleep(POLL)
         w = engine.workloads.get(name)
-        if w is not None and w.phase is Phase.PAUSED and w.storing is None and not w.unsaved:
-            return was_paused
-        if not was_paused:
-            engine.apply(name, Resume(engine.now()))
-        unsaved = w is not None and w.unsaved
-        text = UNSAVED.format(name=name) if unsaved else f"{name} is reconnecting. Try again in a minute."
-        raise RejectedError(Rejected(409, "busy", text))
+        if w is not None and w.unsaved:
+            _reject("busy", UNSAVED.format(name=name))
+        if w is None or w.phase is not Phase.PAUSED or w.storing is not None:
+            _reject("busy", f"{name} is reconnecting. Try again in a minute.")
 
     def _begin(self, name: str, new: str, *, resume: bool) -> None:
         try:
@@ -119,16 +121,17 @@ class Renaming:
         except NotPrivateError as error:
             raise RejectedError(rejections.bad_file(str(error))) from None
 
+    def _abandon(self, name: str, new: str) -> None:
+        try:
+            self._renames.abandon(name, new)
+        except (OSError, NotPrivateError) as error:
+            log.warning("%s isn't renamed to %s, and this can't be recorded: %s", name, new, error)
+
     async def _write(self, name: str, new: str) -> None:
         from trayapp.config import editor
 
         paths = self._configuration.paths
-        try:
-            await self._configuration.in_thread(lambda: editor.rename(paths, name, new))
-        except RejectedError:
-            if not await self._configuration.in_thread(lambda: _is_there(self._configuration, new)):
-                self._renames.abandon(name, new)
-            raise
+        await self._configuration.in_thread(lambda: editor.rename(paths, name, new))
 
 
 UNSAVED = "The login of {name} isn't saved in the keyring yet. Unlock or start your keyring, then try again."
