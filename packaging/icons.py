@@ -26,6 +26,7 @@ from trayapp.tray.art import Canvas, plain_png  # noqa: E402 - from this checkou
 from trayapp.tray.pixmap import APP_PNG, LOGO_PNG, PIXELS, SIZES  # noqa: E402
 
 ASSETS = ROOT / "assets"
+WEB_LOGO = ROOT / "trayapp/web/logo.svg"  # the dashboard's
 SOURCE = "amberlight.svg"
 SVG = "{http://www.w3.org/2000/svg}"
 SIDE = 128.0  # of the source's viewBox
@@ -156,6 +157,7 @@ def targets(assets: Path) -> dict[Path, bytes]:
     if assets == ASSETS:
         files[APP_PNG] = files[assets / f"png/amberlight-{APP_SIZE}.png"]
         pixels = b"".join(draw(assets / SOURCE, size).tobytes() for size in SIZES)
+        files[WEB_LOGO] = re.sub(r"\s*<!--.*?-->", "", (assets / SOURCE).read_text(), flags=re.DOTALL).encode()
         files[LOGO_PNG] = plain_png(Image.frombytes("RGBA", (PIXELS, 1), pixels))
     return files
 

@@ -108,3 +108,10 @@ def test_the_variants_fit_their_systems() -> None:
     symbolic = (ASSETS / "amberlight-symbolic.svg").read_text()
     assert 1 == symbolic.count("fill=")
     assert 'width="16" height="16"' in symbolic
+
+
+def test_the_dashboard_begins_with_the_logo() -> None:
+    """Until it knows a state, its tab has the program's own icon."""
+
+    assert '<link rel="icon" href="/web/logo.svg">' in (ROOT / "trayapp/web/index.html").read_text()
+    assert (ROOT / "trayapp/web/logo.svg").is_file()
