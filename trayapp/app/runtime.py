@@ -115,7 +115,7 @@ class Runtime:
             adapters,
             self._published,
             on_app_action=lambda action: self.actions.act(action),
-            read_configuration=self._read_configuration,
+            read_configuration=lambda: self.engine.task("read the configuration", self.configuration.reread()),
         )
         self.warnings = WarningLines(lambda lines: self.engine.set_app_fields(warnings=lines))
         self.server_file = ServerFile(
@@ -129,7 +129,7 @@ class Runtime:
             (paths.site_config_file, paths.config_file),
             self.engine,
             self.warnings,
-            self._has_read,
+            lambda: self.engine.task("look whether a login starts Amberlight", self.at_login.refresh()),
             lambda specs: self._configured(specs),
         )
         self.notifier = Notifier(
@@ -173,7 +173,13 @@ class Runtime:
             self.journal,
             self.keys,
             self.at_login,
-            self._hooks(),
+            AppHooks(
+                self.client_files.repoint,
+                self._forget_endpoint,
+                lambda: self.engine.snapshot().muted,
+                lambda: self.actions.set_muted(self.configuration.settings.muted),
+                lambda name, new: self.records.renamed(name, new),
+            ),
         )
         self.control = AppControl(self.engine, self.sign_in, self._app_calls(quit_), started_at=started_at)
         self.events = Events(self.control, version=__version__)
@@ -265,23 +271,13 @@ class Runtime:
             quit=quit_,
         )
 
-    def _hooks(self) -> AppHooks:
-        """What edits of the configuration need of parts that are made later."""
-        return AppHooks(
-            repoint=self.client_files.repoint,
-            forget_endpoint=self._forget_endpoint,
-            muted=lambda: self.engine.snapshot().muted,
-            mute=lambda: self.actions.set_muted(self.configuration.settings.muted),
-            activity=lambda name, new: self.records.renamed(name, new),
-        )
-
     def _reactions(self) -> Reactions:
         """What the watcher calls. Some are bound late, as the watcher is made before the engine and the notifier."""
         return Reactions(
             poll_soon=lambda: self.engine.wake(),
             user_is_back=lambda: self.notifier.user_is_back(),
             time_passed=self._time_passed,
-            sleep_imminent=self._sleep_imminent,
+            sleep_imminent=lambda done: self.engine.task("hold the sleep up", self.engine.suspend.delay(done)),
             connections_stale=self._connections_stale,
         )
 
@@ -364,8 +360,8 @@ class Runtime:
     def _needs_sign_in_at(self, name: str) -> str | None:
         """The host of a workload that waits for a person's sign-in; None for any other."""
         view, spec = self.engine.view_of(name), self.engine.spec(name)
-        waits = view is not None and view.status is Status.UNAUTHENTICATED
-        return urlsplit(spec.url).hostname if waits and spec is not None else None
+        waits = view is not None and spec is not None and view.status is Status.UNAUTHENTICATED
+        return urlsplit(spec.url).hostname if waits and spec else None
 
     def _configured(self, specs: Collection[Spec]) -> None:
         """A good configuration was read; the engine takes its workloads next."""
@@ -379,17 +375,8 @@ class Runtime:
         self.engine.task(f"forget what clients of {name} were told", self.proxy.steady.forget(name))
 
     def _counters(self) -> Counters:
-        counts = (self.engine.effects.refreshes, self.engine.callers.refusals, self.proxy.answered)
-        return Counters(*counts, self.events.readers)
-
-    def _read_configuration(self) -> None:
-        self.engine.task("read the configuration", self._read())
-
-    async def _read(self) -> None:
-        await self.configuration.read()
-
-    def _has_read(self) -> None:
-        self.engine.task("look whether a login starts Amberlight", self.at_login.refresh())
+        engine = self.engine
+        return Counters(engine.effects.refreshes, engine.callers.refusals, self.proxy.answered, self.events.readers)
 
     def _draw(self, snapshot: Snapshot) -> None:
         if self._tray is not None:
@@ -409,13 +396,3 @@ class Runtime:
         self.lookups.network_changed()
         self.wire.network_changed()
         self.engine.task("drop idle connections", self.proxy.renew())
-
-    def _sleep_imminent(self, done: Callable[[], None]) -> None:
-        self.engine.task("hold the sleep up", self._delay_sleep(done))
-
-    async def _delay_sleep(self, done: Callable[[], None]) -> None:
-        """Delay the machine's sleep while attempts in flight end. The gate is closed by then; `done` lets it sleep."""
-        try:
-            await self.engine.suspend.settled()
-        finally:
-            done()
