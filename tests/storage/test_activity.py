@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sqlite3
 import stat
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -379,4 +380,39 @@ async def test_without_a_place_nothing_is_recorded() -> None:
     assert not made.recording
     assert ([], False) == await made.read(UseQuery())
     assert not made.passes(1e9)
+    await made.close()
+
+
+async def test_a_disk_that_hangs(tmp_path: Path, wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is one write at a time, and what comes meanwhile stays bounded; it is written later."""
+
+    monkeypatch.setattr(activity, "WRITE_AFTER", 0.01)
+    monkeypatch.setattr(activity, "WAITING_MAX", 3)
+    free, written, jobs = threading.Event(), asyncio.Event(), 0
+    made = Activity(tmp_path / "activity.db", written.set, wall)
+    opened = made._open
+
+    def hanging() -> sqlite3.Connection:
+        nonlocal jobs
+        jobs += 1
+        free.wait(10)
+        return opened()
+
+    monkeypatch.setattr(made, "_open", hanging)
+    await made.switch(True)
+    for _ in range(10):
+        for _ in range(2):
+            made.record(request())
+        await asyncio.sleep(0.02)
+    assert 3 == len(made._waiting)
+    assert 20 - 2 - 3 == made.dropped
+    assert 1 == jobs
+    assert made._timer is None
+    free.set()
+    async with asyncio.timeout(5):
+        await written.wait()
+        written.clear()
+        await written.wait()
+
+    assert 5 == len(await targets(made))
     await made.close()

@@ -106,7 +106,7 @@ class Activity:
             self.dropped += 1
             return
         self._waiting.append(request)
-        if self._timer is None:
+        if self._timer is None and self._writing is None:
             self._timer = asyncio.get_running_loop().call_later(WRITE_AFTER, self._write_soon)
 
     async def switch(self, on: bool) -> None:
@@ -133,7 +133,15 @@ class Activity:
             await self._job(lambda db: self._trim(db), None)
 
     def _write_soon(self) -> None:
+        self._timer = None
         self._writing = asyncio.get_running_loop().create_task(self.flush(), name="write activity")
+        self._writing.add_done_callback(self._has_written)
+
+    def _has_written(self, task: asyncio.Task[None]) -> None:
+        """What came meanwhile has its own time: a disk that hangs has one write waiting for it, not many."""
+        self._writing = None
+        if self._waiting and self._timer is None and not task.cancelled():
+            self._timer = asyncio.get_running_loop().call_later(WRITE_AFTER, self._write_soon)
 
     async def flush(self) -> None:
         """Write what waits."""
