@@ -50,7 +50,7 @@ class ConfigurationReader:
         files: tuple[Path, ...],
         engine: ConfiguredEngine,
         warnings: WarningLines,
-        has_read: Callable[[], None],
+        has_read: Callable[[], object],
         applied: Callable[[Collection[Spec]], None],
     ) -> None:
         """`files` are the site-wide file and the user's; `has_read` is called after each reading, whatever it found, and
@@ -86,6 +86,10 @@ class ConfigurationReader:
                 return self._reject(lost), []
         await self._apply(result)
         return [], list(result.warnings)
+
+    async def reread(self) -> None:
+        """Read the files; what is wrong with them is shown like any other mistake."""
+        await self.read()
 
     def _job(self) -> tuple[Stamps, Config | ConfigError | OSError]:
         """In the worker's thread: the stamps first, so that a change made during the reading is noticed later."""

@@ -22,7 +22,7 @@ class Reactions:
     poll_soon: Callable[[], None]  # the engine is to call `poll` soon
     user_is_back: Callable[[], None]  # the machine woke
     time_passed: Callable[[Moment], None]  # in every pass of the engine
-    sleep_imminent: Callable[[Callable[[], None]], None]  # gets the function that lets the machine sleep
+    sleep_imminent: Callable[[Callable[[], None]], object]  # gets the function that lets the machine sleep
     connections_stale: Callable[[], None]  # the network has changed or the machine slept: idle connections are dead
 
 

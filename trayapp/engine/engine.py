@@ -67,7 +67,7 @@ class Engine:
         publish: Callable[[Snapshot], None],
         *,
         on_app_action: Callable[[Action], None] = lambda action: None,
-        read_configuration: Callable[[], None] = lambda: None,
+        read_configuration: Callable[[], object] = lambda: None,
         first_gate: Gate | None = None,
     ) -> None:
         """Call it on the loop that will execute `run`. Events may come before `run` does.

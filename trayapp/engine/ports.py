@@ -295,7 +295,7 @@ class EffectHost(GatedCore, TokenIssuer, RemovalHost, Protocol):
         """Make a pass soon."""
         ...
 
-    def read_configuration(self) -> None:
+    def read_configuration(self) -> object:
         """Read config.toml again."""
         ...
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from trayapp.core.messages import SleepSoon
 from trayapp.core.model import Step, Workload
@@ -39,6 +40,13 @@ class SuspendDelay:
         """Wait until the machine may sleep: at most `SUSPEND_LIMIT` seconds after `begin`."""
         if self._holding is not None:
             await asyncio.wait({self._holding})
+
+    async def delay(self, done: Callable[[], None]) -> None:
+        """Call `done`, which lets the machine sleep, as soon as it may."""
+        try:
+            await self.settled()
+        finally:
+            done()
 
     async def _hold(self) -> None:
         until = self._clock.now().awake + SUSPEND_LIMIT
