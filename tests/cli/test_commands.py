@@ -590,9 +590,7 @@ def test_something_unexpected(paths: Paths, app: FakeApp, capsys: Capture, monke
 
     assert 1 == main(["list"])
     err = capsys.readouterr().err
-    assert (
-        err == f"amberlight: an unexpected error occurred (ZeroDivisionError). Details: {paths.command_log_file}\n"
-    )
+    assert err == f"amberlight: an unexpected error occurred (ZeroDivisionError). Details: {paths.command_log_file}\n"
     assert "ZeroDivisionError: canary" in paths.command_log_file.read_text()
     assert 0o600 == paths.command_log_file.stat().st_mode & 0o777
 
@@ -643,6 +641,22 @@ def test_help(capsys: Capture, command: str) -> None:
         assert command == words[0]
         if command != "help":
             parsed(parser(), words, after)
+
+
+@pytest.mark.parametrize("columns", [80, 60, 40])
+def test_help_fits_the_terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    """No line is longer and no word is broken; only a word that is longer alone may stick out."""
+
+    texts = {}
+    for width in (columns, 1000):
+        monkeypatch.setenv("COLUMNS", str(width))
+        texts[width] = [each.format_help() for each in parser().every_parser()]
+
+    for narrow, wide in zip(texts[columns], texts[1000], strict=True):
+        for line in narrow.splitlines():
+            assert len(line) <= columns or (columns < 80 and 1 == len(line.split())), line
+        words = [word for word in narrow.split() if word != "\\"]
+        assert sorted(words) == sorted(word for word in wide.split() if word != "\\")
 
 
 def test_main_help(capsys: Capture) -> None:

@@ -7,7 +7,7 @@ import pytest
 from tests.cli.fake_app import FakeApp, row
 from trayapp.cli import main
 from trayapp.cli.listing import EMPTY
-from trayapp.config.loader import Paths, load
+from trayapp.config.loader import Paths
 
 Capture = pytest.CaptureFixture[str]
 STATUS, RETRY = "GET /workloads/github/status", "POST /workloads/github/retry"
@@ -53,13 +53,13 @@ def test_an_address_is_enough_to_begin() -> None:
 def test_added_without_a_network(paths: Paths, app: FakeApp, capsys: Capture) -> None:
     """When the sign-in of `add` cannot begin, the entry stays, and the way to sign in later is told."""
 
-    app.replies["POST /reload"] = 200, {"ok": True, "errors": [], "warnings": []}
+    app.replies["POST /workloads"] = 201, row("github", "unauthenticated", "never_signed_in")
     app.replies[STATUS] = 200, row("github", "unauthenticated", "never_signed_in")
     app.replies["POST /workloads/github/reauthorize"] = 502, {"error": "sign_in_failed", "message": "No such name."}
 
     assert 1 == main(["add", "github", "https://github.example.com/mcp"])
     assert "amberlight: No such name.\nSign in later: amberlight reauthorize github\n" == capsys.readouterr().err
-    assert "github" in load(paths, {}).workloads
+    assert [] == app.bodies("DELETE /workloads/github")
 
 
 def test_added_a_second_time(paths: Paths, capsys: Capture) -> None:

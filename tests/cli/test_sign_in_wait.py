@@ -217,15 +217,16 @@ def test_no_standard_input(app: FakeApp, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_add_signs_in(app: FakeApp, capsys: Capture) -> None:
-    """`add` writes the entry, has it read, and waits for the sign-in."""
+    """`add` has the app add the workload, and waits for the sign-in."""
 
-    app.replies["POST /reload"] = 200, {"ok": True, "errors": [], "warnings": []}
+    app.replies["POST /workloads"] = 201, out()
     app.replies[STATUS] = [out(), out(signing_in=True), good(last_refreshed_at="b")]
 
     arguments = ["add", "github", "https://g.example", "--issuer", "https://l.example", "--client-id", "c"]
     assert 0 == main(arguments)
     assert capsys.readouterr().out.endswith("github is signed in.\n")
-    assert "[workloads.github]" in Paths.default().config_file.read_text()
+    (body,) = app.bodies("POST /workloads")
+    assert ("github", "https://g.example") == (body["name"], body["url"])
 
 
 DEVICE = {
@@ -240,7 +241,7 @@ DEVICE = {
 def test_a_device_code(command: str, app: FakeApp, capsys: Capture) -> None:
     """`--device`: address and code, each on a line of its own to be copied; `add` remembers the choice."""
 
-    app.replies["POST /reload"] = 200, {"ok": True, "errors": [], "warnings": []}
+    app.replies["POST /workloads"] = 201, out()
     app.replies[STATUS] = [
         out(),
         out(signing_in=True, device=DEVICE),
@@ -254,8 +255,7 @@ def test_a_device_code(command: str, app: FakeApp, capsys: Capture) -> None:
     assert {"  https://login.example.com/device", "  ABCD-EFGH", f"  {DEVICE['verification_uri_complete']}"} <= {*lines}
     assert "github is signed in." == lines[-1]
     assert [{"browser": False, "accept": False, "flow": "device"}] == app.bodies(BEGIN)
-    written = Paths.default().config_file
-    assert (command == "add") == (written.exists() and 'flow = "device"' in written.read_text())
+    assert (["device"] if command == "add" else []) == [body["flow"] for body in app.bodies("POST /workloads")]
 
 
 def test_a_workload_that_is_set_to_device_codes(app: FakeApp, capsys: Capture) -> None:

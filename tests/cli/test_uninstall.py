@@ -125,13 +125,14 @@ def test_with_logins_and_files_nothing_is_left(paths: Paths, app: FakeApp, clien
     """But the program. What others have in the directory of the settings stays."""
 
     runs(app)
-    (paths.config_file.parent / "mine").write_text("mine")
+    for name in ("mine", paths.install_file.name):
+        (paths.config_file.parent / name).write_text("x")
 
     assert 0 == main(["uninstall", "--yes", "--logins", "--files"])
     assert [DELETE, QUIT] == posted(app)
     assert [{"names": ["notes"]}] == app.bodies(DELETE)
     assert not any(place.exists() for place in (paths.config_file, *paths.own_directories))
-    assert (paths.config_file.parent / "mine").exists()
+    assert ["mine"] == [file.name for file in paths.config_file.parent.iterdir()]
     out = capsys.readouterr().out
     assert "Removed notes and its login.\n" in out
     assert 1 == len(out.split("What is left:\n")[1].splitlines())

@@ -88,14 +88,14 @@ def test_when_the_time_is_up(paths: Paths, app: FakeApp, capsys: Capture, found:
 
     given_up, clock = waited(paths, "connected", 90.0)
     assert (code, 90.0) == (given_up, clock.now)
-    assert "notes isn't connected after 90 seconds: " in capsys.readouterr().err
+    assert "notes didn't become “connected” within 90 seconds. Its state: " in capsys.readouterr().err
 
 
 def test_no_time_at_all_is_one_look(paths: Paths, app: FakeApp, capsys: Capture) -> None:
     app.replies[STATUS] = 200, row("notes")
 
     assert (1, 0) == ((found := waited(paths, "amber", 0.0))[0], found[1].slept)
-    assert "amberlight: notes isn't amber: Connected. See: amberlight status notes\n" == capsys.readouterr().err
+    assert "amberlight: notes isn't “amber”. Its state: Connected. See: amberlight status notes\n" == capsys.readouterr().err
 
 
 def test_a_restart_is_waited_for(paths: Paths, app: FakeApp) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from trayapp.cli.client import ApiClient, ApiError, Json, NotRunningError
 from trayapp.app.log_tail import last_lines
+from trayapp.cli.client import ApiClient, ApiError, Json, NotRunningError
 from trayapp.cli.output import clean
 from trayapp.config import quit_marker
 from trayapp.config.paths import Paths

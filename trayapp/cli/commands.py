@@ -187,7 +187,13 @@ def client_config(arguments: argparse.Namespace, paths: Paths) -> int:
 def connect(arguments: argparse.Namespace, paths: Paths) -> int:
     from trayapp.cli import connect as program
 
-    return program.connect(arguments, paths) if arguments.command == "connect" else program.disconnect(arguments, paths)
+    command = program.connect if arguments.command == "connect" else program.disconnect
+    overview = arguments.command == "connect" and arguments.client is None
+    if arguments.format == "json" and not overview:
+        from trayapp.cli.json_result import with_lines
+
+        return with_lines(lambda: command(arguments, paths))
+    return command(arguments, paths)
 
 
 # --- acting ----------------------------------------------------------------------------------------------------------
@@ -212,9 +218,13 @@ def start(arguments: argparse.Namespace, paths: Paths) -> int:
 
 
 def reauthorize(arguments: argparse.Namespace, paths: Paths) -> int:
-    from trayapp.cli.sign_in_wait import requested_method, sign_in
+    from trayapp.cli.sign_in_wait import reauthorize as command
 
-    return sign_in(ApiClient.of(paths), arguments.name, **requested_method(arguments), accept=arguments.accept)
+    if arguments.format == "json":
+        from trayapp.cli.json_result import with_status
+
+        return with_status(lambda: command(arguments, paths), paths, lambda: arguments.name)
+    return command(arguments, paths)
 
 
 def secret(arguments: argparse.Namespace, paths: Paths) -> int:
@@ -228,7 +238,10 @@ def secret(arguments: argparse.Namespace, paths: Paths) -> int:
 
 def add(arguments: argparse.Namespace, paths: Paths) -> int:
     from trayapp.cli import add_command
+    from trayapp.cli.json_result import with_status
 
+    if arguments.format == "json":
+        return with_status(lambda: add_command.add(arguments, paths), paths, lambda: arguments.name)
     return add_command.add(arguments, paths)
 
 
@@ -277,6 +290,10 @@ def config(arguments: argparse.Namespace, paths: Paths) -> int:
 def import_entries(arguments: argparse.Namespace, paths: Paths) -> int:
     from trayapp.cli.import_command import run as command
 
+    if arguments.format == "json":
+        from trayapp.cli.json_result import with_lines
+
+        return with_lines(lambda: command(arguments, paths))
     return command(arguments, paths)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from trayapp.app.dashboard import NOT_SEEN, open_link
 from trayapp.cli.client import BASE, ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, OK
-from trayapp.cli.output import print_error, print_line
+from trayapp.cli.output import print_error, print_json, print_line
 from trayapp.system.browser import NoBrowserError
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ NO_BROWSER = "amberlight: no browser could be started here. For a link: amberlig
 def dashboard(arguments: argparse.Namespace, paths: Paths) -> int:
     """Open the dashboard, or print its link."""
     url = _link(ApiClient.of(paths))
+    if arguments.format == "json":
+        print_json({"url": url})
+        return OK
     if arguments.print:
         print_line(url)
         return OK

@@ -25,6 +25,7 @@ def entry_commands(commands: Any) -> None:
     how.add_argument("--no-browser", action="store_true", help="print the sign-in address instead of opening it")
     how.add_argument("--device", action="store_true", help="always sign in with a code that you enter on any device")
     add.add_argument("--no-sign-in", action="store_true", help="only add it to the configuration")
+    add_format(add)
 
     edit = named(
         commands,

@@ -34,11 +34,11 @@ def replace_process(command: Sequence[str], variable: str, token: Secret) -> int
                 signal.signal(number, signal.SIG_DFL)
         os.execvpe(command[0], list(command), environment)  # noqa: S606 - no shell, on purpose
     except FileNotFoundError:
-        print_error(f"amberlight: there is no command {clean(command[0])}")
+        print_error(f"amberlight: there's no command {clean(command[0])}")
         return NOT_FOUND
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it holds a character that no command can have"
-        print_error(f"amberlight: {clean(command[0])} cannot be run: {reason}")
+        print_error(f"amberlight: {clean(command[0])} can't be run: {reason}")
         return NOT_EXECUTABLE
 
 

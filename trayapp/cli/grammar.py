@@ -220,6 +220,7 @@ def _import_command(commands: Any) -> None:
     for source in (command, toolhive, listed):
         source.add_argument("--yes", action="store_true", help="answer yes to every question")
         source.add_argument("--dry-run", action="store_true", help="only show what would change")
+        add_format(source)
 
 
 def _client_commands(commands: Any) -> None:
@@ -243,6 +244,7 @@ def _client_commands(commands: Any) -> None:
     )
     connect.add_argument("--replace", action="store_true", help="replace entries that aren't Amberlight's")
     add_format(connect)
+    add_format(disconnect)
 
     summary = "print the settings that connect a client"
     example = "amberlight client-config github --for vscode\namberlight client-config --all"
@@ -363,6 +365,7 @@ def _action_commands(commands: Any) -> None:
     again.add_argument(
         "--accept", action="store_true", help="accept the pending sign-in: another account, or fewer scopes"
     )
+    add_format(again)
 
     more = "It makes no attempts and clients get no tokens."
     one_or_all(commands, "stop", "pause workloads", "amberlight stop github\namberlight stop --all", more)

@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
+from trayapp.app.log_tail import follow, last_lines
 from trayapp.cli.codes import FAILED, OK
 from trayapp.cli.log_filter import LogFilter, LogLine, parse_line
-from trayapp.app.log_tail import follow, last_lines
 from trayapp.cli.output import clean, print_error, print_line
 from trayapp.config.paths import Paths
 from trayapp.core.public import rfc3339

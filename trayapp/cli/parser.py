@@ -32,6 +32,19 @@ class Parser(argparse.ArgumentParser):
         self.summary = ""
         self.commands: Mapping[str, Parser] = {}
         super().__init__(formatter_class=_Formatter, allow_abbrev=False, **kwargs)
+        self._positionals.title = "arguments"
+
+    def format_usage(self) -> str:
+        """The usage, with each option and its value on one line."""
+        import re
+
+        lines = (self.usage or super().format_usage().removeprefix("usage: ").replace("\n", " ")).split("\n")
+        lines = [f"{'usage: ' if i == 0 else '       '}{' '.join(line.split())}" for i, line in enumerate(lines)]
+        whole = [re.sub(r"\[[^\[\]]*\]", lambda found: found[0].replace(" ", "\0"), line) for line in lines]
+        parts = [
+            part for line in whole for part in wrapped(line.lstrip(), help_width(), "  ", line[: -len(line.lstrip())])
+        ]
+        return "\n".join(parts).replace("\0", " ") + "\n"
 
     def format_help(self) -> str:
         """The whole help; every line fits the terminal, if no single word is longer."""

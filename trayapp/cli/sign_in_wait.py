@@ -20,6 +20,7 @@ from trayapp.cli.codes import FAILED, INTERRUPTED, NEEDS_SIGN_IN, OK
 from trayapp.cli.output import clean, duration_words, parse_time, print_error, print_line
 from trayapp.cli.pasted_lines import PastedLines
 from trayapp.cli.workload_text import auth_of, scopes_of
+from trayapp.config.paths import Paths
 from trayapp.core.app_notices import START_KEYRING, THIS_RUN_ONLY
 
 BROWSER_LIMIT = 300.0  # s; as long as the app itself waits for the browser
@@ -46,6 +47,11 @@ def requested_method(arguments: argparse.Namespace) -> SignInMethod:
     if arguments.no_browser:
         return {"browser": False, "flow": "browser"}
     return {"browser": True, "flow": ""}
+
+
+def reauthorize(arguments: argparse.Namespace, paths: Paths) -> int:
+    """`amberlight reauthorize NAME`."""
+    return sign_in(ApiClient.of(paths), arguments.name, **requested_method(arguments), accept=arguments.accept)
 
 
 def sign_in(

@@ -171,9 +171,11 @@ def _delete_logins(plan: _Plan) -> list[str]:
     names = [str(row.get("name")) for row in rows]
     if names:
         _fail(plan, f"{_named(names)} couldn't be removed in time. See: amberlight logs")
+    rest = left_over_texts(removals)
     if removed := [name for name in plan.names if name not in names]:
-        print_line(f"Removed {_named(removed)} and {'its login' if len(removed) == 1 else 'their logins'}.")
-    plan.left += left_over_texts(removals)
+        logins = "" if rest else " and its login" if len(removed) == 1 else " and their logins"
+        print_line(f"Removed {_named(removed)}{logins}.")
+    plan.left += rest
     undeleted = [each for each in removals if _undeleted(each)] if isinstance(removals, list) else []
     return [*names, *(str(each.get("name")) for each in undeleted)]
 
@@ -198,7 +200,8 @@ def _quit(plan: _Plan, client: ApiClient, paths: Paths) -> bool:
 def _delete_files(plan: _Plan, paths: Paths) -> None:
     """Our own directories, and of the settings' directory, which may hold other files, only our file."""
     try:
-        paths.config_file.unlink(missing_ok=True)
+        for file in (paths.config_file, paths.config_file.with_name(paths.install_file.name)):
+            file.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             paths.config_file.parent.rmdir()
         for directory in paths.own_directories:

@@ -65,7 +65,9 @@ def _given_up(arguments: argparse.Namespace, row: Json) -> int:
         print_json(row)
     detail = detail_text(row, time.time())
     state = f"{label_text(row)}{f' ({detail})' if detail else ''}"
-    waited = f" after {duration(arguments.timeout)}" if arguments.timeout else ""
-    name = arguments.name
-    print_error(f"amberlight: {name} isn't {arguments.state}{waited}: {state}. See: amberlight status {name}")
+    name, wanted = arguments.name, arguments.state.replace("-", " ")
+    within = (
+        f"didn't become “{wanted}” within {duration(arguments.timeout)}" if arguments.timeout else f"isn't “{wanted}”"
+    )
+    print_error(f"amberlight: {name} {within}. Its state: {state}. See: amberlight status {name}")
     return exit_code(row) or FAILED
