@@ -24,6 +24,7 @@ from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.output import Style, checks_text, print_json, print_line
 from trayapp.config.paths import Paths
 from trayapp.core.checks import PROBLEM, WARNING, Check, Report
+from trayapp.system.port_holder import holder_text, port_holder
 
 
 def doctor(arguments: argparse.Namespace, paths: Paths) -> int:
@@ -41,9 +42,19 @@ def run_checks(paths: Paths, environ: Mapping[str, str], *, fix: bool = False) -
     logging.getLogger("trayapp").addHandler(logging.NullHandler())  # the checks say all that matters
     config, first = checks.configuration(paths, environ)
     report, app = running(paths)
+    port = [] if report is not None or config is None else taken_port(config.settings.port)
     network = asyncio.run(checks.network_checks(config, report))
-    found = [*first, *files(paths), *network, checks.autostart(), *clients(paths, config, fix=fix), *app]
+    found = [*first, *files(paths), *network, checks.autostart(), *clients(paths, config, fix=fix), *port, *app]
     return [asdict(check) for check in found]
+
+
+def taken_port(port: int) -> list[Check]:
+    """A check while no app answers: whether another program has its port. None where the system doesn't say."""
+    holder = port_holder(port) if port else None
+    if holder is None or holder.amberlight:
+        return []
+    text = f"Port {port} is in use by {holder_text(holder) or 'another program'}, so clients won't be able to connect."
+    return [Check("port", WARNING, text, "Quit that program, or set another port under [settings] in config.toml.")]
 
 
 def running(paths: Paths) -> tuple[Report | None, list[Check]]:
