@@ -53,6 +53,7 @@ def test_an_address_is_enough_to_begin() -> None:
 def test_added_without_a_network(paths: Paths, app: FakeApp, capsys: Capture) -> None:
     """When the sign-in of `add` cannot begin, the entry stays, and the way to sign in later is told."""
 
+    app.replies["POST /reload"] = 200, {"ok": True, "errors": [], "warnings": []}
     app.replies["POST /workloads"] = 201, row("github", "unauthenticated", "never_signed_in")
     app.replies[STATUS] = 200, row("github", "unauthenticated", "never_signed_in")
     app.replies["POST /workloads/github/reauthorize"] = 502, {"error": "sign_in_failed", "message": "No such name."}

@@ -219,7 +219,8 @@ def test_no_standard_input(app: FakeApp, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_add_signs_in(app: FakeApp, capsys: Capture) -> None:
     """`add` has the app add the workload, and waits for the sign-in."""
 
-    app.replies["POST /workloads"] = 201, out()
+    app.replies["POST /reload"] = 200, {"ok": True, "errors": [], "warnings": []}
+    app.replies["POST /workloads"] = 201, out()[1]
     app.replies[STATUS] = [out(), out(signing_in=True), good(last_refreshed_at="b")]
 
     arguments = ["add", "github", "https://g.example", "--issuer", "https://l.example", "--client-id", "c"]
@@ -241,7 +242,8 @@ DEVICE = {
 def test_a_device_code(command: str, app: FakeApp, capsys: Capture) -> None:
     """`--device`: address and code, each on a line of its own to be copied; `add` remembers the choice."""
 
-    app.replies["POST /workloads"] = 201, out()
+    app.replies["POST /reload"] = 200, {"ok": True, "errors": [], "warnings": []}
+    app.replies["POST /workloads"] = 201, out()[1]
     app.replies[STATUS] = [
         out(),
         out(signing_in=True, device=DEVICE),
