@@ -93,10 +93,10 @@ def test_on_without_a_graphical_session(agent: LaunchAgent, launchd: Launchd) ->
 @pytest.mark.parametrize(
     ("content", "kind", "words"),
     [
-        (b"no list", Kind.BROKEN, "no property list"),
-        (b"", Kind.BROKEN, "no property list"),
-        (plistlib.dumps(["a"]), Kind.BROKEN, "no launch agent"),
-        (plistlib.dumps({"Label": LABEL, "RunAtLoad": True}), Kind.BROKEN, "names no command"),
+        (b"no list", Kind.BROKEN, "isn't a property list"),
+        (b"", Kind.BROKEN, "isn't a property list"),
+        (plistlib.dumps(["a"]), Kind.BROKEN, "isn't a launch agent"),
+        (plistlib.dumps({"Label": LABEL, "RunAtLoad": True}), Kind.BROKEN, "contains no command"),
         (
             plistlib.dumps({"RunAtLoad": True, "ProgramArguments": ["/gone/amberlight"]}),
             Kind.BROKEN,
@@ -119,7 +119,7 @@ def test_a_home_that_cannot_be_written(tmp_path: Path, launchd: Launchd) -> None
     """The error is one sentence with the path."""
 
     (tmp_path / "home").write_text("")
-    with pytest.raises(AutostartError, match=r"\.plist cannot be written"):
+    with pytest.raises(AutostartError, match=r"\.plist can't be written"):
         LaunchAgent(tmp_path / "home", 501, launchd).on(ME)
 
 

@@ -99,7 +99,7 @@ def test_a_program_that_is_gone(run_key: RunKey, registry: Registry) -> None:
     registry.values[RUN, NAME] = r'"C:\Program Files\gone\amberlight.exe" run'
     state = run_key.status()
     assert Kind.BROKEN is state.kind
-    assert r"C:\Program Files\gone\amberlight.exe is not there" in state.text
+    assert r"C:\Program Files\gone\amberlight.exe no longer exists" in state.text
 
 
 @pytest.mark.parametrize("value", ["", "   ", '""'])
@@ -113,7 +113,7 @@ def test_an_empty_value(run_key: RunKey, registry: Registry, value: str) -> None
 def test_a_command_that_windows_would_ignore(run_key: RunKey, registry: Registry) -> None:
     """Longer than 260 characters: refused with a sentence, and nothing is written."""
 
-    with pytest.raises(AutostartError, match="at most 260 characters"):
+    with pytest.raises(AutostartError, match="longer than the 260 characters"):
         run_key.on(("C:\\" + "x" * 260, "run"))
     assert (RUN, NAME) not in registry.values
 
@@ -123,9 +123,9 @@ def test_a_registry_that_refuses(run_key: RunKey, registry: Registry) -> None:
 
     registry.refuses = True
     assert "can't be read: access is denied" in run_key.status().text
-    with pytest.raises(AutostartError, match="cannot be written: access is denied"):
+    with pytest.raises(AutostartError, match="can't be written: access is denied"):
         run_key.on(ME)
-    with pytest.raises(AutostartError, match="cannot be written: access is denied"):
+    with pytest.raises(AutostartError, match="can't be written: access is denied"):
         run_key.off()
 
 

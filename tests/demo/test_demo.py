@@ -101,7 +101,7 @@ def test_a_server_that_is_stuck_ends_the_demo_with_a_sentence(
     monkeypatch.setattr(demo, "_server", stuck)
     monkeypatch.setattr("trayapp.engine.engine.QUIT_LIMIT", 0.2)
     assert 1 == demo.run(tray=False, fast=True, exit_when_done=True, as_json=True)
-    assert "The demo waited in vain for: green\n" == capsys.readouterr().err
+    assert "The demo timed out waiting for: green\n" == capsys.readouterr().err
 
 
 def test_a_script_that_fails_ends_the_demo_too(

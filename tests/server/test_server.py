@@ -508,10 +508,10 @@ async def test_where_it_cannot_be_written_the_next_place_is_taken(tmp_path: Path
     (tmp_path / "run").write_text("in the way")
     server = make(tmp_path / "run")
     await server.start()
-    with pytest.raises(ServerFileError, match="run is not a directory"):
+    with pytest.raises(ServerFileError, match="run isn't a directory"):
         server.publish()
     (tmp_path / "other").write_text("in the way")
-    with pytest.raises(ServerFileError, match="run is not a directory"):
+    with pytest.raises(ServerFileError, match="run isn't a directory"):
         server.publish(tmp_path / "run", tmp_path / "other")
     assert 200 == (await talk(server, get(server)))[0]
     (tmp_path / "other").unlink()
@@ -547,7 +547,7 @@ def test_links_are_refused(tmp_path: Path) -> None:
     (tmp_path / "target").write_text("precious")
     (tmp_path / "run").mkdir(mode=0o700)
     (tmp_path / "run" / "server.json").symlink_to(tmp_path / "target")
-    with pytest.raises(ServerFileError, match="plain file"):
+    with pytest.raises(ServerFileError, match="regular file"):
         serverfile.publish(tmp_path / "run", INFO)
     with pytest.raises(ServerFileError, match="symbolic link"):
         serverfile.read(tmp_path / "run")
@@ -586,7 +586,7 @@ def test_a_fifo_does_not_hang_the_reader(tmp_path: Path, make: Callable[[Path], 
 
     make(tmp_path / "server.json")
 
-    with pytest.raises(ServerFileError, match="plain file"):
+    with pytest.raises(ServerFileError, match="regular file"):
         serverfile.read(tmp_path)
 
 

@@ -89,7 +89,7 @@ def test_a_call_that_may_depend_on_a_lost_session_is_not_made(client: Client, se
     client.connect()
     client.call(text="a")
     server.forget()
-    assert "lab restarted its session, so this call was not made" in client.call(text="b")
+    assert "lab restarted its session, so this call wasn't made" in client.call(text="b")
     assert "done" == client.call(text="c")
 
 
@@ -185,11 +185,11 @@ def test_without_a_key_the_client_learns_what_to_do(
 ) -> None:
     """The workload may not exist, or nobody has asked for its key: an error, and one line on standard error."""
     app.write_keys()
-    sentence = "lab has no local key. Check the name (amberlight list), then run: amberlight client-config lab"
+    sentence = "lab has no local key. Check the name with `amberlight list`. Then run `amberlight client-config lab`."
     assert sentence == client.ask("initialize", {"protocolVersion": "2025-11-25"})["error"]["message"]
     assert f"amberlight stdio: {sentence}\n" == capfd.readouterr().err
     app.write_keys(lab="another-key-0123456789abcdef")
-    assert "refuses the local key" in client.ask("initialize", {})["error"]["message"]
+    assert "rejected the local key" in client.ask("initialize", {})["error"]["message"]
     app.write_keys(lab=KEY)
     assert "Be kind." == client.connect()["instructions"]
     assert 1 == server.methods().count("initialize")

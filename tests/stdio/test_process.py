@@ -141,7 +141,7 @@ def test_who_quit_meant_it(place: Process) -> None:
         place.client.request("POST", "/api/v1beta/quit")
         assert place.process is not None
         place.process.wait(LIMIT)
-        assert "one isn't available. Amberlight was quit. Start it: amberlight run" == bridge.call()
+        assert "one isn't available. Amberlight was quit. To start it, run `amberlight run`." == bridge.call()
         assert app_of(place) is None
     with place:
         assert STARTING in bridge.call()
@@ -154,7 +154,7 @@ def test_who_quit_meant_it(place: Process) -> None:
 def test_without_a_key(place: Process) -> None:
     """A sentence as an error, and the same on standard error."""
     bridge = Bridge(place, "nobody")
-    sentence = "nobody has no local key. Check the name (amberlight list), then run: amberlight client-config nobody"
+    sentence = "nobody has no local key. Check the name with `amberlight list`. Then run `amberlight client-config nobody`."
     assert sentence == bridge.ask("initialize", INITIALIZE)["error"]["message"]
     assert (0, f"amberlight stdio: {sentence}\n") == bridge.end()
 
@@ -164,7 +164,7 @@ def test_an_app_that_cannot_start(place: Process) -> None:
     (place.root / "data" / "amberlight" / "install-id").mkdir(parents=True)
     bridge = Bridge(place)
     told = bridge.ask("initialize", INITIALIZE)["result"]["instructions"]
-    assert "Amberlight couldn't be started (exit code 1)" in told
+    assert "Amberlight couldn't start (exit code 1)" in told
     assert "background.log" in told
     bridge.end()
 
@@ -214,6 +214,6 @@ def test_wrong_usage(place: Process) -> None:
         said = place.run("stdio", *words)
         assert (2, "") == (said.returncode, said.stdout)
         assert "amberlight stdio --help" in said.stderr
-    assert "only start commands" in place.run("stdio", "--help").stdout
+    assert "only starts commands" in place.run("stdio", "--help").stdout
     with pytest.raises(NotRunningError):
         ApiClient.find(place.root / "run" / "amberlight")

@@ -83,7 +83,7 @@ def test_a_failure_is_told_and_tried_again_later(pretend: Pretend, monkeypatch: 
     made.ensure()
     log = pretend.paths.background_log_file
     until(lambda: not made.ensure()[0])
-    assert (False, f"Amberlight couldn't be started (exit code 1). See {log}.") == made.ensure()
+    assert (False, f"Amberlight couldn't start (exit code 1). See {log}.") == made.ensure()
     assert ("no disk\n", 0o600) == (log.read_text(), log.stat().st_mode & 0o777)
     monkeypatch.setattr(starter, "AGAIN", 0.0)
     assert made.ensure()[0]
@@ -91,14 +91,14 @@ def test_a_failure_is_told_and_tried_again_later(pretend: Pretend, monkeypatch: 
 
 def test_a_program_that_is_gone(pretend: Pretend) -> None:
     hope, why = pretend.starter("/nonexistent/amberlight").ensure()
-    assert (False, "Amberlight couldn't be started. /nonexistent/amberlight: No such file or directory.") == (hope, why)
+    assert (False, "Amberlight couldn't start. /nonexistent/amberlight: No such file or directory.") == (hope, why)
 
 
 def test_after_quit_nothing_is_started(pretend: Pretend, monkeypatch: pytest.MonkeyPatch) -> None:
     """Until the next login, or a start by hand."""
     pretend.paths.make()
     quit_marker.mark(pretend.paths)
-    refused = (False, "Amberlight was quit. Start it: amberlight run")
+    refused = (False, "Amberlight was quit. To start it, run `amberlight run`.")
     assert refused == pretend.starter().ensure()
     monkeypatch.setattr(quit_marker, "identity", lambda: "another login")
     assert not quit_marker.is_quit(pretend.paths)

@@ -267,7 +267,7 @@ async def test_the_files_are_private(open_journal: Open, db: Path, caplog: pytes
     assert {"state.db": 0o600, "state.db-wal": 0o600, "state.db-shm": 0o600} == {
         file.name: stat.S_IMODE(file.stat().st_mode) for file in db.parent.iterdir()
     }
-    assert "open to others (644)" in caplog.text
+    assert "accessible to others (644)" in caplog.text
 
 
 @posix
@@ -415,7 +415,7 @@ async def test_a_place_that_cannot_be_made_is_no_exception(open_journal: Open, t
     assert Saved() == await journal.load("gh")
     assert [] == await journal.history("gh", 0.0)
     await journal.note("gh", WALL, Note("phase"), "running", "ok")
-    assert "is not a directory" in (await journal.status() or "")
+    assert "isn't a directory" in (await journal.status() or "")
 
 
 # --- many at once ----------------------------------------------------------------------------------------------------

@@ -141,7 +141,7 @@ def test_a_program_that_cannot_be_started(program: Program) -> None:
     """Such as one whose interpreter is missing."""
 
     program("xdg-open", "").write_text("#!/nowhere/sh\n")
-    with pytest.raises(NoBrowserError, match=r"xdg-open cannot be started \(no such file"):
+    with pytest.raises(NoBrowserError, match=r"xdg-open can't be started \(no such file"):
         browse(URL)
 
 

@@ -63,8 +63,8 @@ def test_a_relative_link_is_followed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "said"),
     [
-        ("missing", "which does not exist. Create that directory, or remove the link."),
-        ("file", "which is not a directory. Remove the link."),
+        ("missing", "which doesn't exist. Create that directory, or remove the link."),
+        ("file", "which isn't a directory. Remove the link."),
         ("state", "which can't be used: Too many levels of symbolic links. Remove the link."),
     ],
 )
@@ -107,7 +107,7 @@ def test_a_file_in_the_place_of_a_directory_is_named(tmp_path: Path) -> None:
     """It stays as it is."""
 
     (tmp_path / "state").write_text("precious")
-    with pytest.raises(NotPrivateError, match=r"state is not a directory\. Move it away"):
+    with pytest.raises(NotPrivateError, match=r"state isn't a directory\. Move it"):
         private_directory(tmp_path / "state")
     assert (tmp_path / "state").read_text() == "precious"
 
@@ -171,7 +171,7 @@ def test_only_a_plain_file_is_opened(tmp_path: Path, kind: str) -> None:
         os.mkfifo(path)
     else:
         path.mkdir()
-    with pytest.raises(NotPrivateError, match="is not a file"):
+    with pytest.raises(NotPrivateError, match="isn't a file"):
         touch_private(path)
 
 
