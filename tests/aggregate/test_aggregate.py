@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from mcp_types import Implementation
 
 from tests.aggregate.site import Site, text_of, tool_names, until
 from trayapp.oauthtest import Mode
@@ -246,3 +247,24 @@ async def test_a_client_hears_at_once_what_is_wrong(era: str, site: Site) -> Non
     await site.heals("red")
     assert "- good: healthy. What good is for." in words
     assert "- red: unauthenticated. red needs a sign-in." in words
+
+
+# --- activity --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_the_activity_knows_which_client_called(era: str, site: Site) -> None:
+    """Although all of them share one session with each workload."""
+
+    async def use(name: str) -> None:
+        async with client(site, era, client_info=Implementation(name=name, version="7")) as session:
+            await session.call_tool("good_say", {"text": name})
+
+    await asyncio.gather(use(f"{era}-one"), use(f"{era}-two"))
+    found = await asyncio.to_thread(site.program.client.request, "GET", "/api/v1beta/activity?workload=good")
+    calls = [row for row in found["rows"] if row["method"] == "tools/call"][:2]
+
+    assert {f"{era}-one", f"{era}-two"} == {row["client"] for row in calls}
+    assert {("say", "mcp", "7", 200, True)} == {
+        (row["target"], row["via"], row["client_version"], row["status"], row["served"]) for row in calls
+    }

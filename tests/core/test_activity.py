@@ -14,6 +14,8 @@ from trayapp.core.activity import (
     CUT,
     TARGET_MAX,
     Request,
+    client_header,
+    client_info,
     client_of,
     looks_secret,
     name_of,
@@ -199,14 +201,27 @@ def test_a_long_name_is_shortened() -> None:
         ("Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/140.0", None, ("Browser", "", "")),
         ("amberlight-stdio", {"name": "codex", "version": "1"}, ("codex", "1", "stdio")),
         ("amberlight-stdio", None, ("", "", "stdio")),
-        ("amberlight-mcp", {"name": "mcp", "version": "1"}, ("", "", "mcp")),
+        ("amberlight-mcp", {"name": "codex", "version": "1"}, ("codex", "1", "mcp")),
+        ("amberlight-mcp", {"name": "", "version": ""}, ("", "", "mcp")),
         ("amberlight-mcp/1.0", None, ("", "", "mcp")),
     ],
 )
 def test_clients(agent: str, info: object, found: tuple[str, str, str]) -> None:
-    """By what they call themselves, and behind `/mcp` by nothing: several may share its session."""
+    """By what they call themselves."""
 
     assert found == client_of(agent, info)
+
+
+@pytest.mark.parametrize("name", ["codex", "Claude Code", "a/b", "ünï\r\nx: y", "%41", ""])
+def test_a_name_on_its_way_through_mcp(name: str) -> None:
+    """Any name can be a header, and comes back as it was."""
+
+    header = client_header(name, "1.0/2")
+
+    assert header.isascii()
+    assert header.isprintable()
+    assert {"name": name, "version": "1.0/2"} == client_info(header)
+    assert len(client_header("ü" * 900, "ü" * 900)) < 400
 
 
 def test_only_tools_and_prompts_have_names() -> None:

@@ -220,18 +220,19 @@ async def test_calls_at_the_same_time(tmp_path: Path) -> None:
     ("agent", "shown"),
     [
         ("amberlight-stdio", ("c", "stdio")),
-        ("amberlight-mcp", ("", "mcp")),
+        ("amberlight-mcp", ("codex", "mcp")),
         ("node", ("c", "")),
     ],
 )
 async def test_how_it_came(tmp_path: Path, agent: str, shown: tuple[str, str]) -> None:
-    """`amberlight stdio` passes the client's own name on; behind `/mcp` there may be several."""
+    """`amberlight stdio` passes the client's own name on. The process behind `/mcp` says it with each request."""
     to = Records()
     async with lab(tmp_path, recorder=to) as it:
-        client = it.client(head={"User-Agent": agent})
+        client = it.client(head={"User-Agent": agent, "X-Amberlight-Client": "codex/1"})
         await client.connect()
         await client.call()
 
+    assert all("X-Amberlight-Client" not in head for head in it.server.headers)
     assert {shown} == {(row.client, row.via) for row in to.rows}
 
 

@@ -19,6 +19,8 @@ from trayapp import __version__
 from trayapp.aggregate import public_names
 from trayapp.aggregate.availability import BlockedError
 from trayapp.aggregate.hub import PROMPTS, TOOLS, Hub
+from trayapp.aggregate.request_traces import caller
+from trayapp.core.activity import client_header
 from trayapp.mcp import answers
 from trayapp.mcp.blocked import Blocked
 from trayapp.mcp.revisions import TABLE
@@ -61,6 +63,7 @@ class _Handlers:
         return _uncacheable({"tools": self._hub.listed(TOOLS)})
 
     async def call_tool(self, context: Context, params: types.CallToolRequestParams) -> Any:
+        caller.set(_client(context))
         try:
             name, own_name = await self._hub.find(TOOLS, params.name)
             forwarded = params.model_copy(update={"name": own_name, "meta": _forwarded_meta(params.meta)})
@@ -119,10 +122,17 @@ class _Handlers:
             raise _error(blocked.why) from None
 
     async def _ask(self, name: str, request: types.ClientRequest, context: Context) -> dict[str, Any]:
+        caller.set(_client(context))
         try:
             return await self._hub.ask(name, request, context.session.report_progress)
         except BlockedError as blocked:
             raise _error(blocked.why) from None
+
+
+def _client(context: Context) -> str:
+    """How the client introduced itself, for the activity; empty if this process doesn't know."""
+    params = context.session.client_params
+    return "" if params is None else client_header(params.client_info.name, params.client_info.version)
 
 
 def _complete(result: dict[str, Any]) -> dict[str, Any]:

@@ -1,18 +1,22 @@
-"""What became of a request to an MCP server on the wire, and what the SDK's errors mean."""
+"""Who a request to an MCP server is made for, what became of it on the wire, and what the SDK's errors mean."""
 
 from __future__ import annotations
 
 import json
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
+
+caller: ContextVar[str] = ContextVar("caller", default="")  # the client of `/mcp` that this task answers
 
 
 @dataclass(slots=True)
 class RequestTrace:
     """What became of one request on the wire. Found through a context variable, which the SDK preserves."""
 
+    client: str = ""  # who it is made for, as `core/activity.py:client_header` writes it
     sent: bool = False
     status: int = 0  # HTTP status, if it is an error
     raw: bytes = b""

@@ -34,12 +34,12 @@ from trayapp import __version__
 from trayapp.aggregate.availability import BlockedError, refusal
 from trayapp.aggregate.feed import NO_TLS, ProxyAccess
 from trayapp.aggregate.legacy_sse import legacy_sse_client
-from trayapp.aggregate.request_traces import RequestTrace, broken, ended, leaves, parsed, type_names
+from trayapp.aggregate.request_traces import RequestTrace, broken, caller, ended, leaves, parsed, type_names
+from trayapp.core.activity import CLIENT_HEADER, MCP_AGENT
 from trayapp.mcp import blocked
 from trayapp.mcp.answers import SERVER
 from trayapp.mcp.lost import lost
 
-USER_AGENT = "amberlight-mcp"  # by which the activity knows what came through `/mcp`
 OPEN_LIMIT = 30.0  # s, handshake included; the proxy itself waits 10 s for a connection
 NOT_STREAMABLE = frozenset({400, 404, 405, 406, 415, 501})  # what servers of the older transport answer to a POST
 EVENT_MAX = 64 << 20  # bytes of one event; the SDK's own limit of 1 MiB is below what servers answer
@@ -159,7 +159,7 @@ class UpstreamSession:
         """
         for attempt in (1, 2):
             live = await self._open_session()
-            trace = RequestTrace()
+            trace = RequestTrace(caller.get())
             mark = _trace.set(trace)
             try:
                 with live.used():
@@ -301,6 +301,8 @@ class UpstreamSession:
         async def sent(request: httpx2.Request) -> None:
             if (trace := _trace.get()) is not None and request.method == "POST":
                 trace.sent = True
+                if trace.client:
+                    request.headers[CLIENT_HEADER] = trace.client
 
         async def answered(response: httpx2.Response) -> None:
             trace = _trace.get()
@@ -313,7 +315,7 @@ class UpstreamSession:
             trace.body = parsed(trace.raw)
 
         return httpx2.AsyncClient(
-            headers={"User-Agent": USER_AGENT, **access.headers},
+            headers={"User-Agent": MCP_AGENT, **access.headers},
             timeout=httpx2.Timeout(OPEN_LIMIT, read=None),
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=8),
             verify=NO_TLS,

@@ -29,7 +29,7 @@ SCHEMAS: Mapping[str, Json] = {
             "via": {
                 "type": "string",
                 "enum": list(VIA),
-                "description": "mcp: through `/mcp`, where the clients are not told apart; stdio: `amberlight stdio`.",
+                "description": "mcp: through `/mcp`; stdio: through `amberlight stdio`.",
             },
             "mcp": {**FLAG, "description": "false: plain HTTP."},
             "method": {**TEXT, "description": "Of MCP, such as tools/call; else of HTTP."},

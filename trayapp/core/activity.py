@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
+from urllib.parse import quote, unquote
 
 CUT = "…"
 VIA = ("", "mcp", "stdio")  # how it came: directly, through `/mcp`, through `amberlight stdio`
@@ -23,7 +24,9 @@ TARGET_MAX = 100
 SEGMENT_MAX = 40  # characters of one segment of a path
 SEGMENTS_MAX = 6
 
-AGENTS: Mapping[str, str] = {"amberlight-mcp": "mcp", "amberlight-stdio": "stdio"}  # our own processes in between
+MCP_AGENT = "amberlight-mcp"
+AGENTS: Mapping[str, str] = {MCP_AGENT: "mcp", "amberlight-stdio": "stdio"}  # our own processes in between
+CLIENT_HEADER = "X-Amberlight-Client"  # of the process behind `/mcp`, whose sessions are shared by many clients
 _PRODUCT = re.compile(r"([\w.!#$%&'*+^`|~-]+)(?:/([\w.+~-]+))?", re.ASCII)
 _SEGMENT = re.compile(r"[A-Za-z0-9._~-]*")  # unreserved in RFC 3986; anything else may be a text, an address, a token
 _KNOWN = re.compile(  # how vendors begin their tokens
@@ -90,13 +93,24 @@ def target_name(method: str, params: Mapping[str, object]) -> str:
     return name if isinstance(name, str) else ""
 
 
+def client_header(name: str, version: str) -> str:
+    """How the process behind `/mcp` says whose request it passes on."""
+    return f"{quote(name[:CLIENT_MAX], safe='')}/{quote(version[:VERSION_MAX], safe='')}"
+
+
+def client_info(header: str) -> Mapping[str, str]:
+    """The same as the client said it."""
+    name, _, version = header.partition("/")
+    return {"name": unquote(name), "version": unquote(version)}
+
+
 def client_of(agent: str, info: object) -> tuple[str, str, str]:
     """Short name and version of a client, and how it came: by its MCP client info, else by its User-Agent."""
     product = _PRODUCT.match(agent)
     by_agent, version = product.groups(default="") if product else ("", "")
     via = AGENTS.get(by_agent, "")
     name = info.get("name") if isinstance(info, Mapping) else None
-    if isinstance(info, Mapping) and isinstance(name, str) and name and via != "mcp":
+    if isinstance(info, Mapping) and isinstance(name, str) and name:
         given = info.get("version")
         return name_of(name, CLIENT_MAX), name_of(given if isinstance(given, str) else "", VERSION_MAX), via
     if by_agent == "Mozilla":

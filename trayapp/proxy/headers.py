@@ -14,6 +14,8 @@ from typing import TypeAlias
 
 from multidict import CIMultiDict
 
+from trayapp.core.activity import CLIENT_HEADER
+
 Headers: TypeAlias = CIMultiDict[str]
 
 HOP_BY_HOP = frozenset(  # RFC 9110 section 7.6.1, and what older programs send
@@ -28,6 +30,7 @@ _NOT_TO_UPSTREAM = HOP_BY_HOP | {
     "http2-settings",
     "origin",
     "referer",
+    CLIENT_HEADER.lower(),
 }
 _NOT_TO_CLIENT = HOP_BY_HOP | {
     "set-cookie",

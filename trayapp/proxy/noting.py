@@ -6,13 +6,13 @@ Bodies are not kept for it, and no request waits for it.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from aiohttp import web
 
-from trayapp.core.activity import Request, target_name
+from trayapp.core.activity import CLIENT_HEADER, MCP_AGENT, Request, client_info, target_name
 from trayapp.mcp.messages import Message
 from trayapp.mcp.revisions import CLIENT_META
 from trayapp.mcp.sessions import Session
@@ -60,6 +60,7 @@ class Noted:
     mcp: bool = False
     session: Session | None = None
     stream: Introduced | None = None
+    shared: Mapping[str, str] | None = None  # the client of `/mcp`, in place of that of the session
     called: str = ""  # the tool of a call that is not read otherwise
     batch: tuple[Message, ...] = ()
     status: int | None = None
@@ -70,6 +71,8 @@ class Noted:
         duration = time.perf_counter() - self.began
         status = self.status if status is None else status
         agent, at = request.headers.get("User-Agent", "")[:AGENT_MAX], time.time() - duration
+        if agent == MCP_AGENT:
+            self.shared = client_info(request.headers.get(CLIENT_HEADER, "")[:RAW_MAX])
         mcp, served = self.mcp or self.stream is not None, self.served
         if self.called:  # as most are
             info, tool = self._info(None), self.called
@@ -92,6 +95,8 @@ class Noted:
 
     def _info(self, message: Message | None) -> object:
         """How the client introduced itself: in this message, its session, or on its stream."""
+        if self.shared is not None:
+            return self.shared
         if message is not None and message.method == "initialize":
             info = message.params.get("clientInfo")
             if self.stream is not None:
