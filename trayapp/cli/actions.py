@@ -24,7 +24,7 @@ def retry(arguments: argparse.Namespace, paths: Paths) -> int:
         if (code := report_problems(client)) != OK:
             return code
         client.retry_all()
-        print_result(arguments, "Trying all workloads now. See: amberlight list")
+        print_result(arguments, "Trying all workloads now. See: amberlight list", changed=None)
         return OK
     if (code := refuse_retry(client.status(name))) != OK:
         return code

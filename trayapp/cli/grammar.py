@@ -249,6 +249,7 @@ def _client_commands(commands: Any) -> None:
     summary = "print the settings that connect a client"
     example = "amberlight client-config github --for vscode\namberlight client-config --all"
     config = add_command(commands, "client-config", summary, example, "They are for a client that you set up by hand.")
+    config.usage = "amberlight client-config (NAME | --all) [--for CLIENT] [--format {text,json}]"
     which = config.add_mutually_exclusive_group(required=True)
     which.add_argument("name", metavar="NAME", type=workload_name, nargs="?", help="the workload")
     which.add_argument("--all", action="store_true", help="one MCP server with the tools of all workloads")
@@ -341,6 +342,7 @@ def _script_commands(commands: Any) -> None:
     summary = "serve workloads to a client that only starts commands"
     example = "amberlight stdio github\namberlight stdio --all"
     stdio = add_command(commands, "stdio", summary, example, "It speaks MCP on stdin and stdout.")
+    stdio.usage = "amberlight stdio (NAME | --all)"
     which = stdio.add_mutually_exclusive_group(required=True)
     which.add_argument("name", metavar="NAME", type=workload_name, nargs="?", help="the workload")
     which.add_argument("--all", action="store_true", help="all of them, as one MCP server")
@@ -348,6 +350,7 @@ def _script_commands(commands: Any) -> None:
 
 def _action_commands(commands: Any) -> None:
     retry = add_command(commands, "retry", "try to refresh now", "amberlight retry github\namberlight retry --all")
+    retry.usage = "amberlight retry [NAME | --all] [--format {text,json}]"
     which = retry.add_mutually_exclusive_group()
     which.add_argument("name", metavar="NAME", type=workload_name, nargs="?", help="the workload")
     which.add_argument("--all", action="store_true", help="all workloads; the same as no NAME")

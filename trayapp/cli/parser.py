@@ -129,6 +129,7 @@ def named(commands: Any, name: str, summary: str, example: str, more: str = "") 
 def one_or_all(commands: Any, name: str, summary: str, example: str, more: str = "") -> Parser:
     """A new command for one workload or all of them."""
     command = add_command(commands, name, summary, example, more)
+    command.usage = f"amberlight {name} (NAME | --all) [--format {{text,json}}]"
     which = command.add_mutually_exclusive_group(required=True)
     which.add_argument("name", metavar="NAME", type=workload_name, nargs="?", help="the workload")
     which.add_argument("--all", action="store_true", help="all workloads")
