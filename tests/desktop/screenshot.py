@@ -79,7 +79,7 @@ def take_screenshot(target: Path) -> None:
         desk.settle(box)
         desk.xdo("mousemove", box[0] + 200, desk.rows(box)[1], "sleep", "0.4")
         time.sleep(0.3)
-        desk.shot().quantize(256).save(target, optimize=True)
+        desk.shot().save(target, optimize=True)  # in all its colours: with a palette the icon's would fade
         desk.end(demo, signal.SIGTERM)
 
 
