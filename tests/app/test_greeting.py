@@ -32,7 +32,7 @@ def test_a_terminal_gets_one_line(tmp_path: Path) -> None:
     os.close(slave)
     try:
         with os.fdopen(master) as terminal:
-            assert "Amberlight is running. See: amberlight list. Ctrl-C ends it." == terminal.readline().strip()
+            assert "Amberlight is running. Run `amberlight list`. To quit, press Ctrl-C." == terminal.readline().strip()
             program.send_signal(signal.SIGINT)
             assert 0 == program.wait(15)
     finally:
@@ -49,10 +49,20 @@ def test_without_a_terminal_nothing_is_printed(stream: io.StringIO | None) -> No
     assert stream is None or "" == stream.getvalue()
 
 
+@pytest.mark.parametrize("stream", [None, io.StringIO()])
+def test_what_keeps_clients_away_is_always_printed(stream: io.StringIO | None) -> None:
+    """Also where nobody looks at it now: a start at login leaves it in the journal."""
+
+    _greet(stream, ("Port 8765 is in use.", "config.toml:3 is wrong."), tray=True)
+
+    wanted = "amberlight: Port 8765 is in use.\namberlight: config.toml:3 is wrong.\n"
+    assert stream is None or wanted == stream.getvalue()
+
+
 def test_the_demo_names_no_command_that_reaches_another_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where another Amberlight runs, `amberlight reauthorize` would go to that one, so only the click is named."""
 
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
 
-    assert ", or: amberlight reauthorize tickets" == story._command_hint(Paths.default())
+    assert ", or run `amberlight reauthorize tickets`" == story._command_hint(Paths.default())
     assert "" == story._command_hint(Paths.under(tmp_path / "own"))
