@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.small_disk import small_disk
-from trayapp.cli.file_checks import files
+from trayapp.app.file_checks import files
 from trayapp.config.paths import Paths
 from trayapp.core.checks import OK, PROBLEM, WARNING
 
