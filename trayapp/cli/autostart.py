@@ -15,6 +15,7 @@ from trayapp.config.paths import Paths
 def autostart(arguments: argparse.Namespace, paths: Paths) -> int:
     """Exit code 0 if the requested state is reached; `status` fails only for an entry that starts nothing."""
     system = native()
+    before = system.status()
     try:
         match arguments.what:
             case "on":
@@ -31,15 +32,17 @@ def autostart(arguments: argparse.Namespace, paths: Paths) -> int:
         return FAILED
     if arguments.what != "status":
         _notify_app(paths)
-    _print(state, as_json=arguments.format == "json")
+    unchanged = arguments.what != "status" and state == before
+    _print(state, "Already " if unchanged else "", as_json=arguments.format == "json")
     return OK if as_requested else FAILED
 
 
-def _print(state: State, *, as_json: bool) -> None:
+def _print(state: State, already: str, *, as_json: bool) -> None:
+    text = f"{already}{state.text[:1].lower()}{state.text[1:]}" if already else state.text
     if as_json:
-        print_json({"state": state.kind.value, "text": state.text, "help": state.help})
+        print_json({"state": state.kind.value, "text": text, "help": state.help})
     else:
-        print_line("\n".join(clean(line) for line in (state.text, state.help) if line))
+        print_line("\n".join(clean(line) for line in (text, state.help) if line))
 
 
 def _notify_app(paths: Paths) -> None:
