@@ -23,7 +23,7 @@ Open = Callable[..., Stage]
 
 READ = """
 return document.body !== null && !document.body.classList.contains("reading")
-  && document.querySelectorAll(".card").length === arguments[0]"""
+  && document.querySelectorAll("#list > .row").length === arguments[0]"""
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,9 @@ import time
 from pathlib import Path
 
 from tests.web.stage import HOUR, MINUTE, workload_view
+from trayapp.core.activity import Request
+from trayapp.core.checks import Check
+from trayapp.core.log_lines import LogEntry
 from trayapp.core.model import Problem
 from trayapp.core.snapshot import Detail, Status, WorkloadView
 from trayapp.core.view import style_of
@@ -188,3 +191,34 @@ def clients(home: Path) -> None:
 def _entry(name: str, *, port: int = 8765, key: str = "") -> dict[str, object]:
     shown = {"Authorization": f"Bearer {key or f'local-key-of-{name}'}"}
     return {"type": "http", "url": f"http://127.0.0.1:{port}/w/{name}", "headers": shown}
+
+
+def requests() -> list[Request]:
+    """What clients asked for, oldest first."""
+    now = time.time()
+    claude = {"name": "claude-code", "title": "Claude Code", "version": "2.1.0"}
+    return [
+        Request(now - 300, "notion", "", None, False, "GET", "/v1/users", 200, True, 1.2),
+        Request(now - 120, "github", "cursor/1.0", None, True, "tools/list", "", None, True, 30.0),
+        Request(now - 60, "github", "cursor/1.0", None, True, "tools/call", "search", 503, False, 0.01),
+        Request(now - 5, "github", "", claude, True, "tools/call", "create_issue", 200, True, 0.25),
+    ]
+
+
+def checks() -> list[Check]:
+    """Checks of every state; one can be fixed."""
+    return [
+        Check("state", "ok", "state.db is written."),
+        Check("keyring", "warning", "The keyring is locked.", "Unlock it."),
+        Check("Cursor", "problem", "github has an old key.", "Run amberlight doctor --fix.", fixable=True),
+    ]
+
+
+def log_entries(now: float) -> list[LogEntry]:
+    """The end of a log, newest first."""
+    return [
+        LogEntry(now - 5, "error", "amberlight.engine", "an effect failed\nTraceback (most recent call last):\n  …"),
+        LogEntry(now - 60, "warning", "amberlight.tokens", "github: the server refused the login"),
+        LogEntry(now - 90, "info", "amberlight.engine", "notion: refreshed"),
+        LogEntry(now - 95, "debug", "amberlight.engine", "a pass"),
+    ]

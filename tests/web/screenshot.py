@@ -31,9 +31,9 @@ def main(file: Path) -> None:
         window.look(width=WIDTH, height=1000)
         window.open(stage.link())
         for view in views:
-            window.see(f"#workload-{view.name} .segs:not([aria-valuemax='0'])")
-        window.look(width=WIDTH, height=int(window.js("return document.querySelector('footer').offsetTop")))
-        window.until(lambda: "in 4:" in window.text("#workload-linear .countdown"), "no countdown")
+            window.see(f"#workload-{view.name} .seg:not([hidden])")
+        window.look(width=WIDTH, height=int(window.js("return document.querySelector('main').scrollHeight + 60")))
+        window.until(lambda: "in 4:" in window.text("#workload-linear .next"), "no countdown")
         picture = Image.open(io.BytesIO(window.shot())).convert("RGB")
     picture.quantize(COLOURS).save(file, optimize=True)
 

@@ -27,13 +27,18 @@ from trayapp.clients.connecting import ALL, Change, Row, Wanted
 from trayapp.clients.entries import own_access
 from trayapp.clients.places import Machine
 from trayapp.clients.table import Client
+from trayapp.core.activity import Request
+from trayapp.core.checks import Check
 from trayapp.core.client_settings import ClientAccess
+from trayapp.core.log_lines import LEVELS, LogEntry, LogQuery
 from trayapp.core.model import Problem, Secret
 from trayapp.core.outages import Outage
 from trayapp.core.presentation import Colour, Glyph
 from trayapp.core.snapshot import AuthView, Detail, Snapshot, Status, WorkloadView
 from trayapp.core.view import style_of
 from trayapp.server.server import LoopbackServer
+from trayapp.storage.activity import Activity
+from trayapp.storage.rows import HistoryRow
 from trayapp.storage.timeline import Segment, segment
 
 T = TypeVar("T")
@@ -141,6 +146,31 @@ class Script(FakeControl):
         return ClientAccess(name, f"http://127.0.0.1:8765/w/{name}", Secret(f"local-key-of-{name}"))
 
 
+@dataclass
+class ScriptedInspection:
+    """What the app finds out about itself: attributes a test set."""
+
+    found: list[Check] = field(default_factory=list)
+    entries: list[LogEntry] = field(default_factory=list)
+    text: str = "Amberlight 1.2.3"
+
+    async def checks(self) -> list[Check]:
+        return self.found
+
+    async def fix(self) -> list[Check] | Problem:
+        self.found = [
+            replace(each, state="ok", help="", fixable=False) if each.fixable else each for each in self.found
+        ]
+        return self.found
+
+    async def log(self, query: LogQuery) -> tuple[str, list[LogEntry], bool]:
+        known = [each for each in self.entries if LEVELS.index(each.level) >= LEVELS.index(query.level)]
+        return "~/.local/state/amberlight/amberlight.log", known, False
+
+    async def bug_report(self) -> tuple[str, str]:
+        return "report.txt", self.text
+
+
 class ScriptedHistory:
     """The history that the test wrote."""
 
@@ -149,6 +179,13 @@ class ScriptedHistory:
 
     async def read(self, names: list[str], since: float, limit: int) -> dict[str, tuple[list[Segment], bool]]:
         return {name: (self._history.get(name, [])[-limit:], False) for name in names}
+
+    async def attempts(self, name: str, since: float, limit: int) -> list[HistoryRow]:
+        unreached = Problem("connect", "The server refused the connection.")
+        return [
+            HistoryRow(time.time() - 60, name, "attempt", "not_sent", "timer", unreached, "auth_retrying", "retrying"),
+            HistoryRow(time.time() - 4000, name, "attempt", "refreshed", "wake", None, "running", "ok"),
+        ][:limit]
 
 
 class Stage:
@@ -161,6 +198,8 @@ class Stage:
         self.control.home = directory / "home"
         self.port = 0
         self.history: dict[str, list[Segment]] = {}
+        self.inspection = ScriptedInspection()
+        self._activity: Activity | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="stage", daemon=True)
         self._server: LoopbackServer | None = None
@@ -203,6 +242,8 @@ class Stage:
         self._events = Events(self.control)
         self._events.published(self.control.snapshot())
         self._keys = PageKeys(self.directory / "pages.json")
+        self._activity = Activity(self.directory / "activity.db")
+        await self._activity.switch(True)
         self._server = LoopbackServer(
             port=self.port,
             runtime_dir=self.directory,
@@ -213,6 +254,8 @@ class Stage:
                 events=self._events,
                 page_keys=self._keys,
                 history_reader=ScriptedHistory(self.history),
+                activity=self._activity,
+                inspection=self.inspection,
             ),
             open_routes=open_routes(self._keys),
             pages=Pages().routes(),
@@ -230,7 +273,9 @@ class Stage:
             self._events.close()
         if self._server is not None:
             await self._server.close()
-        self._events, self._server = None, None
+        if self._activity is not None:
+            await self._activity.close()
+        self._events, self._server, self._activity = None, None, None
 
     # --- what happens on it -------------------------------------------------------------------------------------------
 
@@ -265,6 +310,23 @@ class Stage:
         """The app has no configuration, or clients can't reach it."""
         self.control.broken, self.control.outage = broken, outage
         self.put()
+
+    def use(self, *requests: Request) -> None:
+        """Clients made these requests."""
+        self.run(self._use(requests))
+
+    async def _use(self, requests: Sequence[Request]) -> None:
+        assert self._activity is not None
+        for request in requests:
+            self._activity.record(request)
+        await self._activity.flush()
+        if self._events is not None:
+            self._events.emit("activity", dict)
+
+    async def forget_activity(self) -> None:
+        """Switch the recording off."""
+        assert self._activity is not None
+        await self._activity.switch(False)
 
     def _publish(self, views: dict[str, WorkloadView]) -> None:
         before, self.control.views = self.control.views, views

@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("chromedriver") is None, reason="needs Chromium and chromedriver"),
 ]
 
-CARD = "#workload-github"
+ROW = "#workload-github"
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +46,11 @@ def test_a_link_opens_the_page_and_leaves_no_trace(stage: Stage, window: Window)
     """The page shows what there is; the address is bare, there is no cookie, and a reload asks for nothing new."""
 
     window.open(stage.link())
-    window.see(CARD)
+    window.see(ROW)
     assert stage.address == window.driver.current_url
     assert [] == window.driver.get_cookies()
     window.driver.refresh()
-    window.see(CARD)
+    window.see(ROW)
     assert [] == window.errors()
 
 
@@ -69,7 +69,7 @@ def test_a_private_file_opens_the_page(
     assert dashboard.open_link(stage.link(), tmp_path / "run", browse)
     window.forget()
     window.open(opened[0])
-    window.see(CARD)
+    window.see(ROW)
     assert stage.address == window.driver.current_url
 
 
@@ -78,11 +78,11 @@ def test_a_used_link_opens_nothing(stage: Stage, window: Window) -> None:
 
     link = stage.link()
     window.open(link)
-    window.see(CARD)
+    window.see(ROW)
     window.forget()
     window.open(link)
     window.until(lambda: window.text(), "the page")
-    assert not window.find(CARD)
+    assert not window.find(ROW)
     assert not key_of(window)
 
 
@@ -160,7 +160,7 @@ def test_a_page_of_another_port_gets_nothing(stage: Stage, window: Window, host:
     """Though it knows a good link and the key of an open page: it reads nothing, and spends nothing."""
 
     window.open(stage.link())
-    window.see(CARD)
+    window.see(ROW)
     key, link = key_of(window), stage.link()
     token = link.partition("#once=")[2]
     with another_port(host) as address:
@@ -181,4 +181,4 @@ def test_a_page_of_another_port_gets_nothing(stage: Stage, window: Window, host:
     assert [] == stage.control.calls
     window.forget()
     window.open(link)  # it was not spent
-    window.see(CARD)
+    window.see(ROW)

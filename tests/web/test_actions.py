@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 from selenium.webdriver.common.keys import Keys
@@ -27,15 +28,15 @@ def heard(window: Window, stage: Stage, *call: object) -> None:
     ("name", "verb", "call"),
     [
         ("linear", "retry", ("post", "retry", "linear")),
-        ("linear", "pause", ("post", "pause", "linear")),
+        ("linear", "reauthorize", ("reauthorize", "linear", True, False)),
+        ("github", "retry", ("post", "retry", "github")),
         ("github", "reauthorize", ("reauthorize", "github", True, False)),
-        ("resting", "resume", ("post", "resume", "resting")),
     ],
 )
 def test_buttons(window: Window, show: Open, name: str, verb: str, call: tuple[object, ...]) -> None:
     """Each button asks the app for what stands on it, once, and says which workload it is about."""
 
-    stage = show(*in_trouble(), workload_view("resting", Status.STOPPED, Detail.PAUSED, "Paused."))
+    stage = show(*in_trouble())
     button = window.see(f"#workload-{name} [data-do={verb}]")
 
     assert f"{button.text}: {name}" == button.accessible_name
@@ -45,18 +46,68 @@ def test_buttons(window: Window, show: Open, name: str, verb: str, call: tuple[o
     assert 1 == stage.control.calls.count(call)
 
 
+def test_retry_now_is_second(window: Window, show: Open) -> None:
+    """After Reauthorize, wherever both are."""
+
+    show(*in_trouble())
+
+    for name in ("github", "linear"):
+        shown = window.find(f"#workload-{name} .trouble [data-do]")
+        assert ["Reauthorize", "Retry now"] == [each.text for each in shown]
+
+
+@pytest.mark.parametrize(
+    ("name", "item", "call"),
+    [
+        ("notion", "retry", ("post", "retry", "notion")),
+        ("notion", "reauthorize", ("reauthorize", "notion", True, False)),
+        ("notion", "pause", ("post", "pause", "notion")),
+        ("resting", "resume", ("post", "resume", "resting")),
+    ],
+)
+def test_menu(window: Window, show: Open, name: str, item: str, call: tuple[object, ...]) -> None:
+    """What is rarely needed is in the menu of each row; the focus returns to its button."""
+
+    stage = show(*in_trouble(), workload_view("resting", Status.STOPPED, Detail.PAUSED, "Paused."))
+    window.choose(name, item)
+
+    heard(window, stage, *call)
+    assert not window.find("#menu")
+    assert f"More: {name}" == window.driver.switch_to.active_element.accessible_name
+
+
+def test_the_menu_by_keyboard(window: Window, show: Open) -> None:
+    """Enter opens it on its first item, arrows go round, Escape closes it, and letters find an item."""
+
+    stage = show(workload_view("notion"))
+    window.js("document.querySelector('#workload-notion .more').focus()")
+    window.press(Keys.ENTER)
+    window.until(lambda: window.driver.switch_to.active_element.text == "Details", "not open")
+    window.press(Keys.ARROW_UP)
+    assert "Remove…" == window.driver.switch_to.active_element.text
+    window.press("p")  # nothing below it begins so
+    window.press(Keys.HOME)
+    window.press("p")
+    assert "Pause" == window.driver.switch_to.active_element.text
+    window.press(Keys.ESCAPE)
+    assert not window.find("#menu")
+    assert "More: notion" == window.driver.switch_to.active_element.accessible_name
+    assert [] == stage.control.calls
+
+
 def test_all_at_once(window: Window, show: Open) -> None:
-    """Retry all now retries all."""
+    """Reconnect all retries all; it is there while something is reconnecting."""
 
     stage = show(*in_trouble())
-
     window.see("#retry-all").click()
-
     heard(window, stage, "post", "retry_all", "")
+
+    stage.put(workload_view("linear", ago=0))
+    window.until(lambda: not window.find("#retry-all"), "still there")
 
 
 def test_a_sign_in_from_the_page(window: Window, show: Open) -> None:
-    """The card then says what goes on, links the page, takes a pasted address, and can give it up."""
+    """The row then says what goes on, links the page, takes a pasted address, and can give it up."""
 
     stage = show(scenes.github())
     window.see("#workload-github [data-do=reauthorize]").click()
@@ -64,7 +115,7 @@ def test_a_sign_in_from_the_page(window: Window, show: Open) -> None:
     assert stage.control.page == link.get_attribute("href")
 
     stage.put(workload_view("github", Status.UNAUTHENTICATED, Detail.REFUSED, "Finish it.", signing_in=True))
-    window.until(lambda: "Reopen sign-in page" in window.card("github").text, "it does not say so")
+    window.until(lambda: "Reopen sign-in page" in window.row("github").text, "it does not say so")
     window.see("#workload-github .signing .fold").click()
     window.see("#workload-github .signing input").send_keys("http://127.0.0.1:1/callback?code=canary", Keys.ENTER)
     heard(window, stage, "paste", "github", "http://127.0.0.1:1/callback?code=canary")
@@ -74,6 +125,31 @@ def test_a_sign_in_from_the_page(window: Window, show: Open) -> None:
     heard(window, stage, "cancel_sign_in", "github")
     stage.put(scenes.github())
     window.until(lambda: not window.find("#workload-github .signing"), "it does not end")
+
+
+@pytest.mark.parametrize("seen", [True, False], ids=["sign-in seen", "only its end seen"])
+@pytest.mark.parametrize("where", ["", "workload/github"], ids=["row", "page"])
+def test_a_sign_in_that_succeeded_is_over(window: Window, show: Open, *, where: str, seen: bool) -> None:
+    """The green workload says nothing of a sign-in under way, even if the first event about it is its end."""
+
+    stage = show(replace(scenes.github(), auth=replace(scenes.github().auth, detail=Detail.NEVER_SIGNED_IN)))
+    place = "#workload-github"
+    if where:
+        window.go(where)
+        place = "#detail"
+    window.see(f"{place} [data-do=reauthorize]").click()
+    window.see(f"{place} .signing")
+
+    if seen:
+        stage.put(workload_view("github", Status.UNAUTHENTICATED, Detail.NEVER_SIGNED_IN, "…", signing_in=True))
+        window.until(lambda: "Reopen sign-in page" in window.text(place), "not under way")
+    stage.put(workload_view("github", ago=0, last_refreshed_at=time.time()))
+
+    window.until(lambda: "Connected" in window.text(place), "not connected")
+    window.until(lambda: not window.find(f"{place} .signing"), "still under way")
+    assert not window.find(f"{place} [data-do=cancel]")
+    window.go("workloads" if where else "workload/github")
+    assert not window.find(".signing")
 
 
 @pytest.mark.parametrize("kind", ["different_account", "different_server", "scope_lost"])
@@ -89,53 +165,54 @@ def test_another_account_is_asked_about(window: Window, show: Open, kind: str) -
     heard(window, stage, "reauthorize", "github", True, True)
 
 
-def test_what_could_not_be_checked_is_said_on_the_card(window: Window, show: Open) -> None:
+def test_what_could_not_be_checked_is_said_in_the_row(window: Window, show: Open) -> None:
     """Quietly, beside a login that works; not to whoever has to sign in anyway, and gone when it is."""
 
     doubt = Problem("id_token", "Signed in, but whose account it is could not be checked: no key of the server fits.")
     stage = show(workload_view("github", sign_in_warning=doubt))
 
-    def row() -> list[str]:
-        return [found.text for found in window.find("#workload-github [data-ref=signedInRow]")]
+    def said() -> bool:
+        return f"Last sign-in: {doubt.summary}" in window.row("github").text
 
-    assert [f"Last sign-in\n{doubt.summary}"] == row()
-    assert "Signed in" == window.text("#workload-github .badge")
+    assert said()
+    assert "Connected" == window.text("#workload-github .pill")
     stage.put(workload_view("github", Status.UNAUTHENTICATED, Detail.REFUSED, "…", sign_in_warning=doubt))
-    window.until(lambda: not row(), "still there")
+    window.until(lambda: not said(), "still there")
     stage.put(workload_view("github", sign_in_warning=doubt))
-    window.until(row, "not there again")
+    window.until(said, "not there again")
     stage.put(workload_view("github"))
-    window.until(lambda: not row(), "it stays")
+    window.until(lambda: not said(), "it stays")
 
 
-def test_a_refusal_is_said_on_the_card(window: Window, show: Open) -> None:
-    """What the app answers is shown where the button is, and spoken."""
+def test_a_refusal_is_said_in_the_row(window: Window, show: Open) -> None:
+    """What the app answers is shown where the button is, and spoken; also below a row that was a single line."""
 
-    stage = show(scenes.github())
+    stage = show(scenes.github(), workload_view("notion"))
     stage.control.page = Problem("not_now", "The keyring is locked: unlock it first.")
 
     window.see("#workload-github [data-do=reauthorize]").click()
-
     window.until(lambda: "unlock it first" in window.text("#workload-github .note"), "not shown")
     assert "unlock it first" in window.said()
 
+    window.choose("notion", "reauthorize")
+    window.until(lambda: "unlock it first" in window.text("#workload-notion .note"), "not shown")
+
 
 def test_adding(window: Window, show: Open) -> None:
-    """From the welcome to the first card by keyboard alone; its sign-in page opens, and the card has the focus."""
+    """From the welcome to the first row by keyboard alone; its sign-in page opens, and the row has the focus."""
 
     stage = show()
     assert "Add your first workload" in window.text("#welcome")
     window.js("document.getElementById('first').focus()")
     window.press(Keys.ENTER)
     window.until(lambda: window.driver.switch_to.active_element.get_attribute("id") == "add-search", "no focus")
-    window.press(Keys.TAB, "github", Keys.TAB)
-    window.press("https://mcp.github.example/mcp", Keys.ENTER)
+    window.press(Keys.TAB, "https://mcp.github.example/mcp", Keys.TAB, "github", Keys.ENTER)
 
-    window.card("github")
+    window.row("github")
     heard(window, stage, "add", "github", {"url": "https://mcp.github.example/mcp"})
     heard(window, stage, "reauthorize", "github", True, False)
     assert not window.find("#welcome, #add-dialog")
-    window.until(lambda: window.focused_in("#workload-github"), "the card has no focus")
+    window.until(lambda: window.focused_in("#workload-github"), "the row has no focus")
 
 
 def test_adding_with_more(window: Window, show: Open) -> None:
@@ -160,19 +237,41 @@ def test_adding_with_more(window: Window, show: Open) -> None:
 
 
 @pytest.mark.parametrize(
+    ("address", "name", "wanted"),
+    [
+        ("mcp.notion.com/mcp", "Notion", ("notion", "https://mcp.notion.com/mcp")),
+        ("  mcp.linear.app/sse ", "", ("linear", "https://mcp.linear.app/sse")),
+        ("https://api.githubcopilot.com/mcp/", "My GitHub", ("my-github", "https://api.githubcopilot.com/mcp/")),
+        ("http://localhost:8080/mcp", "", ("localhost", "http://localhost:8080/mcp")),
+    ],
+)
+def test_what_is_meant_is_written(window: Window, show: Open, address: str, name: str, wanted: tuple[str, str]) -> None:
+    """https:// is added, capitals and spaces in a name become what a name may have, and the address suggests one."""
+
+    stage = show()
+    window.see("#add").click()
+    window.see("#add-url").send_keys(address)
+    if name:
+        window.see("#add-name").send_keys(name)
+    window.see("#add-dialog .primary").click()
+
+    heard(window, stage, "add", wanted[0], {"url": wanted[1]})
+
+
+@pytest.mark.parametrize(
     ("given", "field", "words"),
     [
-        ({"name": "", "url": "https://a.example"}, "name", "Enter a name"),
-        ({"name": "Big Name", "url": "https://a.example"}, "name", "lowercase letters"),
-        ({"name": "a", "url": "mcp.example"}, "url", "https://"),
-        ({"name": "github", "url": "https://a.example"}, "name", "already a workload github"),
-        ({"name": "a", "url": "https://a.example", "issuer": "ftp://x"}, "issuer", "https address"),
+        ({"url": "https://a.example", "name": "?"}, "name", "lowercase letters"),
+        ({"url": "", "name": "a"}, "url", "https://"),
+        ({"url": "ftp://a.example", "name": "a"}, "url", "https://"),
+        ({"url": "https://a.example", "name": "github"}, "name", "already a workload github"),
+        ({"url": "https://a.example", "name": "a", "issuer": "ftp://x"}, "issuer", "https address"),
     ],
 )
 def test_mistakes_stand_at_their_field(
     window: Window, show: Open, given: dict[str, str], field: str, words: str
 ) -> None:
-    """The sentence is beside the field, the field is marked and has the focus, and typing takes the sentence away."""
+    """The sentence is beside the field, said once, the field is marked and has the focus, and typing takes it away."""
 
     show(scenes.github())
     window.see("#add").click()
@@ -187,6 +286,7 @@ def test_mistakes_stand_at_their_field(
     assert "true" == box.get_attribute("aria-invalid")
     assert box == window.driver.switch_to.active_element
     assert f"error-{field}" in str(box.get_attribute("aria-describedby"))
+    assert 1 == len(window.find("#add-dialog .wrong:not(:empty)"))
     box.send_keys("x")
     assert not window.find(f"#error-{field}")
 
@@ -195,15 +295,15 @@ def test_removing_asks_first(window: Window, show: Open) -> None:
     """Nothing is removed by one slip, and keeping is as near."""
 
     stage = show(*in_trouble())
-    window.see("#workload-github .story .fold").click()
-    window.see("#workload-github [data-do=remove]").click()
-    assert "Remove github?" == window.text("#remove-title")
+    window.choose("github", "remove")
+    assert "Remove github?" == window.text("#confirm-title")
     window.press(Keys.ESCAPE)
     assert not [call for call in stage.control.calls if call[0] == "remove"]
 
-    window.see("#workload-github [data-do=remove]").click()
-    window.see("#remove-yes").click()
+    window.choose("github", "remove")
+    window.see("#confirm-yes").click()
     heard(window, stage, "remove", "github")
+    window.until(lambda: not window.find("#confirm-dialog"), "still open")
 
 
 def test_everything_by_keyboard(window: Window, show: Open) -> None:
@@ -216,32 +316,51 @@ def test_everything_by_keyboard(window: Window, show: Open) -> None:
         element = window.tab()
         if element.tag_name in ("body", "html"):
             break
-        where = window.js("return arguments[0].closest('.card')?.id ?? ''", element)
+        where = window.js("return arguments[0].closest('.row')?.id ?? ''", element)
         reached.append(f"{where} {element.accessible_name}".strip())
         assert element.accessible_name, element.get_attribute("outerHTML")
         outline = window.js("const s = getComputedStyle(arguments[0]); return s.outlineStyle + s.outlineWidth", element)
-        assert outline == "solid3px", (reached[-1], outline)
+        assert outline == "solid2px", (reached[-1], outline)
     assert [
-        "Skip to the workloads",
-        "Retry all now",
-        "Connect clients…",
+        "Skip to content",
+        "Amberlight",
+        "Workloads",
+        "Clients",
+        "Activity",
+        "Settings",
+        "Diagnostics",
         "Add workload…",
+        "workload-github github",
+        "workload-github More: github",
         "workload-github Reauthorize: github",
         "workload-github Retry now: github",
-        "workload-github Pause: github",
-        "workload-github Connect a client…: github",
-        "workload-github Last 24 hours of github",
-        "workload-github What happened, and more: github",
-        "workload-notion Pause: notion",
-        "workload-notion Connect a client…: notion",
-        "workload-notion Last 24 hours of notion",
-        "workload-notion What happened, and more: notion",
-        "Health of Amberlight itself",
+        "workload-notion notion",
+        "workload-notion More: notion",
     ] == reached
 
 
-def test_focus_is_not_lost_when_it_heals(window: Window, show: Open) -> None:
-    """Whoever pressed a button that is not needed any more is still on the same card."""
+def test_keys_of_the_list(window: Window, show: Open) -> None:
+    """/ goes to the search from anywhere, arrows go along the rows, and Enter opens the page of one."""
+
+    show(*scenes.many(12))
+    window.press("/")
+    assert window.focused_in("#find")
+    window.press("workload-01", Keys.ARROW_DOWN)
+    window.until(lambda: window.driver.switch_to.active_element.text == "workload-010", "not in the list")
+    window.press(Keys.ARROW_DOWN)
+    assert "workload-011" == window.driver.switch_to.active_element.text
+    window.press(Keys.TAB, Keys.ARROW_UP)
+    assert "More: workload-010" == window.driver.switch_to.active_element.accessible_name
+    window.js("document.querySelector('#workload-workload-011 a').focus()")
+    window.press(Keys.ENTER)
+    window.until(lambda: window.text("#detail-name") == "workload-011", "not opened")
+    window.until(lambda: window.focused_in("#detail"), "the heading has no focus")
+    window.press("/")
+    window.until(lambda: window.focused_in("#find"), "not from another section")
+
+
+def test_focus_is_not_lost_when_it_recovers(window: Window, show: Open) -> None:
+    """Whoever pressed a button that is not needed any more is still on the same row."""
 
     stage = show(workload_view("alpha"), scenes.linear())
     window.js("document.querySelector('#workload-linear [data-do=retry]').focus()")
@@ -249,7 +368,7 @@ def test_focus_is_not_lost_when_it_heals(window: Window, show: Open) -> None:
 
     stage.put(workload_view("linear", ago=0, last_refreshed_at=time.time()))
 
-    window.until(lambda: "Signed in" in window.card("linear").text, "not well")
+    window.until(lambda: "Connected" in window.row("linear").text, "not well")
     assert window.focused_in("#workload-linear")
 
 
@@ -264,10 +383,10 @@ def test_more_pages_than_a_browser_has_connections(window: Window, show: Open) -
         window.driver.get(stage.link())
         window.see("#workload-github")
     stage.put(workload_view("github", Status.RUNNING, Detail.OK))
-    window.until(lambda: "Signed in" in window.card("github").text, "the newest page does not hear")
+    window.until(lambda: "Connected" in window.row("github").text, "the newest page does not hear")
 
     for handle in set(window.driver.window_handles) - {first}:
         window.driver.switch_to.window(handle)
         window.driver.close()
     window.driver.switch_to.window(first)
-    window.until(lambda: "Signed in" in window.card("github").text, "the first page does not go on")
+    window.until(lambda: "Connected" in window.row("github").text, "the first page does not go on")

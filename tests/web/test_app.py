@@ -1,4 +1,4 @@
-"""The page on the whole program: from the welcome to a signed-in workload, and across a restart without a reload."""
+"""The page on the whole program: from the welcome to a connected workload, and across a restart without a reload."""
 
 from __future__ import annotations
 
@@ -74,20 +74,18 @@ def test_the_first_workload_and_a_restart(window: Window, app: App) -> None:
         window.until(lambda: "signed in" in window.text().lower(), "not signed in", 20)
         window.driver.close()
         window.driver.switch_to.window(dashboard)
-        window.until(
-            lambda: "All 1 signed in" in window.text("#summary") or "mine is signed in" in window.text("#summary"), ""
-        )
+        window.until(lambda: "mine is connected" in window.text("#summary"), "not connected")
+        assert not window.find(".signing")
 
-        window.see("#workload-mine .story .fold").click()
-        window.until(lambda: "Signed in" in window.text("#workload-mine .story ol"), "no history")
-        window.see("#workload-mine [data-do=pause]").click()
-        window.until(lambda: "Paused" in window.card("mine").text, "not paused")
+        window.go("workload/mine")
+        window.until(lambda: "Connected" in window.text("#detail-recent"), "no history")
+        window.see("#detail [data-do=pause]").click()
+        window.until(lambda: "Paused" in window.text("#detail-label"), "not paused")
 
         assert 0 == app.quit()
         window.see("#gone")
         with app:
             window.until(lambda: not window.find("#gone"), "it does not come back", 30)
-            window.until(lambda: "Paused" in window.card("mine").text, "not as it was")
+            window.until(lambda: "Paused" in window.text("#detail-label"), "not as it was")
             assert window.js("return window.same")
-            window.see("#workload-mine .story .fold")
-            window.until(lambda: "not running" in window.text("#workload-mine .story"), "the gap is not told")
+            window.until(lambda: "not running" in window.text("#detail-recent"), "the gap is not told")

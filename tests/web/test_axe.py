@@ -18,13 +18,39 @@ pytestmark = pytest.mark.real
 
 
 def everything_open(window: Window, stage: Stage) -> None:
-    """Stories and panels unfolded."""
-    window.js("for (const fold of document.querySelectorAll('.card [data-fold]')) fold.click()")
-    window.see("#doctor summary").click()
+    """Panels unfolded, and a menu."""
+    window.js("for (const fold of document.querySelectorAll('.row [data-fold]')) fold.click()")
+    window.see("#workload-notion .more").click()
+    window.see("#menu button")
+
+
+def detail(window: Window, stage: Stage) -> None:
+    """The page of one workload, with its key shown."""
+    scenes.clients(stage.control.home)
+    window.go("workload/github")
+    window.see("#detail-show").click()
+    window.see("#detail-clients li")
+    window.see("#detail-segs .seg:not([hidden])")
+
+
+def renaming(window: Window, stage: Stage) -> None:
+    """A name that is not possible."""
+    window.go("workload/github")
+    window.see("[data-menu=rename]").click()
+    window.see("#rename-name").send_keys(" not so", Keys.ENTER)
+    window.see("#rename-error")
 
 
 def gone(window: Window, stage: Stage) -> None:
     """The app went away."""
+    stage.stop()
+    window.until(lambda: "Can't reach" in window.text("#summary"), "not gone")
+
+
+def gone_elsewhere(window: Window, stage: Stage) -> None:
+    """The same on the page of one workload."""
+    window.go("workload/github")
+    window.see("#detail-segs .seg:not([hidden])")
     stage.stop()
     window.see("#gone")
 
@@ -40,7 +66,7 @@ def adding(window: Window, stage: Stage) -> None:
     """The form, with complaints."""
     window.see("#add").click()
     window.see("#add-more summary").click()
-    window.see("#add-name").send_keys("No good", Keys.ENTER)
+    window.see("#add-name").send_keys("?", Keys.ENTER)
     window.see("#error-name")
 
 
@@ -57,7 +83,7 @@ def connecting(window: Window, stage: Stage) -> None:
     """Clients in every state, one of them just connected, and the settings to be copied by hand."""
     scenes.clients(stage.control.home)
     window.js("navigator.clipboard.writeText = () => Promise.reject(new Error('no'))")
-    window.see("#workload-github [data-do=connect]").click()
+    window.go("clients/github")
     window.see("#connect-list [data-client=connect]").click()
     window.see("#connect-list .told.good")
     window.see("#connect-hand summary").click()
@@ -68,20 +94,20 @@ def connecting(window: Window, stage: Stage) -> None:
 def connecting_all(window: Window, stage: Stage) -> None:
     """The same for all workloads."""
     scenes.clients(stage.control.home)
-    window.see("#connect-all").click()
+    window.go("clients")
     window.see("#connect-list li")
 
 
 def nothing_to_connect(window: Window, stage: Stage) -> None:
     """No client is installed."""
-    window.see("#workload-github [data-do=connect]").click()
+    window.go("clients/github")
     window.see("#connect-copy")
 
 
 def removing(window: Window, stage: Stage) -> None:
     """The last question."""
-    window.see("#workload-github .story .fold").click()
-    window.see("#workload-github [data-do=remove]").click()
+    window.choose("github", "remove")
+    window.see("#confirm-yes")
 
 
 def as_it_is(window: Window, stage: Stage) -> None:
@@ -92,7 +118,11 @@ PAGE_VIEWS: dict[str, tuple[Callable[[], list[WorkloadView]], Callable[[Window, 
     "welcome": (list, as_it_is),
     "trouble": (in_trouble, everything_open),
     "every state": (scenes.every_state, as_it_is),
+    "detail": (in_trouble, detail),
+    "renaming": (in_trouble, renaming),
+    "many": (scenes.many, as_it_is),
     "gone": (in_trouble, gone),
+    "gone elsewhere": (in_trouble, gone_elsewhere),
     "locked": (list, locked),
     "adding": (list, adding),
     "finding": (list, finding),
@@ -130,10 +160,10 @@ def test_nothing_is_wider_than_the_window(window: Window, show: Open, width: int
 
     assert window.js("return document.documentElement.scrollWidth") <= width
     crossing = window.js(
-        "const boxes = [...document.querySelectorAll('.card')].flatMap((card) => {"
-        "  const all = [...card.querySelectorAll('.mark, .who, .actions button, dd, .segs')].map((e) => e.getBoundingClientRect());"
+        "const boxes = [...document.querySelectorAll('#list > .row')].flatMap((row) => {"
+        "  const all = [...row.querySelectorAll('.mono, h2 a, .host, .pill, .when, button, .trouble > p, .segs')].map((e) => e.getBoundingClientRect());"
         "  return all.flatMap((a, i) => all.slice(i + 1).filter((b) => a.width && b.width && a.left < b.right - 1 &&"
-        "    b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1).map(() => card.id)); });"
+        "    b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1).map(() => row.id)); });"
         "return [...new Set(boxes)]"
     )
     assert [] == crossing

@@ -20,13 +20,14 @@ def test_a_known_server_in_four_keys_and_two_returns(window: Window, show: Open)
 
     stage = show()
     window.see("#add").click()
+    window.see("#add-search")
     window.press("noti", Keys.ENTER)
     window.until(lambda: value(window, "url") == "https://mcp.notion.com/mcp", "not filled in")
     assert "notion" == value(window, "name")
     assert "submit" == window.driver.switch_to.active_element.get_attribute("type")
     window.press(Keys.ENTER)
 
-    window.card("notion")
+    window.row("notion")
     assert ("add", "notion", {"url": "https://mcp.notion.com/mcp"}) in stage.control.calls
 
 
@@ -51,8 +52,9 @@ def test_a_server_that_needs_a_client_id(window: Window, show: Open) -> None:
 
     show()
     window.see("#add").click()
+    window.see("#add-search")
     window.press("slack")
-    window.until(lambda: "needs a client id" in window.text("#add-found"), "not said")
+    window.until(lambda: "needs a client ID" in window.text("#add-found"), "not said")
     window.press(Keys.ENTER)
     window.until(lambda: window.driver.switch_to.active_element.get_attribute("name") == "client_id", "no focus")
     assert "https://api.slack.com/apps" in window.text("#add-note")
@@ -66,6 +68,7 @@ def test_nothing_is_found(window: Window, show: Open) -> None:
 
     stage = show()
     window.see("#add").click()
+    window.see("#add-search")
     window.press("no such thing")
     window.until(lambda: "Not in the catalog" in window.text("#add-count"), "not said")
     window.press(Keys.ENTER)

@@ -16,6 +16,7 @@ from tests.web.conftest import Open
 from tests.web.scenes import in_trouble
 from tests.web.stage import Stage
 from tests.web.window import Window
+from trayapp.clients import connecting
 from trayapp.core.model import Problem
 
 pytestmark = pytest.mark.real
@@ -30,20 +31,23 @@ def stage(show: Open) -> Stage:
 
 
 def opened(window: Window, name: str = "") -> None:
-    window.see(f"#workload-{name} [data-do=connect]" if name else "#connect-all").click()
+    if name:
+        window.choose(name, "connect")
+    else:
+        window.go("clients")
     window.see("#connect-list li")
 
 
 def row(window: Window, title: str) -> WebElement:
     """The row of this client."""
-    found = [each for each in window.find("#connect-list li") if each.text.startswith(title)]
+    found = [each for each in window.find("#connect-list li") if each.find_element("tag name", "h2").text == title]
     assert found, window.text("#connect-list")
     return found[0]
 
 
 def lines(window: Window, title: str) -> list[str]:
-    """What the row says: title, state, file, buttons, and what was done."""
-    return row(window, title).text.split("\n")
+    """What the row says: title, file, state, buttons, and what was done."""
+    return row(window, title).text.split("\n")[1:]  # without the monogram
 
 
 def press(window: Window, title: str, label: str) -> None:
@@ -62,17 +66,16 @@ def test_what_each_client_has(window: Window, stage: Stage) -> None:
 
     opened(window, "github")
 
-    assert "Connect clients to github" == window.text("#connect-title")
-    assert ["Claude Code", "Not connected", "~/.claude.json", "Connect"] == lines(window, "Claude Code")
-    assert ["Cursor", "Connected", "~/.cursor/mcp.json", "Disconnect"] == lines(window, "Cursor")
-    assert ["Signs in to github separately", "Replace"] == lines(window, "Gemini CLI")[1::2]
-    assert ["Has another server called github", "Replace"] == lines(window, "Kiro")[1::2]
-    assert "~/.kiro/settings/mcp.json · a backup is kept" == lines(window, "Kiro")[2]
-    assert ["Has an old key", "~/.factory/mcp.json", "Reconnect", "Disconnect"] == lines(window, "Factory Droid")[1:]
+    assert "github" == window.see("#connect-what").get_attribute("value")
+    assert ["Claude Code", "~/.claude.json", "Not connected", "Connect"] == lines(window, "Claude Code")
+    assert ["Cursor", "~/.cursor/mcp.json", "Connected", "Disconnect"] == lines(window, "Cursor")
+    assert ["Signs in to github separately", "Replace"] == lines(window, "Gemini CLI")[2:]
+    assert ["Has another server called github", "Replace"] == lines(window, "Kiro")[2:]
+    assert "~/.kiro/settings/mcp.json · a backup is kept" == lines(window, "Kiro")[1]
+    assert ["~/.factory/mcp.json", "Has an old key", "Reconnect", "Disconnect"] == lines(window, "Factory Droid")[1:]
     assert "~/.config/zed/settings.json: it isn't valid JSON" in lines(window, "Zed")[1]
     assert not row(window, "Zed").find_elements("css selector", "button:not([hidden])")
     assert 7 == len(window.find("#connect-list li"))
-    assert not window.find("#connect-how")
 
 
 def test_connect_and_disconnect(window: Window, stage: Stage) -> None:
@@ -85,9 +88,13 @@ def test_connect_and_disconnect(window: Window, stage: Stage) -> None:
     window.press(Keys.ENTER)
 
     window.until(
-        lambda: "Factory Droid is connected. Start a new session." in lines(window, "Factory Droid"), "not said"
+        lambda: (
+            "Connected github to Factory Droid (~/.factory/mcp.json). Start a new session."
+            in lines(window, "Factory Droid")
+        ),
+        "not said",
     )
-    assert ["Connected", "Disconnect"] == lines(window, "Factory Droid")[1:5:2]
+    assert ["Connected", "Disconnect"] == lines(window, "Factory Droid")[2:4]
     key = entries(home, ".factory/mcp.json")["github"]["headers"]["Authorization"]
     assert "Bearer local-key-of-github" == key
     assert "Disconnect: Factory Droid" == window.driver.switch_to.active_element.accessible_name
@@ -95,10 +102,8 @@ def test_connect_and_disconnect(window: Window, stage: Stage) -> None:
 
     opened_file = home / ".cursor/mcp.json"
     press(window, "Cursor", "Disconnect")
-    window.until(lambda: "Cursor is disconnected." in lines(window, "Cursor"), "not said")
+    window.until(lambda: "Disconnected github from Cursor (~/.cursor/mcp.json)." in lines(window, "Cursor"), "not said")
     assert "github" not in opened_file.read_text()
-    window.press(Keys.ESCAPE)
-    assert "connect" == window.driver.switch_to.active_element.get_attribute("data-do")
     assert before != (home / ".factory/mcp.json").read_bytes()
 
 
@@ -108,10 +113,10 @@ def test_an_entry_that_is_not_ours_takes_a_click_of_its_own(window: Window, stag
     home = stage.control.home
     opened(window)
     press(window, "Gemini CLI", "Connect")
-    window.until(lambda: "Gemini CLI is connected. Start a new session." in lines(window, "Gemini CLI"), "not said")
+    window.until(lambda: "to Gemini CLI (~/.gemini/settings.json)." in row(window, "Gemini CLI").text, "not said")
     assert ("connect", "gemini-cli", "atlassian", "linear", "notion", "sentry") == stage.control.calls[-1]
     assert "https://api.githubcopilot.com/mcp/" == entries(home, ".gemini/settings.json")["github"]["httpUrl"]
-    assert "Connected: atlassian, linear and 2 more. Signs in to github separately" == lines(window, "Gemini CLI")[1]
+    assert "Connected: atlassian, linear and 2 more. Signs in to github separately" == lines(window, "Gemini CLI")[2]
 
     press(window, "Gemini CLI", "Replace")
     window.until(lambda: "All 5 connected" in lines(window, "Gemini CLI"), "not said")
@@ -123,18 +128,16 @@ def test_one_server_with_the_tools_of_all(window: Window, stage: Stage) -> None:
     """The other choice: one entry, beside those of the workloads."""
 
     opened(window)
-    assert ["Cursor", "Connected: github", "~/.cursor/mcp.json", "Connect the rest", "Disconnect"] == lines(
-        window, "Cursor"
-    )
-    window.see("#connect-how [value=all]").click()
-    assert ["Cursor", "Not connected", "~/.cursor/mcp.json", "Connect"] == lines(window, "Cursor")
+    assert ["Connected: github", "Connect the rest", "Disconnect"] == lines(window, "Cursor")[2:]
+    Select(window.see("#connect-what")).select_by_value("")
+    assert ["Not connected", "Connect"] == lines(window, "Cursor")[2:]
     press(window, "Cursor", "Connect")
-    window.until(lambda: "Cursor is connected." in lines(window, "Cursor"), "not said")
+    window.until(lambda: "to Cursor" in row(window, "Cursor").text, "not said")
     assert stage.control.calls[-1:] == [("connect", "cursor", "")]
     assert {"github", "amberlight"} == entries(stage.control.home).keys()
 
-    window.see("#connect-how [value=each]").click()
-    assert "Connected: github. Has the server with all tools" == lines(window, "Cursor")[1]
+    Select(window.see("#connect-what")).select_by_value("*")
+    assert "Connected: github. Has the server with all tools" == lines(window, "Cursor")[2]
 
 
 def test_a_refusal_stands_on_the_row(window: Window, stage: Stage) -> None:
@@ -146,14 +149,14 @@ def test_a_refusal_stands_on_the_row(window: Window, stage: Stage) -> None:
     window.until(lambda: "~/.cursor/mcp.json is read-only." in lines(window, "Claude Code"), "not said")
     stage.control.clients_trouble = None
     press(window, "Claude Code", "Connect")
-    window.until(lambda: "Claude Code is connected." in row(window, "Claude Code").text, "not said")
+    window.until(lambda: "Connected github to Claude Code" in row(window, "Claude Code").text, "not said")
 
 
 def test_clients_that_can_not_be_looked_at(window: Window, stage: Stage) -> None:
     """The reason is said, and the settings can still be copied."""
 
     stage.control.clients_trouble = Problem("hanging", "A client's file can't be reached.")
-    window.see("#connect-all").click()
+    window.go("clients")
 
     window.until(lambda: "can't be reached" in window.text("#connect-state"), "not said")
     window.see("#connect-copy")
@@ -165,12 +168,13 @@ def test_settings_for_a_client_that_is_not_installed(window: Window, show: Open,
 
     stage = show(scenes.github())
     window.allow_clipboard(stage.address)
-    window.see("#workload-github [data-do=connect]").click()
+    window.choose("github", "connect")
     window.until(lambda: "Copy the settings" in window.text("#connect-state"), "it is not said that there is none")
     Select(window.see("#connect-client")).select_by_value(client)
     assert {"zed": "~/.config/zed/settings.json", "codex": "~/.codex/config.toml. Start a new session", "json": "JSON"}[
         client
     ] in window.text("#connect-where")
+    assert "version control" in window.text("#connect-hand .caution")
     window.see("#connect-copy").click()
 
     window.until(lambda: "Copied" in window.text("#connect-copied"), "not copied")
@@ -179,7 +183,7 @@ def test_settings_for_a_client_that_is_not_installed(window: Window, show: Open,
 
 
 def test_settings_without_a_clipboard(window: Window, stage: Stage) -> None:
-    """Where the browser gives none, the text can be copied by hand, and is gone with the dialog. Here of all at once."""
+    """Where the browser gives none, the text can be copied by hand, and is gone with the section. Here of all at once."""
 
     window.js("navigator.clipboard.writeText = () => Promise.reject(new Error('no'))")
     opened(window)
@@ -187,16 +191,25 @@ def test_settings_without_a_clipboard(window: Window, stage: Stage) -> None:
     window.see("#connect-copy").click()
 
     assert "local-key-of-all" in str(window.see("#connect-text").get_attribute("value"))
-    window.press(Keys.ESCAPE)
+    window.go("workloads")
     window.until(lambda: window.js("return document.getElementById('connect-text').value") == "", "it is kept")
 
 
-@pytest.mark.parametrize(("query", "title"), [("github", "Connect clients to github"), ("", "Connect clients to all")])
-def test_opened_from_the_menu(window: Window, stage: Stage, query: str, title: str) -> None:
-    """A link may name the workload; one that is gone opens the page alone."""
+@pytest.mark.parametrize(("query", "chosen"), [("github", "github"), ("", "*"), ("nobody", "*")])
+def test_opened_from_the_menu(window: Window, stage: Stage, query: str, chosen: str) -> None:
+    """A link may name the workload; one that is gone opens the section for all."""
 
     window.open(stage.link().replace("/#", f"/?connect={query}#"))
-    assert window.text("#connect-title").startswith(title)
-    window.open(stage.link().replace("/#", "/?connect=nobody#"))
-    window.see("#workload-github")
-    assert not window.find("#connect-dialog")
+    assert chosen == window.see("#connect-what").get_attribute("value")
+    assert window.driver.current_url.endswith(f"/#clients/{query}")
+    assert "once" not in window.driver.current_url
+
+
+def test_a_running_client_may_overwrite_it(window: Window, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The app's warning is shown with what was done."""
+
+    monkeypatch.setattr(connecting, "runs", lambda programs: True)
+    opened(window, "github")
+    press(window, "Claude Code", "Connect")
+
+    window.until(lambda: "may overwrite this change" in row(window, "Claude Code").text, "not said")

@@ -34,9 +34,13 @@ def test_markup_is_shown_as_text(window: Window, show: Open) -> None:
         workload_view("amber", Status.AUTH_RETRYING, Detail.RETRYING, "Trying again.", problem=PROBLEM, next_in=60.0),
         workload_view("green", Status.RUNNING, Detail.OK, sign_in_warning=PROBLEM, signing_in=True, device=code),
     )
-    window.js("for (const button of document.querySelectorAll('.card .story .fold')) button.click()")
     for name in ("red", "amber", "green"):
-        assert "<b>" in window.card(name).text
-    assert EVIL in window.card("red").text
-    assert not window.js("return document.querySelectorAll('.card b:not(.at), .card img, .card script').length")
+        assert "<b>" in window.row(name).text
+    assert EVIL in window.row("red").text
+    for name in ("red", "amber", "green"):
+        window.go(f"workload/{name}")
+        window.until(lambda: "<b>" in window.text("#detail-trouble"), "not shown")
+        assert not window.js(
+            "return document.querySelectorAll('main b:not(.at, .choices b), main img, main script').length"
+        )
     assert "evil" != window.js("return document.title")

@@ -27,7 +27,7 @@ def test_a_link_works_once(window: Window, show: Open) -> None:
 
     window.forget()
     window.open(link)
-    window.card("github")
+    window.row("github")
     assert window.driver.current_url == stage.address
     assert link.partition("once=")[2] not in str(
         window.js("return JSON.stringify({...sessionStorage}) + document.body.innerHTML")
@@ -36,7 +36,7 @@ def test_a_link_works_once(window: Window, show: Open) -> None:
     window.forget()
     window.open(link)
     assert "used before" in window.text("#locked")
-    assert not window.find(".card")
+    assert not window.find("#list .row")
 
 
 def test_without_a_link_nothing_is_shown(window: Window, show: Open) -> None:
@@ -48,10 +48,10 @@ def test_without_a_link_nothing_is_shown(window: Window, show: Open) -> None:
         window.js(prepare)
         window.open(stage.address)
         assert "amberlight dashboard" in window.text("#locked")
-        assert not window.find(".card, #add, #welcome")
+        assert not window.find(".row, #add, #welcome")
 
     window.js("window.same = true; location.hash = arguments[0]", stage.link().partition("#")[2])
-    window.card("github")
+    window.row("github")
     assert not window.find("#locked")
     assert window.js("return window.same")
 
@@ -63,37 +63,48 @@ def test_a_reload_needs_no_new_link(window: Window, show: Open) -> None:
 
     window.open(stage.address)
 
-    window.card("github")
+    window.row("github")
 
 
 def test_each_workload_says_what_why_and_what_to_do(window: Window, show: Open) -> None:
-    """What is wrong, since when, what to do, and when it is tried again, in the words on the card."""
+    """What is wrong, since when, what to do, and when it is tried again, in the words of the row."""
 
     show(*in_trouble())
 
-    red = window.card("github").text
-    assert "Needs you" in red
+    red = window.row("github").text
+    assert "Sign-in needed" in red
     assert "api.githubcopilot.com" in red
-    assert "The server ended this login." in red
+    assert "The server ended this session." in red
     assert "invalid_grant" in red
-    assert "2 h 12 min ago" in red
-    assert "Reauthorize opens the sign-in page in your browser" in red
-    amber = window.card("linear").text
-    assert "Retrying by itself" in amber
+    assert "for 2 h 12 min" in red
+    assert "The sign-in page opens in your browser" in red
+    amber = window.row("linear").text
+    assert "Reconnecting" in amber
     assert "firewall" in amber
     assert "HTTP 403" in amber
-    assert "38 min ago" in amber
-    assert "in 4:" in amber
-    assert "9 failed so far" in amber
-    assert "Nothing to do" in amber
-    green = window.card("notion").text
-    assert "Signed in" in green
-    assert "5 h ago" in green
-    assert "What to do" not in green
+    assert "for 38 min" in amber
+    assert "Next attempt in 4:" in amber
+    assert "9 attempts" in amber
+    assert "No action needed" in amber
+
+
+def test_a_healthy_workload_is_one_line(window: Window, show: Open) -> None:
+    """48 pixels: name, host, state, the last day, when it was refreshed, and a menu; nothing to read besides."""
+
+    show(*in_trouble())
+
+    row = window.row("notion")
+    assert ["notion", "mcp.notion.com", "Connected", "refreshed 31 min ago"] == row.text.replace("N\n", "", 1).split(
+        "\n"
+    )[:4]
+    assert 48 <= row.rect["height"] <= 49
+    strip = window.see("#workload-notion .segs")
+    window.until(lambda: "connected 1" in str(strip.get_attribute("aria-label")), "not drawn")
+    assert not window.find("#workload-notion button:not(.more)")
 
 
 def test_one_button_stands_out_where_one_is_needed(window: Window, show: Open) -> None:
-    """A red workload has exactly one primary button; one that heals by itself or is well has none."""
+    """A red workload has exactly one primary button; one that recovers on its own or is well has none."""
 
     show(*in_trouble())
 
@@ -111,30 +122,38 @@ def test_the_worst_is_first_and_stands_in_title_and_tab(window: Window, show: Op
     show(*in_trouble())
 
     assert ["github", "linear", "atlassian", "notion", "sentry"] == window.order()
-    assert "3 of 5 signed in; github needs you; linear is retrying by itself" == window.text("#summary")
-    assert window.driver.title.startswith("github needs you")
+    assert "1 workload needs attention" == window.text("#summary")
+    assert "3 connected · linear reconnecting in 4 min" == window.text("#more-summary")
+    assert window.driver.title.startswith("github needs attention")
     icon = window.js("return document.querySelector('link[rel=icon]').href")
     assert icon.startswith("data:image/svg+xml,")
     assert "%23e45a4c" in icon
 
 
+LABELS = (
+    "Connected Reconnecting|Sign-in needed|Not signed in|Keyring locked|Offline|Access refused|Configuration error|Paused"
+    "|Starting|Being removed|Unknown"
+).replace("Connected ", "Connected|")
+
+
 def test_every_state_has_words_and_a_shape(window: Window, show: Open) -> None:
-    """No detail that the app knows is shown without a word of what is wrong, and shapes differ with the states."""
+    """No detail that the app knows is shown without a word of what is wrong; labels are of one set, and shapes differ."""
 
     show(*scenes.every_state())
-    known = window.js("return import('/web/words.js').then((words) => Object.keys(words.WRONG))")
+    known = window.js("return import('/web/words.js').then((words) => Object.keys(words.PROBLEMS))")
 
     assert {detail.value for detail in Detail} == set(known)
-    cards = {name: window.card(name).text for name in window.order()}
-    assert len(cards) == len(scenes.every_state())
-    well = ("is-ok", "is-doubtful")
-    for name, text in cards.items():
-        if name not in (*well, "is-unknown", "is-signing-in"):
-            assert "What is wrong" in text or "State" in text, name
-        if name not in well:
-            assert "What to do" in text, name
-    shapes = {window.js("return arguments[0].querySelector('use').href.baseVal", window.card(name)) for name in cards}
-    assert {"#mark-tick", "#mark-retry", "#mark-warning", "#mark-cross", "#mark-open", "#mark-square"} <= shapes
+    rows = {name: window.row(name) for name in window.order()}
+    assert len(rows) == len(scenes.every_state())
+    quiet = ("is-ok", "is-paused", "is-removing")  # a line says all there is
+    for name, row in rows.items():
+        assert window.text(f"#workload-{name} .pill") in LABELS.split("|")
+        lines = [each.text for each in window.find(f"#workload-{name} :is(.problem, .todo, .signing p)")]
+        assert bool(lines) is (name not in quiet) or name == "is-doubtful", (name, row.text)
+    shapes = {window.js("return arguments[0].querySelector('use').href.baseVal", row) for row in rows.values()}
+    assert {
+        f"#mark-{each}" for each in ("tick", "retry", "warning", "cross", "open", "square", "lock", "offline")
+    } <= shapes
 
 
 def test_a_login_that_lacks_something_says_so(window: Window, show: Open) -> None:
@@ -154,20 +173,21 @@ def test_a_login_that_lacks_something_says_so(window: Window, show: Open) -> Non
         ),
     )
 
-    cards = {name: window.card(name).text for name in window.order()}
-    assert "Can't be renewed; ends on " in cards["year"]
-    assert "Reauthorize before then" not in cards["year"]
-    assert "Can't be renewed; no known end." in cards["endless"]
-    assert "Reauthorize before then to stay signed in." in cards["soon"]
-    assert "Needs additional permission: write." in cards["scope"]
-    assert "Reauthorize asks for: read, write." in cards["scope"]
+    rows = {name: window.row(name).text for name in window.order()}
+    assert "Reauthorize before then" not in rows["year"]
+    assert "Reauthorize before then to stay signed in." in rows["soon"]
+    assert "Needs additional permission: write." in rows["scope"]
+    assert "Reauthorize asks for: read, write." in rows["scope"]
     assert ["Reauthorize"] == [each.text for each in window.find("#workload-scope button.primary")]
     assert ["Reauthorize"] == [each.text for each in window.find("#workload-soon button.primary")]
-    assert "All 4 signed in" == window.text("#summary")
+    assert "All 4 workloads connected" == window.text("#summary")
+    for name, sentence in (("year", "Can't be renewed; ends on "), ("endless", "Can't be renewed; no known end.")):
+        window.go(f"workload/{name}")
+        assert sentence in window.text("#detail-facts")
 
 
 def test_a_change_is_seen_and_said(window: Window, show: Open) -> None:
-    """An event changes its card, its place, the summary and the icon, and is said politely, all without a reload."""
+    """An event changes its row, its place, the heading and the icon, and is said politely, all without a reload."""
 
     stage = show(workload_view("alpha"), workload_view("beta"))
     window.js("window.same = document.getElementById('workload-alpha')")
@@ -175,12 +195,12 @@ def test_a_change_is_seen_and_said(window: Window, show: Open) -> None:
     stage.put(replace(scenes.github(), name="beta"))
 
     window.until(lambda: window.order() == ["beta", "alpha"], "not moved")
-    assert "1 of 2 signed in; beta needs you" == window.text("#summary")
-    window.until(lambda: "beta: Needs you." in window.said(), "not said")
+    assert ["1 workload needs attention", "1 connected"] == [window.text("#summary"), window.text("#more-summary")]
+    window.until(lambda: "beta: Sign-in needed." in window.said(), "not said")
     assert window.js("return window.same === document.getElementById('workload-alpha')")
 
     stage.put(workload_view("beta", ago=0))
-    window.until(lambda: window.text("#summary") == "All 2 signed in", "not well again")
+    window.until(lambda: window.text("#summary") == "All 2 workloads connected", "not well again")
 
     stage.drop("alpha")
     window.until(lambda: window.order() == ["beta"], "not gone")
@@ -196,16 +216,16 @@ def test_what_is_paused_says_so_first(window: Window, show: Open) -> None:
         workload_view("beta", Status.STOPPED, Detail.PAUSED, "…"),
     )
 
-    assert ["Paused", "Paused"] == [window.text(f"#workload-{name} .badge") for name in ("alpha", "beta")]
-    assert window.text("#workload-beta [data-ref=wrong]") == "Paused by you. Programs get no token."
-    assert window.text("#workload-alpha [data-ref=wrong]").startswith(
-        "Paused by you. Programs get no token. The newest login"
-    )
-    assert "Resume it" in window.card("alpha").text
+    assert ["Paused", "Paused"] == [window.text(f"#workload-{name} .pill") for name in ("alpha", "beta")]
+    assert "All 2 workloads paused" == window.text("#summary")
+    assert window.text("#workload-alpha .problem").startswith("Paused. Clients get no token. The newest login")
+    assert "Resume it" in window.row("alpha").text
     window.see("#workload-alpha [data-do=resume]")
+    window.see("#workload-beta .more").click()
+    assert "Resume" in window.text("#menu")
 
 
-def test_a_card_does_not_run_away(window: Window, show: Open) -> None:
+def test_a_row_does_not_run_away(window: Window, show: Open) -> None:
     """One that has the focus keeps its place until the person has left it."""
 
     stage = show(workload_view("alpha"), replace(scenes.github(), name="beta"))
@@ -213,7 +233,7 @@ def test_a_card_does_not_run_away(window: Window, show: Open) -> None:
 
     stage.put(workload_view("beta", ago=0))
 
-    window.until(lambda: "Signed in" in window.card("beta").text, "not changed")
+    window.until(lambda: "Connected" in window.row("beta").text, "not changed")
     assert ["beta", "alpha"] == window.order()
     window.js("document.activeElement.blur()")
     window.until(lambda: window.order() == ["alpha", "beta"], "not moved")
@@ -223,11 +243,11 @@ def test_the_countdown_counts(window: Window, show: Open) -> None:
     """The next attempt comes nearer by the second; when it is due, that is said."""
 
     stage = show(scenes.linear())
-    first = window.text("#workload-linear .countdown")
+    first = window.text("#workload-linear .next")
 
-    window.until(lambda: window.text("#workload-linear .countdown") != first, "it stands still", 3)
+    window.until(lambda: window.text("#workload-linear .next") != first, "it stands still", 3)
     stage.change("linear", next_attempt_at=time.time() - 1)
-    window.until(lambda: "any moment" in window.text("#workload-linear .countdown"), "not due")
+    window.until(lambda: "attempt now" in window.text("#workload-linear .next"), "not due")
 
 
 def test_the_app_goes_and_comes_back(window: Window, show: Open) -> None:
@@ -237,11 +257,20 @@ def test_the_app_goes_and_comes_back(window: Window, show: Open) -> None:
     window.js("window.same = true")
 
     stage.stop()
-    assert "Can't reach Amberlight" in window.text("#gone")
-    assert "how it was at" in window.text("#gone")
+    window.until(lambda: window.text("#summary") == "Can't reach Amberlight. Reconnecting…", "not said")
+    assert "Last seen at" in window.text("#more-summary")
+    assert "amberlight run" in window.text("#more-summary")
+    assert "connected" not in window.text("#more-summary")
     window.until(lambda: "Can't reach Amberlight" in window.said(), "not said")
-    window.see("#workload-github [data-do=retry]").click()
-    window.until(lambda: "Can't reach Amberlight" in window.card("github").text, "a click says nothing")
+    live = window.find("#workload-github [data-do]") + window.find("#retry-all, #add")
+    assert live
+    assert not [each for each in live if each.is_enabled()]
+    window.see("#workload-alpha .more").click()
+    assert ["Details"] == [each.text for each in window.find("#menu button") if each.is_enabled()]
+    window.press("\ue00c")
+    window.go("clients")
+    assert "Can't reach Amberlight. Reconnecting…" in window.text("#gone")
+    window.go("workloads")
 
     stage.put(replace(workload_view("github", ago=0)))
     stage.put(workload_view("fresh"))
@@ -249,7 +278,8 @@ def test_the_app_goes_and_comes_back(window: Window, show: Open) -> None:
     stage.start()
     window.until(lambda: sorted(window.order()) == ["fresh", "github"], "not read again", 12)
     assert not window.find("#gone")
-    assert "All 2 signed in" == window.text("#summary")
+    assert "All 2 workloads connected" == window.text("#summary")
+    assert window.see("#add").is_enabled()
     assert window.js("return window.same")
 
 
@@ -262,8 +292,8 @@ def test_a_page_that_the_app_does_not_know_any_more_is_locked(window: Window, sh
 
     stage.start()
 
-    assert "does not know this page any more" in window.text("#locked")
-    assert not window.find(".card")
+    assert "no longer knows this page" in window.text("#locked")
+    assert not window.find("#list .row")
     assert "github" not in window.driver.title
 
 
@@ -271,53 +301,56 @@ def test_the_line_tells_the_day(window: Window, show: Open) -> None:
     """Each part of the last 24 hours can be had by pointer, by arrow keys, and as a list: from when to when, what, why."""
 
     show(scenes.linear())
-    line = window.see("#workload-linear .segs")
+    window.go("workload/linear")
+    line = window.see("#detail-segs")
     window.until(lambda: line.get_attribute("aria-valuemax") == "5", "not drawn")
 
-    assert "Retrying by itself" in str(line.get_attribute("aria-valuetext"))
+    assert "Reconnecting" in str(line.get_attribute("aria-valuetext"))
     window.js("arguments[0].focus()", line)
     told = []
     for key in (*["\ue012"] * 5, "\ue010", "\ue011"):  # arrow left, End, Home
         window.press(key)
         told.append(str(line.get_attribute("aria-valuetext")))
-    assert "Signed in" in told[0]
+    assert "Connected" in told[0]
     assert "no network" in told[1]
     assert "Starting" in told[2]
     assert "The computer was asleep" in told[3]
     assert "8 h" in told[3]
     assert told[4] == told[6]
     assert "to now" in told[5]
-    assert "Signed in" in window.text("#tip")
+    assert "Connected" in window.text("#tip")
     window.js("arguments[0].blur()", line)
     assert not window.find("#tip")
     ActionChains(window.driver).move_to_element(line).perform()  # its middle: twelve hours ago
     assert "The computer was asleep" in window.text("#tip")
 
-    window.see("#workload-linear .story .fold").click()
-    story = window.text("#workload-linear .story")
-    assert "signed in 14 h" in story
-    assert "asleep or not running 8 h 30 min" in story
-    assert "The computer was asleep." in story
+    assert "connected 14 h" in window.text("#detail-outline")
+    assert "asleep or not running 8 h 30 min" in window.text("#detail-outline")
+    assert "The computer was asleep." in window.text("#detail-recent")
     kinds = window.js(
-        "return [...document.querySelectorAll('#workload-linear .seg:not([hidden])')].map(e => e.dataset.kind)"
+        "return [...document.querySelectorAll('#detail-segs .seg:not([hidden])')].map(e => e.dataset.kind)"
     )
     assert {"green", "gap", "amber", "blue"} == set(kinds)
 
 
 def test_what_happens_now_is_in_the_line(window: Window, show: Open) -> None:
-    """A new segment is drawn and told without asking for the history again."""
+    """A new segment is drawn and told without asking for the history again, in the row and on the page."""
 
-    stage = show(workload_view("github", ago=9 * HOUR))
+    stage = show(workload_view("github", ago=9 * HOUR), workload_view("linear", ago=9 * HOUR))
     line = window.see("#workload-github .segs")
-    window.until(lambda: "Signed in" in str(line.get_attribute("aria-valuetext")), "not drawn")
+    window.until(lambda: "connected" in str(line.get_attribute("aria-label")), "not drawn")
+    ended = replace(scenes.github(), auth=replace(scenes.github().auth, since=time.time()))
+    stage.put(ended)
+    window.until(lambda: "sign-in needed" in str(line.get_attribute("aria-label")), "not told")
 
-    stage.put(replace(scenes.github(), auth=replace(scenes.github().auth, since=time.time())))
-
-    window.until(lambda: "Needed you" in str(line.get_attribute("aria-valuetext")), "not told")
+    window.go("workload/linear")
+    window.until(lambda: "Connected" in window.text("#detail-recent"), "not drawn")
+    stage.put(replace(ended, name="linear"))
+    window.until(lambda: "Sign-in needed" in window.text("#detail-recent"), "not told")
 
 
 def test_a_sign_in_by_code(window: Window, show: Open) -> None:
-    """While a device code waits, the card shows the code and where it is typed."""
+    """While a device code waits, the row shows the code and where it is typed."""
 
     stage = show(scenes.github())
     code = DeviceCode("WDJB-MJHT", "https://example.com/device", "", time.time() + 600)
@@ -325,13 +358,13 @@ def test_a_sign_in_by_code(window: Window, show: Open) -> None:
         workload_view("github", Status.UNAUTHENTICATED, Detail.REFUSED, "Enter it.", signing_in=True, device=code)
     )
 
-    window.until(lambda: "WDJB-MJHT" in window.card("github").text, "no code")
-    assert "example.com/device" in window.card("github").text
-    assert "Signing in" in window.card("github").text
+    window.until(lambda: "WDJB-MJHT" in window.row("github").text, "no code")
+    assert "example.com/device" in window.row("github").text
+    assert "Sign-in needed" in window.row("github").text
 
 
 def test_what_is_wrong_with_the_app_itself(window: Window, show: Open) -> None:
-    """Its warnings stand above the workloads while they hold, and its own health can be asked for."""
+    """Its warnings stand above every section while they hold."""
 
     stage = show(workload_view("github"))
     assert not window.find("#app-trouble")
@@ -343,9 +376,6 @@ def test_what_is_wrong_with_the_app_itself(window: Window, show: Open) -> None:
     stage.warn()
     window.until(lambda: not window.find("#app-trouble"), "it stays")
 
-    window.see("#doctor summary").click()
-    window.until(lambda: "The keyring is locked." in window.text("#doctor"), "no checks")
-
 
 def test_the_way_to_the_form(window: Window, show: Open) -> None:
     """The tray's Add workload… leads to the page with its form open, once."""
@@ -356,7 +386,7 @@ def test_the_way_to_the_form(window: Window, show: Open) -> None:
     window.open(stage.link().replace("/#", "/?add#"))
     window.see("#add-dialog")
     window.driver.refresh()
-    window.card("github")
+    window.row("github")
     assert not window.find("#add-dialog")
 
 
@@ -364,7 +394,8 @@ def test_nothing_from_outside(window: Window, show: Open) -> None:
     """The policy holds: no complaint in the console, and not one request to anywhere else."""
 
     stage = show(*in_trouble())
-    window.see("#workload-github .story .fold").click()
+    for section in ("workload/github", "clients", "activity", "settings", "diagnostics", "workloads"):
+        window.go(section)
 
     asked = window.js("return performance.getEntriesByType('resource').map((each) => each.name)")
     assert asked

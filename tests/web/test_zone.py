@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from tests.web import scenes
 from tests.web.conftest import Open
-from tests.web.stage import workload_view
 from tests.web.window import Window
 
 pytestmark = pytest.mark.real
@@ -20,13 +20,13 @@ def test_an_open_page_follows_the_zone(window: Window, show: Open, zone: str) ->
 
     window.cdp("Emulation.setTimezoneOverride", timezoneId="Europe/London")
     try:
-        show(workload_view("github"))
-        window.card("github")
-        since = window.js("return document.querySelector('.card time').dateTime")
+        show(scenes.github())
+        window.row("github")
+        since = window.js("return document.querySelector('.row time').dateTime")
         before = exact_time(window)
         window.cdp("Emulation.setTimezoneOverride", timezoneId=zone)
         wanted = datetime.fromisoformat(str(since)).astimezone(ZoneInfo(zone))
-        window.until(lambda: f"{wanted:%H:%M}" in window.text(".card time"), "the new time")
+        window.until(lambda: f"{wanted:%H:%M}" in window.text(".row .trouble"), "the new time")
         after = exact_time(window)
         assert f"{wanted:%H:%M}" in after
         assert before != after
@@ -36,5 +36,5 @@ def test_an_open_page_follows_the_zone(window: Window, show: Open, zone: str) ->
 
 def exact_time(window: Window) -> str:
     """What a pointer over the time shows."""
-    over = "document.querySelector('.card time').dispatchEvent(new PointerEvent('pointerover', {bubbles: true}));"
-    return str(window.js(over + "return document.querySelector('.card time').title"))
+    over = "document.querySelector('.row time').dispatchEvent(new PointerEvent('pointerover', {bubbles: true}));"
+    return str(window.js(over + "return document.querySelector('.row time').title"))

@@ -103,12 +103,24 @@ class Window:
     def text(self, selector: str = "body") -> str:
         return self.see(selector).text
 
-    def card(self, name: str) -> WebElement:
+    def row(self, name: str) -> WebElement:
         return self.see(f"#workload-{name}")
 
+    def choose(self, name: str, item: str) -> None:
+        """Take this item of the menu behind a workload's ⋯."""
+        self.see(f"#workload-{name} .more").click()
+        self.see(f"#menu [data-item={item}]").click()
+
+    def go(self, section: str) -> None:
+        """Go to a section by its address, as a click on its tab does."""
+        self.js("location.hash = arguments[0]", f"#{section}")
+        self.see(f"#view-{section.partition('/')[0]} h1")
+
     def order(self) -> list[str]:
-        """The names of the cards from top to bottom."""
-        ids: list[str] = self.js("return [...document.querySelectorAll('.card:not([hidden])')].map((card) => card.id)")
+        """The names of the workloads from top to bottom."""
+        ids: list[str] = self.js(
+            "return [...document.querySelectorAll('#list > .row:not([hidden])')].map((row) => row.id)"
+        )
         return [each.removeprefix("workload-") for each in ids]
 
     def said(self) -> str:

@@ -1,8 +1,9 @@
 // The search for a known server in the dialog that adds a workload.
 
+import { $, make } from "./dom.js";
 import { ask, Failure } from "./session.js";
+import { say, WORDS } from "./words.js";
 
-const $ = (id) => document.getElementById(id);
 const SHOWN = 5;
 
 let asked = 0; // counts searches, so that a late answer to an older one is dropped
@@ -16,24 +17,15 @@ function show(servers, said) {
 }
 
 function row(server, index) {
-  const button = document.createElement("button");
-  button.type = "button";
-  button.dataset.found = index;
-  const title = document.createElement("strong");
-  title.textContent = server.title;
-  const about = document.createElement("span");
-  about.className = "hint";
-  about.textContent = server.needs_client_id ? `${server.about} · needs a client id` : server.about;
-  button.append(title, " ", about);
-  const item = document.createElement("li");
-  item.append(button);
-  return item;
+  const about = server.needs_client_id ? say.needsId(server.about) : server.about;
+  const button = make("button", { type: "button", data: { found: index } });
+  button.append(make("strong", { textContent: server.title }), " ", make("span", { className: "hint", textContent: about }));
+  return make("li", {}, button);
 }
 
 function counted(servers) {
-  if (!servers.length) return "Not in the catalog. Enter its name and address below.";
-  const more = servers.length - SHOWN;
-  return more > 0 ? `Showing ${SHOWN} of ${servers.length} servers.` : "";
+  if (!servers.length) return WORDS.notInCatalog;
+  return servers.length > SHOWN ? say.showing(SHOWN, servers.length) : "";
 }
 
 async function search(text) {
@@ -50,20 +42,16 @@ async function search(text) {
 
 // What to know about the chosen server before it is added, and its vendor's page.
 function note(server) {
-  const said = [];
-  if (server.needs_client_id) said.push(`Needs a client id of your own. Create one ${server.client_from} and enter it below.`);
-  if (server.notes) said.push(server.notes);
-  const link = document.createElement("a");
-  Object.assign(link, { href: server.source, target: "_blank", rel: "noreferrer noopener" });
-  link.textContent = `More from ${server.vendor}`;
+  const said = [server.needs_client_id ? say.needsClientId(server.client_from) : "", server.notes].filter(Boolean);
+  const link = make("a", { href: server.source, target: "_blank", rel: "noreferrer noopener", textContent: say.moreFrom(server.vendor) });
   $("add-note").replaceChildren(said.join(" "), " ", link);
 }
 
-// Forget the last search and choice.
-export function clearSearch() {
+// Forget the last search, and its choice unless it stays.
+export function clearSearch(choice = false) {
   asked += 1;
   $("add-search").value = "";
-  $("add-note").replaceChildren();
+  if (!choice) $("add-note").replaceChildren();
   show([], "");
 }
 

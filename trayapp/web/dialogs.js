@@ -1,27 +1,29 @@
-// Two dialogs: add a workload, remove it.
+// The dialogs about one workload: add it, edit it, rename it, sign out of it, remove it.
 
 import { clearSearch, wireSearch } from "./catalog.js";
+import { $, copyText, host, put, seen } from "./dom.js";
 import { ask, Failure } from "./session.js";
+import { say, WORDS } from "./words.js";
 
-const $ = (id) => document.getElementById(id);
-const FIELDS = ["name", "url", "issuer", "client_id", "scopes"];
-const FOLDED = new Set(["issuer", "client_id", "scopes"]);
-const OF_ERROR = { bad_name: "name", name_taken: "name", exists: "name", bad_url: "url" };
+const FIELDS = ["name", "url", "issuer", "client_id", "client_secret", "scopes"];
+const ADVANCED = new Set(["issuer", "scopes"]);
+const CLIENT = new Set(["client_id", "client_secret"]);
+const OF_ERROR = { bad_name: "name", name_taken: "name", exists: "name", bad_url: "url", client_id_needed: "client_id" };
 const NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/;
 
-for (const dialog of document.querySelectorAll("dialog")) {
-  dialog.addEventListener("click", (event) => {
-    if (event.target === dialog || event.target.closest("[data-close]")) dialog.close();
-  });
-}
-
-// Copy a text to the clipboard; false if the browser doesn't allow it.
-export async function copyText(text) {
+// Run a request for a form: its button rests meanwhile; false if it failed, and `onFailure` has said so.
+async function submit(form, job, onFailure) {
+  const button = form.querySelector("[type=submit]");
+  button.disabled = true;
   try {
-    await navigator.clipboard.writeText(text);
+    await job();
     return true;
-  } catch {
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    onFailure(error);
     return false;
+  } finally {
+    button.disabled = false;
   }
 }
 
@@ -29,102 +31,170 @@ export async function copyText(text) {
 
 const form = $("add-dialog").querySelector("form");
 
-export function openAdd() {
-  for (const name of [...FIELDS, "form"]) complain(name, "");
+let added = () => {};
+
+// Calls `onAdded(name)` when the app has accepted the workload.
+export function openAdd(onAdded) {
+  added = onAdded;
+  forgive();
+  needClient(false);
   clearSearch();
+  form.elements.name.placeholder = "";
   $("add-dialog").showModal();
   $("add-search").focus();
 }
 
+function forgive() {
+  for (const name of [...FIELDS, "form"]) complain(name, "");
+}
+
+// Client id and secret stand among what is rarely needed, or in sight where they are.
+function needClient(needed, { redirect_uri: redirect = "", client_secret: secret = "optional" } = {}) {
+  if (needed) $("add-more").before($("add-client-fields"));
+  else $("add-more").append($("add-client-fields"));
+  form.elements.client_id.required = needed;
+  seen($("hint-client_id"), !needed);
+  seen($("add-secret-field"), secret !== "none");
+  seen($("add-redirect"), redirect !== "");
+  $("add-redirect-uri").value = redirect;
+}
+
 // Fill in what the catalog knows, and go to what is still missing.
 function chosen(server) {
-  for (const name of [...FIELDS, "form"]) complain(name, "");
+  forgive();
   form.elements.name.value = server.name;
   form.elements.url.value = server.url;
-  $("add-more").open ||= server.needs_client_id;
+  needClient(server.needs_client_id);
   (server.needs_client_id ? form.elements.client_id : form.querySelector("[type=submit]")).focus();
 }
 
 function complain(name, text) {
-  $(`error-${name}`).textContent = text;
+  put($(`error-${name}`), text);
   const field = form.elements[name];
   if (!field) return;
   if (text) field.setAttribute("aria-invalid", "true");
   else field.removeAttribute("aria-invalid");
 }
 
+// Write a name and an address as they are meant: "Notion" → "notion", "mcp.notion.com/mcp" → with https://. The address
+// suggests a name, which is taken if none is given.
+function tidy() {
+  const { name, url } = form.elements;
+  url.value = url.value.trim();
+  if (/^[^\s/:]+\.[^\s/]+/.test(url.value)) url.value = `https://${url.value}`;
+  name.value = name.value.trim().toLowerCase().replace(/[\s.]+/g, "-");
+  name.placeholder = suggested(url.value);
+}
+
+function suggested(url) {
+  const labels = host(url).split(":")[0].split(".");
+  const found = labels.length > 1 ? labels.at(-2) : labels[0];
+  return NAME.test(found) && !/^\d+$/.test(found) ? found : "";
+}
+
 // Mistakes that can be found without the app: [field, sentence] pairs.
 function mistakes(given) {
   const found = [];
-  if (!given.name) found.push(["name", "Enter a name."]);
-  else if (!NAME.test(given.name)) found.push(["name", "Use lowercase letters, numbers, - and _. Start with a letter or number."]);
-  if (!given.url) found.push(["url", "Enter an address."]);
-  else if (!/^https?:\/\/[^/\s]/i.test(given.url)) found.push(["url", "Enter an address that starts with https:// (or http:// on this computer)."]);
+  if (!given.name) found.push(["name", WORDS.enterName]);
+  else if (!NAME.test(given.name)) found.push(["name", WORDS.badName]);
+  if (!/^https?:\/\/[^/\s]/i.test(given.url)) found.push(["url", WORDS.enterUrl]);
   return found;
 }
 
 function refuse(found) {
   for (const [name, text] of found) complain(name, text);
   const [first] = found[0];
-  if (FOLDED.has(first)) $("add-more").open = true;
+  if (ADVANCED.has(first) || (CLIENT.has(first) && $("add-more").contains($("add-client-fields")))) $("add-more").open = true;
   form.elements[first]?.focus();
 }
 
-// The form field that an error of the app is about: named by the error itself, its code or its sentence.
-function place(failure) {
-  const named = FIELDS.find((name) => failure.field === name || new RegExp(`\\bfield ${name}\\b`).test(failure.message));
-  return named ?? OF_ERROR[failure.code] ?? "form";
-}
-
-// Calls `onAdded(name)` when the app has accepted the workload.
-export function wireAdd(onAdded) {
-  wireSearch(chosen);
-  for (const name of FIELDS) form.elements[name].addEventListener("input", () => complain(name, ""));
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    for (const name of [...FIELDS, "form"]) complain(name, "");
-    const given = Object.fromEntries(FIELDS.map((name) => [name, form.elements[name].value.trim()]));
-    const found = mistakes(given);
-    if (found.length) return refuse(found);
-    const button = form.querySelector("[type=submit]");
-    button.disabled = true;
-    try {
-      const body = { name: given.name, url: given.url };
-      if (given.issuer) body.issuer = given.issuer;
-      if (given.client_id) body.client_id = given.client_id;
-      if (given.scopes) body.scopes = given.scopes.split(/[\s,]+/);
-      await ask("POST", "/workloads", body);
-      $("add-dialog").close();
-      form.reset();
-      onAdded(given.name);
-    } catch (error) {
-      if (!(error instanceof Failure)) throw error;
-      const where = place(error);
-      if (where === "form") complain("form", error.message);
-      else refuse([[where, error.message]]);
-    } finally {
-      button.disabled = false;
-    }
-  });
-}
-
-// --- remove ----------------------------------------------------------------------------------------------------------
-
-let removing = "";
-
-export function openRemove(name) {
-  removing = name;
-  $("remove-title").textContent = `Remove ${name}?`;
-  $("remove-error").textContent = "";
-  $("remove-dialog").showModal();
-}
-
-$("remove-yes").addEventListener("click", async () => {
-  try {
-    await ask("DELETE", `/workloads/${removing}`);
-    $("remove-dialog").close();
-  } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-    $("remove-error").textContent = error.message;
+// Which fields a refusal of the app is about: what it names, or what its code or sentence does.
+function places({ code, message, answer }) {
+  if (answer.fields && Object.keys(answer.fields).some((name) => FIELDS.includes(name))) {
+    return Object.entries(answer.fields).map(([name, text]) => [FIELDS.includes(name) ? name : "form", text]);
   }
+  const named = FIELDS.find((name) => answer.field === name || new RegExp(`\\bfield ${name}\\b`).test(message));
+  return [[named ?? OF_ERROR[code] ?? "form", message]];
+}
+
+function body(given) {
+  const made = { name: given.name, url: given.url, check: true };
+  for (const key of ["issuer", "client_id", "client_secret"]) if (given[key]) made[key] = given[key];
+  if (given.scopes) made.scopes = given.scopes.split(/[\s,]+/);
+  return made;
+}
+
+wireSearch(chosen);
+for (const name of FIELDS) form.elements[name].addEventListener("input", () => complain(name, ""));
+for (const name of ["name", "url"]) form.elements[name].addEventListener("change", tidy);
+$("add-redirect-copy").addEventListener("click", async () => {
+  const done = await copyText($("add-redirect-uri").value);
+  if (!done) $("add-redirect-uri").select();
+  put($("add-redirect-done"), done ? WORDS.copied : say.cannotCopy());
+});
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  forgive();
+  tidy();
+  form.elements.name.value ||= form.elements.name.placeholder;
+  const given = Object.fromEntries(FIELDS.map((name) => [name, form.elements[name].value.trim()]));
+  const found = mistakes(given);
+  if (found.length) return refuse(found);
+  const done = await submit(form, () => ask("POST", "/workloads", body(given)), (error) => {
+    if (error.code === "client_id_needed") needClient(true, error.answer);
+    clearSearch(true);
+    refuse(places(error));
+  });
+  if (!done) return undefined;
+  $("add-dialog").close();
+  form.reset();
+  return added(given.name);
+});
+
+// --- rename ----------------------------------------------------------------------------------------------------------
+
+const renaming = $("rename-dialog").querySelector("form");
+
+export function openRename(name) {
+  renaming.dataset.name = name;
+  put($("rename-title"), say.renameTitle(name));
+  put($("rename-error"), "");
+  renaming.elements.name.value = name;
+  $("rename-dialog").showModal();
+  renaming.elements.name.select();
+}
+
+renaming.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const [from, to] = [renaming.dataset.name, renaming.elements.name.value.trim().toLowerCase()];
+  const failed = ({ message }) => put($("rename-error"), message);
+  if (!NAME.test(to)) return failed({ message: WORDS.badName });
+  if (from !== to && !(await submit(renaming, () => ask("PATCH", `/workloads/${from}`, { name: to }), failed))) return undefined;
+  $("rename-dialog").close();
+  if (location.hash.startsWith(`#workload/${from}`)) location.replace(`#workload/${to}`);
+  return undefined;
+});
+
+// --- sign out, remove ------------------------------------------------------------------------------------------------
+
+const confirming = $("confirm-dialog").querySelector("form");
+const QUESTIONS = {
+  remove: { title: say.removeTitle, text: WORDS.removeText, yes: WORDS.removeDo, job: (name) => ask("DELETE", `/workloads/${name}`) },
+  signOut: { title: say.signOutTitle, text: WORDS.signOutText, yes: WORDS.signOutDo, job: (name) => ask("POST", `/workloads/${name}/sign-out`, {}) },
+};
+let question = null;
+let about = "";
+
+export function openConfirm(kind, name) {
+  [question, about] = [QUESTIONS[kind], name];
+  put($("confirm-title"), question.title(name));
+  put($("confirm-text"), question.text);
+  put($("confirm-yes"), question.yes);
+  put($("confirm-error"), "");
+  $("confirm-dialog").showModal();
+}
+
+confirming.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  if (await submit(confirming, () => question.job(about), ({ message }) => put($("confirm-error"), message))) $("confirm-dialog").close();
 });

@@ -1,16 +1,24 @@
-// The list of cards: keyed by name, worst first, updated incrementally and never rebuilt.
+// The list of workloads: keyed by name, sorted, updated incrementally and never rebuilt.
 //
-// Changes are collected and applied between frames, a few milliseconds at a time, so that two hundred workloads changing
-// together don't delay a click. A card under the pointer or with the focus doesn't move; it takes its new place when the
+// Changes are collected and applied between frames, a few milliseconds at a time, so that a thousand workloads changing
+// together don't delay a click. A row under the pointer or with the focus doesn't move; it takes its new place when the
 // person has left it.
 
-import { Card } from "./card.js";
-import { SPAN } from "./history.js";
-import { rank, RANKS } from "./words.js";
+import { settle } from "./actions.js";
+import { DAY } from "./history.js";
+import { Row } from "./row.js";
+import { group, rank, RANKS } from "./states.js";
 
 const BUDGET = 8; // ms of work between two frames
-const FEW = 10; // up to so many cards are moved one by one
-const NEAR = "300px"; // margin around the window in which cards are drawn before they are scrolled to
+const FEW = 10; // up to so many rows are moved one by one
+const NEAR = "300px"; // margin around the window in which rows are drawn before they are scrolled to
+
+// Orders by the person's choice; what is equal goes by name.
+const ORDERS = {
+  state: (a, b) => a.order - b.order,
+  name: () => 0,
+  fresh: (a, b) => b.fresh - a.fresh,
+};
 
 // Wait for the next frame, or a short time if there is none: the page may be hidden at any time.
 function pause() {
@@ -21,17 +29,18 @@ function pause() {
 }
 
 export class List {
-  // `wantHistory(card, since)` is called for a visible card without history; `onDone(changed)` after each round.
+  // `wantHistory(item, since)` is called for a visible row without history; `onDone(changed)` after each round.
   constructor(node, { wantHistory, onDone }) {
     Object.assign(this, { node, wantHistory, onDone });
     this.rows = new Map(); // the latest rows from the app
-    this.cards = new Map();
+    this.items = new Map();
     this.changed = new Set();
-    this.undrawn = new Set(); // cards that became visible
-    this.moved = new Set(); // cards in the wrong place
-    this.late = new Set(); // cards that move once the person has left them
+    this.undrawn = new Set(); // items that became visible
+    this.moved = new Set(); // items in the wrong place
+    this.late = new Set(); // items that move once the person has left them
     this.group = "";
     this.words = "";
+    this.sort = "state";
     this.working = false;
     this.sight = new IntersectionObserver((entries) => entries.forEach((each) => this.see(each)), { rootMargin: NEAR });
     for (const left of ["focusout", "pointerleave"]) node.addEventListener(left, () => setTimeout(() => this.settle()), true);
@@ -53,8 +62,8 @@ export class List {
 
   // The full list: workloads it lacks are removed, unchanged ones are left alone.
   reset(rows) {
-    const names = new Set(rows.map((row) => row.name));
-    for (const name of this.rows.keys()) if (!names.has(name)) this.drop(name);
+    const known = new Set(rows.map((row) => row.name));
+    for (const name of this.rows.keys()) if (!known.has(name)) this.drop(name);
     const worstFirst = [...rows].sort((a, b) => RANKS[rank(a)].order - RANKS[rank(b)].order || (a.name < b.name ? -1 : 1));
     for (const row of worstFirst) if (JSON.stringify(this.rows.get(row.name)) !== JSON.stringify(row)) this.put(row);
     this.plan();
@@ -67,7 +76,7 @@ export class List {
   }
 
   async work() {
-    this.onDone([]); // the summary doesn't wait for two hundred cards
+    this.onDone([]); // the heading doesn't wait for a thousand rows
     const done = [];
     let begin = performance.now();
     while (this.changed.size) {
@@ -75,7 +84,7 @@ export class List {
       this.changed.delete(name);
       done.push(this.apply(name));
       if (performance.now() - begin > BUDGET) {
-        if (!this.node.children.length) this.arrange(); // show the first cards early
+        if (!this.node.children.length) this.arrange(); // show the first rows early
         await pause();
         begin = performance.now();
       }
@@ -88,85 +97,95 @@ export class List {
   // Apply one workload's change; its rank before and now, or null for one that was never shown.
   apply(name) {
     const row = this.rows.get(name);
-    const card = this.cards.get(name);
-    if (!row) return card ? this.removeCard(card) : null;
-    if (!card) return this.addCard(row);
-    const before = rank(card.row);
-    card.update(row, Date.now());
+    const item = this.items.get(name);
+    if (!row) return item ? this.removeItem(item) : null;
+    if (!item) return this.addItem(row);
+    const before = rank(item.row);
+    settle(row, item.row);
+    item.update(row, Date.now());
     const now = rank(row);
-    if (before !== now) this.moved.add(card);
-    this.choose(card);
+    if (before !== now || this.sort === "fresh") this.moved.add(item);
+    this.choose(item);
     return { name, before, now };
   }
 
-  addCard(row) {
-    const card = new Card(row);
-    this.cards.set(row.name, card);
-    this.moved.add(card);
-    this.choose(card);
-    this.sight.observe(card.node);
+  addItem(row) {
+    const item = new Row(row);
+    this.items.set(row.name, item);
+    this.moved.add(item);
+    this.choose(item);
+    this.sight.observe(item.node);
     return { name: row.name, before: "", now: rank(row) };
   }
 
-  removeCard(card) {
-    const before = rank(card.row);
-    const focused = card.node.contains(document.activeElement);
-    const next = card.node.nextElementSibling ?? card.node.previousElementSibling;
-    this.cards.delete(card.name);
-    this.late.delete(card);
-    this.moved.delete(card);
-    this.sight.unobserve(card.node);
-    card.node.remove();
-    if (focused) (next?.querySelector("button:not([hidden])") ?? document.getElementById("main")).focus();
-    return { name: card.name, before, now: "" };
+  removeItem(item) {
+    const before = rank(item.row);
+    const focused = item.node.contains(document.activeElement);
+    const next = item.node.nextElementSibling ?? item.node.previousElementSibling;
+    this.items.delete(item.name);
+    this.late.delete(item);
+    this.moved.delete(item);
+    this.sight.unobserve(item.node);
+    item.node.remove();
+    if (focused) (next?.querySelector("a") ?? document.getElementById("main")).focus();
+    return { name: item.name, before, now: "" };
   }
 
   // --- order --------------------------------------------------------------------------------------------------------
 
-  // Put moved cards in their places: one by one if they are few, which touches no other card, else in one pass.
+  // Put moved items in their places: one by one if they are few, which touches no other item, else in one pass.
   arrange() {
-    for (const card of this.moved) {
-      this.late.delete(card);
-      if (busy(card) && !document.hidden) this.late.add(card);
+    for (const item of this.moved) {
+      this.late.delete(item);
+      if (busy(item) && !document.hidden) this.late.add(item);
     }
-    const moved = [...this.moved].filter((card) => !this.late.has(card));
+    const moved = [...this.moved].filter((item) => !this.late.has(item));
     this.moved.clear();
-    if (moved.length <= FEW) moved.forEach((card) => this.place(card));
+    if (moved.length <= FEW) moved.forEach((item) => this.place(item));
     else this.walk();
   }
 
+  // Sort by "state", "name" or "fresh", which is the time of the last refresh.
+  order(by) {
+    this.sort = by;
+    this.late.clear();
+    this.walk();
+  }
+
+  compare = (a, b) => ORDERS[this.sort](a, b) || (a.name < b.name ? -1 : 1);
+
   walk() {
     const skip = (node) => {
-      while (node && this.late.has(node.card)) node = node.nextElementSibling;
+      while (node && this.late.has(node.owner)) node = node.nextElementSibling;
       return node;
     };
     let here = skip(this.node.firstElementChild);
-    for (const card of [...this.cards.values()].sort((a, b) => (before(a, b) ? -1 : 1))) {
-      if (this.late.has(card)) continue;
-      if (card.node === here) here = skip(here.nextElementSibling);
-      else this.node.insertBefore(card.node, here);
+    for (const item of [...this.items.values()].sort(this.compare)) {
+      if (this.late.has(item)) continue;
+      if (item.node === here) here = skip(here.nextElementSibling);
+      else this.node.insertBefore(item.node, here);
     }
   }
 
   settle() {
-    for (const card of [...this.late]) {
-      if (busy(card)) continue;
-      this.late.delete(card);
-      this.place(card);
+    for (const item of [...this.late]) {
+      if (busy(item)) continue;
+      this.late.delete(item);
+      this.place(item);
     }
   }
 
-  // Insert a card among those already in order, by binary search: lists of hundreds are searched often.
-  place(card) {
-    const others = [...this.node.children].filter((node) => node !== card.node);
+  // Insert an item among those already in order, by binary search: lists of hundreds are searched often.
+  place(item) {
+    const others = [...this.node.children].filter((node) => node !== item.node);
     let [low, high] = [0, others.length];
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (before(others[middle].card, card)) low = middle + 1;
+      if (this.compare(others[middle].owner, item) < 0) low = middle + 1;
       else high = middle;
     }
-    if (others[low] !== card.node.nextElementSibling || card.node.parentNode !== this.node) {
-      this.node.insertBefore(card.node, others[low] ?? null);
+    if (others[low] !== item.node.nextElementSibling || item.node.parentNode !== this.node) {
+      this.node.insertBefore(item.node, others[low] ?? null);
     }
   }
 
@@ -175,33 +194,33 @@ export class List {
   filter(group, words) {
     this.group = group;
     this.words = words.trim().toLowerCase();
-    for (const card of this.cards.values()) this.choose(card);
+    for (const item of this.items.values()) this.choose(item);
   }
 
-  choose(card) {
-    const { row } = card;
-    const fits = !this.group || RANKS[rank(row)].group === this.group;
+  choose(item) {
+    const { row } = item;
+    const fits = !this.group || group(row) === this.group;
     const found = !this.words || `${row.name} ${row.url}`.toLowerCase().includes(this.words);
-    if (card.node.hidden !== !(fits && found)) card.node.hidden = !(fits && found);
+    if (item.node.hidden !== !(fits && found)) item.node.hidden = !(fits && found);
   }
 
   get shown() {
-    return [...this.cards.values()].filter((card) => !card.node.hidden).length;
+    return [...this.items.values()].filter((item) => !item.node.hidden).length;
   }
 
   see({ target, isIntersecting }) {
-    const { card } = target;
-    if (isIntersecting === card.inSight) return;
-    card.inSight = isIntersecting;
+    const item = target.owner;
+    if (isIntersecting === item.inSight) return;
+    item.inSight = isIntersecting;
     if (!isIntersecting) return;
-    if (card.rows === null) this.wantHistory(card, Date.now() - SPAN);
-    else this.drawSoon(card);
-    card.tick(Date.now());
+    if (item.rows === null) this.wantHistory(item, Date.now() - DAY);
+    else this.drawSoon(item);
+    item.tick(Date.now());
   }
 
   // Draw one timeline per frame, so that fast scrolling isn't delayed by timelines nobody looks at.
-  async drawSoon(card) {
-    this.undrawn.add(card);
+  async drawSoon(item) {
+    this.undrawn.add(item);
     if (this.undrawn.size > 1) return;
     while (this.undrawn.size) {
       await pause();
@@ -213,34 +232,42 @@ export class List {
 
   // A new segment of a workload's timeline.
   happened(name, row) {
-    const card = this.cards.get(name);
-    if (card?.happened(row)) this.drawSoon(card);
+    const item = this.items.get(name);
+    if (item?.happened(row)) this.drawSoon(item);
   }
 
-  // The histories may have gaps now: each is loaded again when its card is visible.
+  // The histories may have gaps now: each is loaded again when its item is visible.
   forgetHistory() {
-    for (const card of this.cards.values()) {
-      card.rows = null;
-      if (card.inSight) this.wantHistory(card, Date.now() - SPAN);
+    for (const item of this.items.values()) {
+      item.rows = null;
+      if (item.inSight) this.wantHistory(item, Date.now() - DAY);
     }
   }
 
   // The machine's time zone has changed: what is written with times is drawn anew, at the latest when it is visible.
   zoneChanged(now) {
-    for (const card of this.cards.values()) card.zoneChanged(now);
+    for (const item of this.items.values()) item.zoneChanged(now);
+  }
+
+  // Move the focus along the rows: the same control in the next one, or its name.
+  step(from, by) {
+    const at = from.closest(".row");
+    const shown = [...this.node.children].filter((node) => !node.hidden);
+    const to = by === "first" ? 0 : by === "last" ? shown.length - 1 : shown.indexOf(at) + by;
+    const target = shown[to];
+    if (!target || target === at) return false;
+    const { more, link } = target.owner.ref;
+    (from === at.owner.ref.more ? more : link).focus();
+    return true;
   }
 
   tick(now) {
     this.settle();
-    for (const card of this.cards.values()) if (card.inSight) card.tick(now);
+    for (const item of this.items.values()) if (item.inSight) item.tick(now);
   }
 }
 
-// Whether the card is under the pointer or has the focus.
+// Whether the row is under the pointer or has the focus.
 function busy({ node }) {
   return node.isConnected && (node.matches(":hover") || node.contains(document.activeElement));
-}
-
-function before(a, b) {
-  return a.order !== b.order ? a.order < b.order : a.name < b.name;
 }

@@ -5,6 +5,8 @@ const FORMATS = {
   day: { weekday: "short", hour: "2-digit", minute: "2-digit" },
   date: { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" },
   year: { day: "numeric", month: "short", year: "numeric" },
+  weekday: { weekday: "short" },
+  month: { day: "numeric", month: "short" },
   full: { dateStyle: "full", timeStyle: "long" },
 };
 
@@ -87,4 +89,19 @@ export function countdown(at, now) {
   const two = (value) => String(value).padStart(2, "0");
   const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
   return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+}
+
+// The times that an axis over the last `span` ms may show: full hours of a day, else midnights.
+export function axis(now, span) {
+  const hourly = span <= 24 * HOUR;
+  const at = new Date(now - span);
+  if (hourly) at.setMinutes(0, 0, 0);
+  else at.setHours(0, 0, 0, 0);
+  const found = [];
+  for (; at.getTime() < now; hourly ? at.setHours(at.getHours() + 1) : at.setDate(at.getDate() + 1)) {
+    const time = at.getTime();
+    if (time <= now - span || (hourly && at.getHours() % 6)) continue;
+    found.push([time, hourly ? formats.clock.format(time) : span <= 7 * 24 * HOUR ? formats.weekday.format(time) : formats.month.format(time)]);
+  }
+  return found;
 }

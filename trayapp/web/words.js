@@ -1,211 +1,370 @@
-// All sentences about a workload on the page, and the rules that choose between them.
-//
-// A card has separate rows for problem, time and remedy, so its sentences are shorter than the menu's; names and ranking
-// of the states follow the menu. Nothing here touches the DOM. An unknown detail is shown in the app's own words.
+// All texts of the page. `WORDS` fills the HTML by its `data-t` attributes, where `code` in backticks is set as code;
+// the functions make the sentences that depend on something. Which sentence applies is decided in states.js.
 
-import { date, instant } from "./times.js";
+// The state labels, one set for the whole program; a row of the list brings its own.
+export const LABELS = {
+  connected: "Connected",
+  reconnecting: "Reconnecting",
+  signIn: "Sign-in needed",
+  keyring: "Keyring locked",
+  offline: "Offline",
+  paused: "Paused",
+  starting: "Starting",
+};
+
+export const WORDS = {
+  skip: "Skip to content",
+  sections: "Sections",
+  workloads: "Workloads",
+  clients: "Clients",
+  activity: "Activity",
+  settings: "Settings",
+  diagnostics: "Diagnostics",
+  looking: "Loading…",
+  unreachable: "Can't reach Amberlight. Reconnecting…",
+  startIt: "To start it: `amberlight run`",
+  back: "Amberlight is back.",
+  live: "Live",
+  notConnected: "Not connected",
+
+  broken: "Can't read the configuration",
+  outage: "Clients can't connect",
+  changePort: "Change port…",
+
+  lockedTitle: "Open the dashboard from Amberlight",
+  lockedWhy: "This page shows your logins only to you, so Amberlight itself has to open it:",
+  lockedTray: "Click the tray icon, or",
+  lockedCommand: "run `amberlight dashboard` in a terminal.",
+  lockedUsed: "This link was used before or has expired.",
+  lockedForgotten: "Amberlight no longer knows this page.",
+  lockedHeading: "This page is locked",
+
+  welcomeTitle: "Add your first workload",
+  welcomeText: "Any MCP server or API that uses OAuth. Amberlight keeps it signed in through sleep, bad networks and restarts.",
+  welcomeOne: "Choose a server.",
+  welcomeTwo: "Sign in in your browser.",
+  welcomeThree: "Connect your MCP clients with one click each.",
+  welcomeTerminal: "In a terminal: `amberlight setup`",
+  add: "Add workload…",
+  reconnectAll: "Reconnect all",
+  show: "Show",
+  all: "All",
+  needsAttention: "Needs attention",
+  connected: LABELS.connected,
+  reconnecting: LABELS.reconnecting,
+  others: LABELS.paused,
+  search: "Search",
+  searchHint: "Press / to search",
+  sort: "Sort by",
+  noMatches: "No matches",
+  more: "More",
+  copy: "Copy",
+  copied: "Copied",
+  cancel: "Cancel",
+
+  reauthorize: "Reauthorize",
+  signIn: "Sign in",
+  signInAgain: "Sign in again",
+  reopen: "Reopen sign-in page",
+  retry: "Retry now",
+  refresh: "Refresh now",
+  checkAgain: "Check again",
+  pause: "Pause",
+  resume: "Resume",
+  details: "Details",
+  connectClient: "Connect a client…",
+  copyError: "Copy error details",
+  edit: "Edit…",
+  rename: "Rename…",
+  signOut: "Sign out…",
+  remove: "Remove…",
+
+  waiting: "Waiting for you to sign in in your browser…",
+  noBrowser: "Couldn't open a browser. Open the sign-in page from here.",
+  openPage: "Open the sign-in page in this browser",
+  codeOn: "On any device, open",
+  codeEnter: "and enter",
+  otherDevice: "Sign in on another device",
+  pasteInstead: "Paste the sign-in URL instead",
+  pasteLabel: "After signing in on another computer, paste the address that its browser ended at",
+  pasteDo: "Continue",
+  useAccount: "Use this account",
+
+  detailLogin: "Login",
+  detailAddress: "Local address",
+  detailAddressText: "Clients on this computer use this address. Only they need the key.",
+  detailHistory: "History",
+  detailRecent: "Recent changes",
+  detailAttempts: "Recent attempts",
+  detailManage: "Manage",
+  oneDay: "1 day",
+  sevenDays: "7 days",
+  thirtyDays: "30 days",
+  state: "State",
+  since: "Since",
+  lastRefresh: "Last refresh",
+  tokenExpires: "Token expires",
+  nextAttempt: "Next attempt",
+  loginEnds: "Renewal",
+  scopes: "Scopes",
+  issuer: "Sign-in server",
+  clientId: "Client ID",
+  server: "Server",
+  address: "Address",
+  key: "Key",
+  showKey: "Show key",
+  hideKey: "Hide key",
+  keyWarning: "The key opens this workload. Keep it out of files that you share or commit.",
+  noClients: "No clients connected yet.",
+  manageText: "Clients lose access when you sign out of a workload or remove it.",
+  unknownWorkload: "This workload no longer exists.",
+  unknownHistory: "Nothing recorded yet",
+
+  clientsText: "Apps that use your workloads through Amberlight.",
+  connectWhat: "Connect to",
+  connectEach: "All workloads, one server each",
+  connectTogether: "All workloads, one server with all tools",
+  installedClients: "Installed clients",
+  copyInstead: "Copy settings instead",
+  copyWarning: "These settings contain a key. Don't paste them into a file under version control, such as a project's .mcp.json.",
+  client: "Client",
+  copySettings: "Copy settings",
+  copyByHand: "The browser can't copy. Copy the settings from here",
+  lookingForClients: "Looking for clients…",
+  noneInstalled: "No known clients are installed. Copy the settings for yours.",
+  anyClient: "Any other client",
+  notInstalled: "Not installed",
+  installed: "Installed",
+  pasteJson: "Name, type, URL and header, as JSON.",
+  allTools: "One server with all tools.",
+
+  addTitle: "Add a workload",
+  addSearch: "Search well-known servers",
+  addSearchHint: "Notion, Linear or Sentry, for example. For any other, enter its address.",
+  found: "Servers found",
+  name: "Name",
+  nameHint: "Lowercase letters, numbers, - and _.",
+  urlHint: "The address of the MCP server or API. We'll find the sign-in page.",
+  advanced: "Advanced",
+  issuerHint: "Only if the address doesn't name it.",
+  clientIdHint: "Only if the server doesn't register clients automatically.",
+  clientSecret: "Client secret",
+  clientSecretHint: "If you were given one. It's kept in the keyring.",
+  scopesHint: "Separated by spaces. Empty: what the server proposes.",
+  redirect: "Redirect address to register",
+  addDo: "Add and sign in",
+  saveDo: "Save",
+  renameDo: "Rename",
+  enterName: "Enter a name.",
+  badName: "Use lowercase letters, numbers, - and _. Start with a letter or number.",
+  enterUrl: "Enter a URL that starts with https://",
+  notInCatalog: "Not in the catalog. Enter its name and address below.",
+
+  activityText: "Which client used which workload. Kept on this computer for 7 days; no arguments and no content.",
+  activityOff: "Activity isn't recorded. Turn it on in",
+  noActivity: "No requests yet.",
+  allWorkloads: "All workloads",
+  workload: "Workload",
+  when: "When",
+  request: "Request",
+  result: "Result",
+  duration: "Duration",
+  unknownClient: "Unknown client",
+  byAmberlight: "from Amberlight",
+  leftEarly: "Client left",
+  showMore: "Show more",
+  deleteActivity: "Delete activity",
+
+  checks: "Checks",
+  checking: "Checking…",
+  fix: "Fix",
+  fixing: "Fixing…",
+  allWell: "No problems found.",
+  ok: "OK",
+  warning: "Warning",
+  problem: "Problem",
+  log: "Log",
+  level: "Level",
+  searchLog: "Search the log",
+  reload: "Reload",
+  report: "Report",
+  copyReport: "Copy report",
+  collecting: "Collecting…",
+  reportCopied: "Copied. It contains no tokens or keys.",
+
+  useDefault: "Use default",
+  saving: "Saving…",
+  saved: "Saved",
+  afterRestart: "Takes effect at the next start.",
+
+  removeText: "Its login is revoked and deleted, and the workload is removed from the configuration. Clients lose access.",
+  removeDo: "Remove",
+  signOutText: "Its login is revoked and deleted. The workload stays in the list.",
+  signOutDo: "Sign out",
+  renameText: "The login, history and key stay, and connected clients are updated.",
+  newName: "New name",
+};
 
 // The problem, by detail; null means the app's own sentence (`status_context`). What to do is the app's `help`.
-export const WRONG = {
-  not_stored: "The newest login could not be saved in the keyring and is held in memory only.",
-  keyring_locked: "The keyring that holds its login is locked.",
-  keyring_unavailable: "The keyring that holds its login cannot be used.",
+export const PROBLEMS = {
+  not_stored: "The newest login isn't saved in the keyring yet.",
+  keyring_locked: "The keyring is locked.",
+  keyring_unavailable: "The keyring isn't available.",
   config_error: null,
-  confirm_change: "Its server or client was changed in the configuration. Nothing is sent there until you agree.",
-  upstream_rejects: "The service rejects even fresh tokens.",
-  refused: "The server ended this login.",
-  lost_rotation: "The server replaced this login, but its answer was lost on the way. You did nothing wrong.",
-  ended: "Its login couldn't be renewed and has ended.",
-  ceiling: "Its token could not be renewed for a long time. The login is kept.",
-  never_signed_in: "Nobody has signed in here yet.",
-  paused: "Paused by you. Programs get no token.",
+  confirm_change: "The configuration names a different server or client, and Amberlight won't connect until you confirm.",
+  upstream_rejects: "The service refuses access.",
+  refused: "The server ended this session.",
+  lost_rotation: "The server's answer with the new login got lost, and the old login no longer works.",
+  ended: "The login couldn't be renewed and has ended.",
+  ceiling: "Couldn't refresh for a long time. The login is kept.",
+  never_signed_in: "Not signed in yet.",
+  paused: "Paused. Clients get no token.",
   sleeping: "The computer is about to sleep.",
-  portal: "This network wants you to sign in to it first.",
-  offline: "There is no network.",
-  settling: "The network has just changed.",
+  portal: "This network asks you to sign in.",
+  offline: "No network connection.",
+  settling: "The network just changed.",
   server_said_wait: "The server asked to wait.",
-  retrying: "Its token cannot be renewed right now.",
-  refresh_delayed: "It works, but its token could not be renewed yet.",
+  retrying: "Couldn't refresh the token yet.",
+  refresh_delayed: "Connected, but the last refresh failed.",
   starting: "Starting with the saved login.",
   permission_needed: null,
   stronger_sign_in: null,
   ok: "",
 };
 
-// Worst first, as in the tray's menu. `group` is what the filter buttons above the list select by.
-export const RANKS = {
-  signed_out: { order: 0, badge: "Needs you", group: "you" },
-  error: { order: 1, badge: "Configuration error", group: "you" },
-  unhealthy: { order: 2, badge: "Rejected by the service", group: "you" },
-  never: { order: 3, badge: "Not signed in yet", group: "you" },
-  signing_in: { order: 4, badge: "Signing in", group: "you" },
-  retrying: { order: 5, badge: "Retrying by itself", group: "healing" },
-  starting: { order: 6, badge: "Starting", group: "healing" },
-  unknown: { order: 7, badge: "Unknown", group: "rest" },
-  running: { order: 8, badge: "Signed in", group: "good" },
-  ending: { order: 9, badge: "Being removed", group: "rest" },
-  stopped: { order: 10, badge: "Paused", group: "rest" },
+// The kinds of stretches in a history.
+export const KINDS = {
+  green: LABELS.connected,
+  amber: LABELS.reconnecting,
+  red: LABELS.signIn,
+  blue: LABELS.starting,
+  grey: LABELS.paused,
+  gap: "Asleep or not running",
 };
 
-const BY_STATUS = {
-  unauthenticated: "signed_out",
-  error: "error",
-  unhealthy: "unhealthy",
-  auth_retrying: "retrying",
-  starting: "starting",
-  running: "running",
-  stopped: "stopped",
-  policy_stopped: "stopped",
-  stopping: "ending",
-  removing: "ending",
+// What a client has of a workload that no longer fits.
+export const STALE = { old_port: "Has an old port", old_key: "Has an old key" };
+
+// Groups of settings, and where a setting's value is from.
+export const GROUPS = {
+  general: "General",
+  notifications: "Notifications",
+  network: "Network",
+  access: "Access",
+  server: "Server",
+  diagnostics: "Log and activity",
+  timing: "Timing",
+};
+export const SOURCES = {
+  site: "Set for this computer.",
+  settings: "From the app's settings.",
+  environment: "Set by an environment variable.",
+  system: "Set in the system.",
 };
 
-const BEYOND_LOGIN = new Set(["permission_needed", "stronger_sign_in"]); // the login is good, and a request needed more
+// Levels of the log: entries of this one and above.
+export const LEVELS = { debug: "All", info: "Information", warning: "Warnings", error: "Errors" };
 
-const AMBER_BADGES = {
-  keyring_locked: "Keyring locked",
-  keyring_unavailable: "No keyring",
-  portal: "Network wants a sign-in",
-  offline: "Offline",
+// While a request is under way.
+export const NOTES = {
+  retry: "Trying…",
+  pause: "Pausing…",
+  resume: "Starting…",
+  reauthorize: "Opening the sign-in page…",
+  accept: "Signing in…",
+  device: "Getting a code…",
+  cancel: "Cancelling…",
+  paste: "Signing in…",
 };
 
-// A workload's rank, from the way it is drawn: a key of RANKS.
-export function rank(row) {
-  if (row.colour === "amber") return "retrying";
-  if (row.status === "unauthenticated" && row.colour === "blue") return row.auth.signing_in ? "signing_in" : "never";
-  return BY_STATUS[row.status] ?? "unknown";
-}
-
-// The state in two or three words.
-export function badge(row) {
-  const found = rank(row);
-  if (found === "retrying") return AMBER_BADGES[row.auth.detail] ?? RANKS.retrying.badge;
-  if (found === "unknown") return row.status;
-  if (found === "ending" && row.status === "stopping") return "Stopping";
-  return RANKS[found].badge;
-}
-
-// The problem as a sentence; empty when all is well.
-export function wrong(row) {
-  const { detail, signing_in: signingIn } = row.auth;
-  if (row.status === "removing") return "Its login is revoked and deleted.";
-  if (row.status === "unauthenticated" && signingIn) return "";
-  if (detail === "refresh_delayed" && row.colour === "amber") return "Its token is being renewed.";
-  if (row.status === "stopped" && detail === "not_stored") return `${WRONG.paused} ${WRONG.not_stored}`; // both are true
-  return WRONG[detail] ?? row.status_context;
-}
-
-// The label of that sentence: not every state is a problem.
-export function wrongLabel(row) {
-  if (BEYOND_LOGIN.has(row.auth.detail)) return "State";
-  return ["signed_out", "error", "unhealthy", "retrying", "running"].includes(rank(row)) ? "What is wrong" : "State";
-}
-
-// What to know about a login without a refresh token; empty for any other. A red state has its own sentence, and the
-// app's advice says when it is time to sign in again.
-export function renewal({ status, auth }) {
-  if (auth.renewable !== false || status === "unauthenticated") return "";
-  const end = instant(auth.login_ends_at);
-  if (!Number.isFinite(end)) return "Can't be renewed; no known end.";
-  return `Can't be renewed; ends on ${date(end)}.`;
-}
-
-export function signInLabel(row) {
-  if (row.auth.signing_in) return "Reopen sign-in page";
-  return row.auth.detail === "never_signed_in" ? "Sign in" : "Reauthorize";
-}
-
-// "HTTP 403, invalid_grant" of a problem; empty if it has neither.
-export function codes(problem) {
-  return [problem.http_status ? `HTTP ${problem.http_status}` : "", problem.code ?? ""].filter(Boolean).join(", ");
-}
-
-// --- clients ---------------------------------------------------------------------------------------------------------
-
-const STALE = { old_port: "Has an old port", old_key: "Has an old key" };
-
-// How a client stands to one workload or to several, and how that looks. `found` are the entries of its file, `all` is the
-// state of the single entry for all workloads if it is not among them.
-export function clientState(found, all) {
-  const by = (...states) => found.filter((each) => states.includes(each.state));
-  const [good, stale, foreign] = [by("connected"), by("old_port", "old_key"), by("direct", "name_taken")];
-  const parts = [];
-  if (good.length && good.length === found.length) parts.push(found.length > 1 ? `All ${found.length} connected` : "Connected");
-  else if (good.length) parts.push(`Connected: ${listed(good)}`);
-  for (const [state, words] of Object.entries(STALE)) {
-    if (by(state).length) parts.push(found.length > 1 ? `${words}: ${listed(by(state))}` : words);
-  }
-  for (const each of foreign) parts.push(foreignText(each));
-  if (["connected", "old_port", "old_key"].includes(all)) parts.push("Has the server with all tools");
-  const kind = stale.length || foreign.length ? "stale" : good.length ? "good" : "quiet";
-  return { text: parts.join(". ") || "Not connected", kind };
-}
-
-function foreignText({ name, state, entry }) {
-  if (state === "name_taken") return `Has another server called ${entry}`;
-  return `Signs in to ${name} separately${entry === name ? "" : ` (entry ${entry})`}`;
-}
-
-function listed(of) {
-  return names(of.map((each) => each.name));
-}
-
-// What can be done: label, names and `replace` of each button, or null. An entry that is not ours is replaced only by a
-// click of its own.
-export function clientSteps(found) {
-  const of = (...states) => found.filter((each) => states.includes(each.state)).map((each) => each.name);
-  const [good, stale] = [of("connected"), of("old_port", "old_key")];
-  const [absent, foreign] = [of("absent"), of("direct", "name_taken")];
-  const ours = [...good, ...stale];
-  let connect = null;
-  if (stale.length) connect = { label: "Reconnect", names: [...stale, ...absent] };
-  else if (absent.length) connect = { label: good.length ? "Connect the rest" : "Connect", names: absent };
-  else if (foreign.length) connect = { label: "Replace", names: foreign, replace: true };
-  return { connect, disconnect: ours.length ? { label: "Disconnect", names: ours } : null };
-}
-
-function names(of) {
+// "a", "a and b", "a, b and 3 more".
+export function names(of) {
   if (of.length === 1) return of[0];
   if (of.length <= 3) return `${of.slice(0, -1).join(", ")} and ${of.at(-1)}`;
   return `${of.slice(0, 2).join(", ")} and ${of.length - 2} more`;
 }
 
-// The heading: "3 of 5 signed in; github needs you; linear is retrying by itself".
-export function summary(rows) {
-  if (!rows.length) return "No workloads yet";
-  const by = (group) => rows.filter((row) => RANKS[rank(row)].group === group).map((row) => row.name).sort();
-  const [you, good] = [by("you"), by("good")];
-  const ranked = (wanted) => rows.filter((row) => rank(row) === wanted).map((row) => row.name).sort();
-  const [retrying, starting] = [ranked("retrying"), ranked("starting")];
-  const paused = rows.filter((row) => rank(row) === "stopped").length;
-  const total = rows.length - paused;
-  const parts = [];
-  if (total === 0) parts.push(paused === 1 ? `${rows[0].name} is paused` : `All ${paused} are paused`);
-  else if (good.length === total) parts.push(total === 1 ? `${good[0]} is signed in` : `All ${total} signed in`);
-  else parts.push(`${good.length} of ${total} signed in`);
-  if (you.length) parts.push(`${names(you)} ${you.length === 1 ? "needs" : "need"} you`);
-  if (retrying.length) parts.push(`${names(retrying)} ${retrying.length === 1 ? "is retrying by itself" : "are retrying by themselves"}`);
-  if (starting.length) parts.push(`${names(starting)} ${starting.length === 1 ? "is" : "are"} starting`);
-  return parts.join("; ");
-}
+const counted = (n, one, many) => `${n} ${n === 1 ? one : many}`;
 
-// The heading where it isn't about workloads: no client can connect, or there is no configuration; empty otherwise.
-export function overall({ broken, outage }) {
-  if (broken) return "Can't read the configuration";
-  return outage ? "Clients can't connect" : "";
-}
-
-// Glyph and colour of the page, as the tray icon's; `worst` is the workload that decides.
-export function face({ broken, outage }, worst) {
-  if (broken) return ["cross", "red"];
-  if (outage && worst?.colour !== "red") return ["warning", "amber"];
-  return worst ? [worst.glyph, worst.colour] : ["open", "grey"];
-}
-
-// The window title: the important part comes first, because tabs are narrow.
-export function title(rows) {
-  const bad = rows.filter((row) => RANKS[rank(row)].group === "you");
-  if (bad.length === 1) return `${bad[0].name} needs you · Amberlight`;
-  if (bad.length) return `${bad.length} need you · Amberlight`;
-  return rows.length ? `${summary(rows)} · Amberlight` : "Amberlight";
-}
+export const say = {
+  // headings
+  noWorkloads: () => "No workloads yet",
+  attention: (n) => `${counted(n, "workload needs", "workloads need")} attention`,
+  titleAttention: (of) => (of.length === 1 ? `${of[0]} needs attention` : say.attention(of.length)),
+  reconnecting: (of) => (of.length === 1 ? `${of[0]} is reconnecting` : `${of.length} workloads are reconnecting`),
+  starting: (of) => (of.length === 1 ? `${of[0]} is starting` : `${of.length} workloads are starting`),
+  connected: (of) => (of.length === 1 ? `${of[0]} is connected` : `All ${of.length} workloads connected`),
+  paused: (of) => (of.length === 1 ? `${of[0]} is paused` : `All ${of.length} workloads paused`),
+  partConnected: (n) => `${n} connected`,
+  partReconnecting: (of, wait) => `${of.length === 1 ? of[0] : of.length} reconnecting${wait}`,
+  partStarting: (n) => `${n} starting`,
+  partPaused: (n) => `${n} paused`,
+  waitIn: (time) => ` in ${time}`,
+  waitNext: (time) => `, next in ${time}`,
+  waitNow: () => " now",
+  asOf: (time) => `Last seen at ${time}.`,
+  pageTitle: (what) => (what ? `${what} · Amberlight` : "Amberlight"),
+  // a row
+  refreshed: (ago) => `refreshed ${ago}`,
+  since: (time) => `since ${time}`,
+  lasts: (length) => `for ${length}`,
+  lastRefreshed: (time) => `last refreshed ${time}`,
+  nextIn: (time, at) => `Next attempt in ${time}${at ? ` (${at})` : ""}`,
+  nextNow: () => "Next attempt now",
+  attempts: (n) => counted(n, "attempt", "attempts"),
+  ceiling: (time) => `asks you to sign in if not back by ${time}`,
+  lastError: (text) => `Last error: ${text}`,
+  signInWarning: (text) => `Last sign-in: ${text}`,
+  endsOn: (day) => `Can't be renewed; ends on ${day}.`,
+  noEnd: () => "Can't be renewed; no known end.",
+  couldNotSignIn: (why) => `Couldn't sign in: ${why}`,
+  inUse: (time, ago) => `${time}, ${ago}`,
+  labelled: (what, name) => `${what}: ${name}`,
+  state: (name, label) => `${name}: ${label}.`,
+  day: (name) => `Last 24 hours of ${name}`,
+  history: (name, span) => `Last ${span} of ${name}`,
+  actionsFor: (name) => `Actions for ${name}`,
+  changed: (n, text) => `${n} workloads changed. ${text}.`,
+  added: (name) => `Added ${name}.`,
+  opened: (name) => `Opened the sign-in page of ${name} in your browser.`,
+  reconnectingAll: () => "Reconnecting all.",
+  cannotCopy: () => "The browser can't copy here.",
+  failedAttempts: (n) => `Failed attempts: ${n}`,
+  // history
+  outline: (span, parts) => (parts.length ? `Last ${span}: ${parts.join(", ")}.` : WORDS.unknownHistory),
+  spanFrom: (from, to, length) => `${from} to ${to} (${length})`,
+  now: () => "now",
+  several: (n, worst) => `${n} changes, at worst: ${worst}`,
+  // clients
+  allConnected: (n) => (n > 1 ? `All ${n} connected` : "Connected"),
+  clientConnected: (of) => `Connected: ${names(of)}`,
+  stale: (words, of) => `${words}: ${names(of)}`,
+  hasAll: () => "Has the server with all tools",
+  clientNothing: () => "Not connected",
+  nameTaken: (entry) => `Has another server called ${entry}`,
+  separately: (name, entry) => `Signs in to ${name} separately${entry === name ? "" : ` (entry ${entry})`}`,
+  connect: () => "Connect",
+  connectRest: () => "Connect the rest",
+  reconnect: () => "Reconnect",
+  replace: () => "Replace",
+  disconnect: () => "Disconnect",
+  connecting: () => "Connecting…",
+  disconnecting: () => "Disconnecting…",
+  backup: () => "a backup is kept",
+  pasteInto: (file, restart) => `Paste into ${file}. ${restart}`,
+  // dialogs
+  removeTitle: (name) => `Remove ${name}?`,
+  signOutTitle: (name) => `Sign out of ${name}?`,
+  renameTitle: (name) => `Rename ${name}`,
+  editTitle: (name) => `Edit ${name}`,
+  needsClientId: (where) => `Needs a client ID of your own. Create one ${where} and enter it below.`,
+  needsId: (about) => `${about} · needs a client ID`,
+  moreFrom: (vendor) => `More from ${vendor}`,
+  showing: (n, of) => `Showing ${n} of ${of} servers.`,
+  keptIn: (file) => ["Kept in ", file, ". Comments in the file stay."],
+  // requests
+  gone: () => "Can't reach Amberlight. Start it: amberlight run",
+  refusedRequest: (status) => `The request was refused (${say.http(status)}).`,
+  http: (status) => `HTTP ${status}`,
+  checksFailed: (n) => counted(n, "check needs", "checks need") + " attention.",
+};

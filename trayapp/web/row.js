@@ -1,0 +1,121 @@
+// One workload's row: created once from the template; after that, only differences are written to the DOM.
+//
+// All is well: one line. Otherwise the line opens, with what is wrong and what to do.
+
+import { host, put, seen, stamp } from "./dom.js";
+import { append, DAY, fromRow } from "./history.js";
+import { show } from "./marks.js";
+import { isOpen, label, mark, RANKS, rank } from "./states.js";
+import { draw, segments } from "./timeline.js";
+import { ago, instant, length } from "./times.js";
+import { asked } from "./actions.js";
+import { Trouble } from "./trouble.js";
+import { say, WORDS } from "./words.js";
+
+export class Row {
+  constructor(row) {
+    Object.assign(this, stamp("row"));
+    this.node.owner = this;
+    this.name = row.name;
+    this.rows = null; // the history's rows; null: not loaded
+    this.inSight = false;
+    this.drawnAt = 0;
+    this.trouble = null;
+    this.node.id = `workload-${row.name}`;
+    const { ref } = this;
+    put(ref.mono, row.name.slice(0, 1).toUpperCase());
+    put(ref.link, row.name);
+    ref.link.href = `#workload/${row.name}`;
+    ref.segs.ariaLabel = say.day(row.name);
+    ref.more.ariaLabel = say.labelled(WORDS.more, row.name);
+    this.update(row, Date.now());
+  }
+
+  get order() {
+    return RANKS[rank(this.row)].order;
+  }
+
+  get fresh() {
+    return instant(this.row.auth.last_refreshed_at) || 0;
+  }
+
+  // The message that is shown now.
+  get said() {
+    return this.trouble?.ref.note.textContent ?? "";
+  }
+
+  // Show a new row of the list.
+  update(row, now) {
+    this.row = row;
+    const { ref, node } = this;
+    if (node.dataset.rank !== rank(row)) node.dataset.rank = rank(row);
+    show(ref.mark, mark(row));
+    put(ref.label, label(row));
+    put(ref.host, host(row.url));
+    ref.host.title = row.url;
+    const open = isOpen(row) || asked.has(row.name);
+    if (open && !this.trouble) this.makeTrouble();
+    if (this.trouble) {
+      const held = this.trouble.node.contains(document.activeElement);
+      this.trouble.update(row, now);
+      seen(this.trouble.node, open || this.trouble.ref.note.textContent !== "");
+      if (held && this.trouble.node.hidden) ref.link.focus(); // the focus stays on this row
+    }
+    node.classList.toggle("open", Boolean(this.trouble && !this.trouble.node.hidden));
+    this.tick(now);
+  }
+
+  makeTrouble() {
+    this.trouble = new Trouble(this.name);
+    this.trouble.onFocusLost = () => this.ref.link.focus();
+    this.node.append(this.trouble.node);
+  }
+
+  // A message below the line, which opens for it.
+  note(text, bad = false) {
+    if (!this.trouble) this.makeTrouble();
+    if (!this.trouble.row) this.trouble.update(this.row, Date.now());
+    this.trouble.note(text, bad);
+    this.trouble.node.hidden = !isOpen(this.row) && !asked.has(this.name) && text === "";
+    this.node.classList.toggle("open", !this.trouble.node.hidden);
+  }
+
+  tick(now) {
+    const { ref, row } = this;
+    const good = rank(row) === "running";
+    const at = instant(good ? (row.auth.last_refreshed_at ?? row.auth.since) : (row.auth.retrying_since ?? row.auth.since));
+    const text = good && row.auth.last_refreshed_at ? say.refreshed(ago(at, now)) : say.lasts(length(now - at));
+    put(ref.when, text);
+    if (this.whenWas !== at) {
+      this.whenWas = at;
+      ref.when.dateTime = new Date(at).toISOString();
+      ref.when.title = "";
+    }
+    if (this.trouble && !this.trouble.node.hidden) this.trouble.tick(now);
+    if (this.inSight && this.drawnAt && now - this.drawnAt > 30_000) this.draw(now);
+  }
+
+  // --- history ------------------------------------------------------------------------------------------------------
+
+  // Set the history, null if loading failed; returns whether to draw it now.
+  loaded(rows) {
+    if (rows === null) return false;
+    this.rows = rows.length ? rows : [fromRow(this.row)];
+    return this.inSight;
+  }
+
+  // A row from an event; returns whether to draw it now. What isn't loaded yet will come with the others.
+  happened(row) {
+    return this.rows !== null && append(this.rows, row, Date.now() - DAY) && this.inSight;
+  }
+
+  zoneChanged(now) {
+    this.whenWas = NaN;
+    if (this.inSight) this.draw(now);
+  }
+
+  draw(now) {
+    this.drawnAt = now;
+    if (this.rows) draw(this.ref.segs, segments(this.rows, now), now);
+  }
+}

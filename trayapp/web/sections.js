@@ -1,0 +1,82 @@
+// Which section is shown, by the address's hash. All but the list of workloads are loaded when somebody goes there.
+//
+// A section's module exports `open(context, name)`, which returns what is open or nothing: an object whose methods (`close`,
+// `update`, `happened`, `activity`, `tick`, `zoneChanged`) are called if it has them.
+
+import { $ } from "./dom.js";
+import { say, WORDS } from "./words.js";
+
+const MODULES = {
+  workload: () => import("./detail.js"),
+  clients: () => import("./clients.js"),
+  activity: () => import("./activity.js"),
+  settings: () => import("./settings.js"),
+  diagnostics: () => import("./diagnostics.js"),
+};
+const VIEWS = ["workloads", ...Object.keys(MODULES)];
+
+export class Sections {
+  // `context` is what modules get: {current(name), names()}.
+  constructor(context) {
+    this.context = context;
+    this.view = "workloads";
+    this.name = "";
+    this.page = null; // what is open
+    this.visit = 0; // counts visits, so that a module that arrives late is dropped
+  }
+
+  // "#workload/github" → ["workload", "github"]; anything unknown is the list.
+  get wanted() {
+    const [, view, name = ""] = /^#([a-z]+)(?:\/([a-z0-9_-]*))?$/.exec(location.hash) ?? ["", "workloads"];
+    return VIEWS.includes(view) ? [view, name] : ["workloads", ""];
+  }
+
+  // The page of this workload, if it is open.
+  of(name) {
+    return this.view === "workload" && this.name === name ? this.page : null;
+  }
+
+  // Show the section that the address names; `moved` if a person went there, who then finds the focus on its heading.
+  async show(moved) {
+    this.leave();
+    const mine = this.visit;
+    [this.view, this.name] = this.wanted;
+    const view = $(`view-${this.view}`);
+    for (const each of VIEWS) $(`view-${each}`).hidden = each !== this.view;
+    for (const tab of $("sections").children) {
+      const here = tab.hash === `#${this.view}` || (this.view === "workload" && tab.hash === "#workloads");
+      tab.ariaCurrent = here ? "page" : null;
+    }
+    if (this.view !== "workloads") document.title = say.pageTitle(this.view === "workload" ? this.name : WORDS[this.view]);
+    if (moved) {
+      scrollTo(0, 0);
+      view.querySelector("h1").focus();
+    }
+    if (!MODULES[this.view]) return;
+    try {
+      const module = await MODULES[this.view]();
+      if (mine === this.visit) this.page = module.open(this.context, this.name) ?? null;
+      if (moved && mine === this.visit) view.querySelector("h1:not(:empty)")?.focus();
+    } catch (error) {
+      if (document.body.dataset.link !== "gone") throw error; // else it is shown again once the app is back
+    }
+  }
+
+  leave() {
+    this.visit += 1;
+    this.page?.close?.();
+    this.page = null;
+  }
+
+  // Nothing is shown: the page is locked.
+  hide() {
+    this.leave();
+    for (const each of VIEWS) $(`view-${each}`).hidden = true;
+  }
+
+  go(hash) {
+    if (location.hash === hash) return this.show(true);
+    history.pushState(null, "", hash);
+    return this.show(true);
+  }
+}
