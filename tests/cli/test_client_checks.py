@@ -116,7 +116,7 @@ def test_a_workload_that_is_gone(paths: Paths, home: Path) -> None:
     """Its entry is named, with the command that takes it out."""
 
     write(home, old={"url": "http://127.0.0.1:8765/w/old"})
-    text = "Cursor has an entry (old) for old, but there is no such workload."
+    text = "Cursor has an entry (old) for old, but there's no such workload."
     assert [(WARNING, text, "Remove it: amberlight disconnect cursor old")] == looked(paths, home, fix=True)
 
 

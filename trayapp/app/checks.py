@@ -15,7 +15,7 @@ from typing import Any
 from trayapp.app.endpoint_checks import endpoints
 from trayapp.config.loader import Config, ConfigError, load
 from trayapp.config.paths import Paths
-from trayapp.core.checks import OK, PROBLEM, WARNING, Check, Report, keyring_check
+from trayapp.core.checks import CHECK_DISK, OK, PROBLEM, WARNING, Check, Report, keyring_check
 from trayapp.system.plain_files import within
 
 BUS_LIMIT = 3.0  # s per D-Bus call; a healthy one takes milliseconds
@@ -46,10 +46,10 @@ def configuration(paths: Paths, environ: Mapping[str, str]) -> tuple[Config | No
         ]
     except OSError as error:
         text = f"{error.filename or paths.config_file} can't be read: {error.strerror}."
-        return None, [Check(name, PROBLEM, text, "Check the disk or network share it is on.")]
+        return None, [Check(name, PROBLEM, text, CHECK_DISK)]
     count = len(config.workloads)
     if not config.files:
-        text = f"No workload yet; there is no {paths.config_file}."
+        text = f"No workloads configured. Config file: {paths.config_file} (not created yet)."
         return config, [Check(name, OK, text, "Add one: amberlight add NAME URL")]
     text = f"{', '.join(str(f) for f in config.files)}: {count} workload{'' if count == 1 else 's'}."
     return config, [Check(name, OK, text), *(Check(name, WARNING, w, "Correct it.") for w in config.warnings)]
@@ -116,7 +116,7 @@ async def over_session_bus(check: Callable[[CallMethod], Awaitable[Check]]) -> l
         text = "The service behind it isn't responding: it hangs, or can't start in this session."
         return [Check(name, WARNING, text, "Restart it, or log out and in again.")]
     except Exception as error:  # noqa: BLE001 - dbus-fast raises its own, OSError, EOFError and ValueError here
-        text = "This isn't inside a desktop session (there is no D-Bus session bus)."
+        text = "This isn't inside a desktop session: D-Bus has no session bus here."
         if session_bus.address():
             text = f"The D-Bus session bus of this session can't be reached ({type(error).__name__})."
         return [Check(name, WARNING, text, "Start Amberlight inside a desktop session, or with: dbus-run-session")]

@@ -22,7 +22,7 @@ from trayapp.clients.repairs import Fault, Finding, carry_out, findings
 from trayapp.clients.survey import Found, survey
 from trayapp.config.loader import Config
 from trayapp.config.paths import Paths
-from trayapp.core.checks import OK, PROBLEM, WARNING, Check
+from trayapp.core.checks import CHECK_DISK, OK, PROBLEM, WARNING, Check
 from trayapp.core.model import Secret
 from trayapp.stdio.place import Target, find, local_key
 from trayapp.system.plain_files import within
@@ -43,7 +43,7 @@ def clients(paths: Paths, config: Config | None, *, fix: bool = False, machine: 
         found = within(here.home, lambda: [each for each in survey(here) if each.installed], SURVEY_LIMIT)
     except OSError as error:
         text = f"The clients' files in {here.home} can't be read: {error.strerror}."
-        return [Check(NAME, WARNING, text, "Check the disk or network share.")]
+        return [Check(NAME, WARNING, text, CHECK_DISK)]
     urls = {name: spec.url for name, spec in config.workloads.items()}
     doctor = _Doctor(paths, here, _accesses(paths, config), urls, port=config.settings.port, fix=fix)
     checks = [check for each in found for check in doctor.look(each)]
@@ -139,7 +139,7 @@ def _left_alone(found: Found, finding: Finding) -> Check:
     """What only the person can decide."""
     title, client, name = found.client.title, found.client.name, finding.workload
     if finding.fault is Fault.GONE:
-        text = f"{title} has an entry ({finding.entry}) for {name}, but there is no such workload."
+        text = f"{title} has an entry ({finding.entry}) for {name}, but there's no such workload."
         return Check(NAME, WARNING, text, f"Remove it: amberlight disconnect {client} {name}")
     text = f"{title} signs in to {name} separately (entry {finding.entry}), so there are two logins to look after."
     return Check(NAME, WARNING, text, f"Use Amberlight's login: amberlight connect {client} {name} --replace")

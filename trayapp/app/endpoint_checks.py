@@ -21,6 +21,7 @@ from trayapp.core.lengths import duration_words
 CONNECT_LIMIT = 5.0  # s per server, TLS included
 DATE_LIMIT = 2.0  # s for the answer to the HEAD request
 CLOCK_OFF = 60.0  # s; ID tokens and certificates tolerate little more
+CHECK_NETWORK = "Check the network, the VPN and the firewall."
 ENDPOINTS_MAX = 20  # the output is for people
 
 
@@ -49,7 +50,7 @@ async def endpoints(config: Config | None, token_endpoints: Mapping[str, str]) -
     results = await asyncio.gather(*(_endpoint(*server, servers[server]) for server in chosen))
     checks = [each.check for each in results]
     if (left := len(servers) - len(chosen)) > 0:
-        checks.append(Check("endpoint", WARNING, f"{left} more servers were not tried."))
+        checks.append(Check("endpoint", WARNING, f"{left} more servers weren't tried."))
     return [*checks, *clock(results)]
 
 
@@ -143,15 +144,15 @@ def _diagnosis(error: Exception) -> tuple[str, str]:
             "A VPN, an inspecting firewall or a captive portal may be in between: open the address in a browser. "
             "A wrong clock does this, too."
         )
-        return f"its certificate is not trusted ({error.verify_message})", help_
+        return f"its certificate isn't trusted ({error.verify_message})", help_
     if isinstance(error, ssl.SSLError):
         return "TLS failed", "Something in between may be in the way: open the address in a browser."
     if isinstance(error, socket.gaierror):
-        return "its name is not known here", "Check the name in the configuration, the network and the VPN."
+        return "its name isn't known here", "Check the name in the configuration, the network and the VPN."
     if isinstance(error, TimeoutError):
-        return f"no answer in {CONNECT_LIMIT:g} s", "Check the network, the VPN and the firewall."
+        return f"no answer in {CONNECT_LIMIT:g} s", CHECK_NETWORK
     if isinstance(error, ConnectionRefusedError):
         return "the connection was refused", "The server may be down; Amberlight retries automatically."
     if isinstance(error, OSError) and error.errno is not None:
-        return os.strerror(error.errno).lower(), "Check the network, the VPN and the firewall."
-    return f"it cannot be reached ({type(error).__name__})", "Check the network, the VPN and the firewall."
+        return os.strerror(error.errno).lower(), CHECK_NETWORK
+    return f"it can't be reached ({type(error).__name__})", CHECK_NETWORK

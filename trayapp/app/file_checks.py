@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from trayapp.config.paths import Paths
-from trayapp.core.checks import OK, PROBLEM, WARNING, Check
+from trayapp.core.checks import CHECK_DISK, OK, PROBLEM, WARNING, Check
 from trayapp.system.plain_files import within
 from trayapp.system.private_files import NotPrivateError, check_directory
 
@@ -31,7 +31,7 @@ def _checked(paths: Paths, directory: Path) -> Check | None:
     try:
         return within(directory, lambda: _problem(paths, directory))
     except OSError as error:
-        return Check(NAME, PROBLEM, f"{directory} can't be used: {error.strerror}.", "Check the disk or network share.")
+        return Check(NAME, PROBLEM, f"{directory} can't be used: {error.strerror}.", CHECK_DISK)
 
 
 def _problem(paths: Paths, directory: Path) -> Check | None:
@@ -40,7 +40,7 @@ def _problem(paths: Paths, directory: Path) -> Check | None:
         check_directory(directory, shared=directory not in paths.own_directories)
     except NotPrivateError as error:
         if directory == paths.runtime_dir:
-            return Check(NAME, WARNING, str(error), f"Until it's fixed, {paths.other_runtime_dir} is used instead.")
+            return _instead(paths, str(error))
         return Check(NAME, PROBLEM, str(error), "Amberlight can't start until this is fixed.")
     place = next(each for each in (directory, *directory.parents) if each.exists())
     if sys.platform == "win32":
@@ -51,8 +51,7 @@ def _problem(paths: Paths, directory: Path) -> Check | None:
         return Check(NAME, PROBLEM, text, "Mount it read-write; until then nothing is saved there.")
     if not os.access(place, os.W_OK | os.X_OK) or not place.is_dir():
         if directory == paths.runtime_dir:
-            text = f"{directory} can't be written."
-            return Check(NAME, WARNING, text, f"Until it's fixed, {paths.other_runtime_dir} is used instead.")
+            return _instead(paths, f"{directory} can't be written.")
         text = f"{directory} can't be written: you may not write to {place}."
         return Check(NAME, PROBLEM, text, "Give yourself write permission there.")
     if disk.f_blocks and disk.f_bavail * disk.f_frsize < FREE_MIN:
@@ -60,3 +59,8 @@ def _problem(paths: Paths, directory: Path) -> Check | None:
             NAME, PROBLEM, f"The disk of {directory} is full.", "Free some space; until then nothing is saved."
         )
     return None
+
+
+def _instead(paths: Paths, text: str) -> Check:
+    """The runtime directory has a substitute."""
+    return Check(NAME, WARNING, text, f"Until it's fixed, {paths.other_runtime_dir} is used instead.")

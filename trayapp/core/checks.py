@@ -9,6 +9,7 @@ from trayapp.core.model import Trouble
 from trayapp.core.sentences import KEYRING_REMEDIES, RETRYING, SEE_LOG
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
+CHECK_DISK = "Check the disk or network share."
 
 _HELP: Mapping[Trouble, str] = {
     **KEYRING_REMEDIES,

@@ -314,7 +314,7 @@ def _transaction(db: sqlite3.Connection) -> Iterator[None]:
 
 def _prepare(db: sqlite3.Connection) -> None:
     (version,) = db.execute("PRAGMA user_version").fetchone()
-    tables = [sql for (sql,) in db.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")]
+    tables = [sql for (sql,) in db.execute("SELECT sql FROM sqlite_master WHERE type = 'table'")]
     if version not in (0, VERSION) or tables not in ([], [_SCHEMA]) or (version and not tables):
         raise sqlite3.DatabaseError("its table isn't ours")
     if not tables:
