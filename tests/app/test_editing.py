@@ -12,6 +12,7 @@ import pytest
 from tests.app.test_runtime import CONFIG, Program
 from tests.engine.engines import login_of
 from trayapp.cli.client import ApiError
+from trayapp.config import editor
 from trayapp.config.loader import load
 from trayapp.core.model import Secret, Trouble
 from trayapp.core.presentation import Verb
@@ -65,13 +66,21 @@ def test_what_is_removed_does_not_return(program: Program, server: OAuthServer) 
 
 
 def test_several_are_removed(program: Program, server: OAuthServer) -> None:
-    """At once, from the same file."""
+    """At once, from the same file; none comes back while the others go."""
 
-    program.write(CONFIG.format(port=0, server=server) + '[workloads.two]\nurl = "http://127.0.0.1:9/mcp"\n')
+    names = [f"w{number}" for number in range(5)]
+    more = "".join(f'[workloads.{name}]\nurl = "http://127.0.0.1:9/mcp"\n' for name in names)
+    program.write(CONFIG.format(port=0, server=server) + more)
     with program:
         program.becomes("running ok")
-        program.client.request("POST", f"{BASE}/workloads/delete", {"names": ["one", "two"]})
+        program.until(lambda: {*names, "one"} == set(program.last.workloads), "the start")
+        began = len(program.snapshots)
+        program.client.request("POST", f"{BASE}/workloads/delete", {"names": ["one", *names]}, 30.0)
         assert set() == named(program)
+        program.until(lambda: not program.last.workloads, "the removal")
+        for name in ("one", *names):
+            seen = [name in snapshot.workloads for snapshot in program.snapshots[began:]]
+            assert sorted(seen, reverse=True) == seen, f"{name} came back"
 
 
 @pytest.mark.parametrize("why", ["read-only", "site"])
@@ -90,6 +99,24 @@ def test_a_login_is_kept_if_its_entry_cannot_go(program: Program, server: OAuthS
         assert ("read-only" if why == "read-only" else "only an administrator can change") in body["message"]
         assert "running ok" == program.status()
         assert "one" in program.keystore._logins
+
+
+def test_an_entry_that_cannot_go_after_all(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk filled up meanwhile: the answer says so, and the workload is there, without its login."""
+
+    def full(*_: object) -> bool:
+        raise OSError(28, "No space left on device", str(program.paths.config_file))
+
+    with program:
+        program.becomes("running ok")
+        monkeypatch.setattr(editor, "remove", full)
+        status, code, body = refused(program, "DELETE", ONE)
+        assert (409, "configuration") == (status, code)
+        assert "No space left on device" in body["message"]
+        program.until(lambda: "never_signed_in" in program.status(), "its return")
+        monkeypatch.undo()
+        program.client.request("DELETE", ONE)
+        assert set() == named(program)
 
 
 def test_a_sign_out_keeps_the_workload(program: Program, server: OAuthServer) -> None:

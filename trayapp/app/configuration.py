@@ -52,15 +52,18 @@ class ConfigurationReader:
         warnings: WarningLines,
         has_read: Callable[[], object],
         applied: Callable[[Collection[Spec]], None],
+        hides: Callable[[str], bool] = lambda name: False,
     ) -> None:
         """`files` are the site-wide file and the user's; `has_read` is called after each reading, whatever it found, and
-        `applied` with the workloads of each that is good, before the engine takes them."""
+        `applied` with the workloads of each that is good, before the engine takes them. A workload that
+        `hides` says yes to counts as not there."""
         self._load = load
         self._files = files
         self._engine = engine
         self._warnings = warnings
         self._has_read = has_read
         self._applied = applied
+        self._hides = hides
         self._worker = Worker("configuration", READ_LIMIT)
         self.settings = Settings()
         self.watch = ConfigurationFiles(files, self._worker, lambda: self._stamps, self.read)
@@ -115,8 +118,9 @@ class ConfigurationReader:
         self._engine.set_app_fields(broken="", outdated="")
         self._warnings.set("configuration")
         self._engine.set_settling_times(config.settings.settle, config.settings.settle_max)
-        self._applied(config.workloads.values())
-        await self._engine.configure(config.workloads.values())
+        specs = [spec for spec in config.workloads.values() if not self._hides(spec.name)]
+        self._applied(specs)
+        await self._engine.configure(specs)
 
     def _reject(self, sentences: list[str]) -> list[str]:
         """Report errors: at the start as a red icon, later as a warning that the last good configuration stays in force."""

@@ -44,6 +44,9 @@ class Removing:
         self._forget_client = forget_client
         self._is_moving = is_moving
         self._removing: dict[str, asyncio.Task[None]] = {}
+        self._hidden: set[str] = set()  # whatever config.toml says until their entries are gone
+        self._gone: set[str] = set()  # from the engine, and not yet from the file
+        self._turn = asyncio.Lock()
         self._failed: dict[str, Rejected] = {}  # removals whose entry could not be taken out
 
     async def remove(self, name: str) -> Rejected | None:
@@ -66,22 +69,43 @@ class Removing:
             return error.rejected
         return self._failed.get(name)
 
-    async def _remove(self, name: str) -> None:
-        from trayapp.config import editor
+    def hides(self, name: str) -> bool:
+        """Whether it is being removed, so that its entry in config.toml doesn't count any more."""
+        return name in self._hidden
 
+    async def _remove(self, name: str) -> None:
+        self._hidden.add(name)
         self._engine.post(Action(Verb.REMOVE, name))
         self._forget_client_data(name)
         await asyncio.sleep(0)  # the click is taken up
-        while name in self._engine.workloads:  # noqa: ASYNC110 - the engine ends it by itself, in its own time
+        while self._is_going(name):  # noqa: ASYNC110 - the engine ends it by itself, in its own time
             await asyncio.sleep(POLL)
-        paths = self._configuration.paths
+        self._gone.add(name)
         await self._forget_client(name)  # now that revoking no longer needs it
+        async with self._turn:
+            if self._gone:
+                await self._take_out(tuple(sorted(self._gone)))
+
+    def _is_going(self, name: str) -> bool:
+        w = self._engine.workloads.get(name)
+        return w is not None and w.after == "remove"
+
+    async def _take_out(self, names: tuple[str, ...]) -> None:
+        self._gone.difference_update(names)
         try:
-            await self._configuration.in_thread(lambda: editor.remove(paths, name))
+            await self._configuration.in_thread(lambda: _edit(self._configuration, names))
         except RejectedError as error:
-            log.error("%s is still in %s: %s", name, paths.config_file, error)
-            self._failed[name] = error.rejected
+            log.error("%s: still in %s: %s", ", ".join(names), self._configuration.paths.config_file, error)
+            self._failed |= dict.fromkeys(names, error.rejected)
+        self._hidden.difference_update(names)
         await self._configuration.reload()
+
+
+def _edit(configuration: Configuration, names: tuple[str, ...]) -> None:
+    from trayapp.config import editor
+
+    for name in names:
+        editor.remove(configuration.paths, name)
 
 
 def _check(configuration: Configuration, name: str) -> None:

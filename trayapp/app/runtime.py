@@ -131,6 +131,7 @@ class Runtime:
             self.warnings,
             lambda: self.engine.task("look whether a login starts Amberlight", self.at_login.refresh()),
             lambda specs: self._configured(specs),
+            lambda name: self.edits.removing.hides(name),
         )
         self.notifier = Notifier(
             self.clock.now,
