@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-_HEAD = re.compile(r"(?P<at>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) (?P<level>[A-Z]+) (?P<logger>[\w.]+): (?P<message>.*)")
+from trayapp.core.log_lines import first_line, naming
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,22 +19,16 @@ class LogLine:
 
 
 def parse_line(text: str) -> LogLine:
-    """A line as `app/logs.py` writes it."""
-    found = _HEAD.fullmatch(text)
-    if found is None:
-        return LogLine(text, text)
-    try:
-        at = datetime.strptime(found["at"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
-    except ValueError:
-        return LogLine(text, text)
-    return LogLine(text, found["message"], at, found["level"].lower(), found["logger"])
+    """A line of the log."""
+    entry = first_line(text)
+    return LogLine(text, text) if entry is None else LogLine(text, entry.text, entry.at, entry.level, entry.logger)
 
 
 class LogFilter:
     """Whether lines are wanted, asked in their order. `name` "" and `since` None want all."""
 
     def __init__(self, name: str = "", since: float | None = None) -> None:
-        self._name = re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-])") if name else None
+        self._name = naming(name) if name else None
         self._since = since
         self._last = since is None and not name
 

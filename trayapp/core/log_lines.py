@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 LEVELS = ("debug", "info", "warning", "error")
@@ -33,9 +33,27 @@ class LogQuery:
     limit: int = 200
 
 
+def naming(workload: str) -> re.Pattern[str]:
+    """What finds this name in a text, but not as a part of another."""
+    return re.compile(rf"(?<![\w-]){re.escape(workload)}(?![\w-])")
+
+
+def first_line(text: str) -> LogEntry | None:
+    """The entry that begins with this line, as `app/logs.py` writes it; None if none does."""
+    head = _HEAD.fullmatch(text)
+    if head is None:
+        return None
+    try:
+        at = datetime.strptime(head[1], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return None
+    level = head[2].lower()
+    return LogEntry(at, level if level in LEVELS else LEVELS[-1], head[3], head[4])
+
+
 def newest_entries(lines: Iterable[str], query: LogQuery) -> tuple[list[LogEntry], bool]:
     """The wanted ones of these lines, which are newest first; and whether there are more."""
-    named = re.compile(rf"(?<![\w-]){re.escape(query.workload)}(?![\w-])") if query.workload else None
+    named = naming(query.workload) if query.workload else None
     found: list[LogEntry] = []
     for each in _entries(lines):
         if each.at < query.since:
@@ -52,19 +70,9 @@ def _entries(lines: Iterable[str]) -> Iterator[LogEntry]:
     """What continues an entry stands before it, as the lines run backwards. The start of the first one may be missing."""
     rest: list[str] = []
     for line in lines:
-        head = _HEAD.fullmatch(line)
-        at = _time(head[1]) if head else None
-        if head is None or at is None:
+        entry = first_line(line)
+        if entry is None:
             rest.append(line)
             continue
-        text = "\n".join([head[4], *reversed(rest)])
-        level = head[2].lower()
-        yield LogEntry(at, level if level in LEVELS else "error", head[3], text[:TEXT_MAX])
+        yield replace(entry, text="\n".join([entry.text, *reversed(rest)])[:TEXT_MAX])
         rest.clear()
-
-
-def _time(text: str) -> float | None:
-    try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
-    except ValueError:
-        return None
