@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from tests.core.test_menu import GREEN, PAUSED, RED, snap, view
 from tests.core.test_outages import TAKEN
-from trayapp.core.app_notices import START_KEYRING, THIS_RUN_ONLY, app_notices, changes, forget, problems
+from trayapp.core.app_notices import START_KEYRING, THIS_RUN_ONLY, app_notices, changes, forget, in_short, problems
 from trayapp.core.outages import Cause, Outage
 from trayapp.core.presentation import Action, Verb
 from trayapp.core.snapshot import Detail, Status
@@ -68,3 +70,25 @@ def test_a_terminal_gets_the_command() -> None:
     assert () == problems(snap(GREEN))
     (sentence,) = problems(snap(GREEN, outage=TAKEN))
     assert sentence.endswith("Quit that program, or run `amberlight change-port`.")
+
+
+@pytest.mark.parametrize(
+    ("mistake", "short"),
+    [
+        (
+            "/home/ada/.config/amberlight/config.toml:19: workloads.mail.clientid: unknown key. Did you mean client_id?",
+            "config.toml:19: unknown key. Did you mean client_id?",
+        ),
+        (
+            "/etc/config.toml:5: isn't valid TOML, column 32: cannot overwrite a value",
+            "config.toml:5: isn't valid TOML, column 32: cannot overwrite a value",
+        ),
+        (r"C:\Users\ada\config.toml: can't be read: it's a directory", "config.toml: can't be read: it's a directory"),
+        ("/home/ada/config.toml is missing. Restore it.", "/home/ada/config.toml is missing. Restore it."),
+        ("No keyring.", "No keyring."),
+    ],
+)
+def test_a_mistake_in_a_narrow_place(mistake: str, short: str) -> None:
+    """What is wrong matters more than the folder."""
+
+    assert short == in_short(mistake)

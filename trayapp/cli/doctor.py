@@ -54,7 +54,8 @@ def taken_port(port: int) -> list[Check]:
     if holder is None or holder.amberlight:
         return []
     text = f"Port {port} is in use by {holder_text(holder) or 'another program'}, so clients won't be able to connect."
-    return [Check("port", WARNING, text, "Quit that program, or set another port under [settings] in config.toml.")]
+    help_ = "set another port under [settings] in config.toml."
+    return [Check("port", WARNING, text, f"Quit that program, or {help_}" if holder.own else help_.capitalize())]
 
 
 def running(paths: Paths) -> tuple[Report | None, list[Check]]:

@@ -5,12 +5,14 @@ Like `notices.py`: the difference between what was shown and the current snapsho
 
 from __future__ import annotations
 
+import re
 from collections.abc import Set
 
 from trayapp.core import outages
 from trayapp.core.presentation import Action, Notice, Verb
 from trayapp.core.snapshot import Snapshot, Status
 
+_MISTAKE = re.compile(r"(?:/|[A-Za-z]:\\).*[/\\](?P<file>[^/\\:]+)(?P<line>:\d+)?: (?:\S+: )?(?P<what>.+)")
 KIND = "app"
 BROKEN = "Can't read the configuration"
 FIX_FILE = "Fix it, and Amberlight reloads it automatically."
@@ -47,6 +49,13 @@ def app_notices(snapshot: Snapshot) -> tuple[Notice, ...]:
         for name in _unsaved(snapshot):
             found.append(Notice(f"{KIND}:unsaved:{name}", f"Signed in to {name} for this run only", body))
     return tuple(found)
+
+
+def in_short(mistake: str) -> str:
+    """A mistake in a file for a narrow place: "config.toml:4: must be a URL", without folder and key. Any other text
+    stays as it is."""
+    found = _MISTAKE.fullmatch(mistake)
+    return mistake if found is None else f"{found['file']}{found['line'] or ''}: {found['what']}"
 
 
 def broken_text(broken: str) -> str:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from enum import IntEnum
 
 from trayapp.core import outages
+from trayapp.core.app_notices import in_short
 from trayapp.core.labels import LEAVING, Label, label
 from trayapp.core.model import BrowserFault
 from trayapp.core.presentation import Action, Colour, Glyph, IconView, MenuItem, TrayView, Verb
@@ -141,7 +142,7 @@ def _icon(snapshot: Snapshot) -> IconView:
 def _tooltip(snapshot: Snapshot, local: LocalTime) -> str:
     first = [summary(snapshot)]
     if snapshot.broken:
-        first = [Label.CONFIGURATION_ERROR, cut(snapshot.broken)]
+        first = [Label.CONFIGURATION_ERROR, cut(in_short(snapshot.broken))]
     elif snapshot.outage is not None:
         first = [cut(outages.short(snapshot.outage))]
     worst = [view for view in ranked(snapshot) if rank(view) < Rank.RUNNING]
@@ -204,7 +205,7 @@ def _menu(snapshot: Snapshot, local: LocalTime) -> Iterator[MenuItem]:
 def _broken(snapshot: Snapshot) -> Iterator[MenuItem]:
     """What keeps the app as a whole from working. A click shows the whole sentence on the dashboard."""
     if snapshot.broken:
-        yield MenuItem("broken", cut(f"✖ {snapshot.broken}"), Action(Verb.SHOW))
+        yield MenuItem("broken", cut(f"✖ {in_short(snapshot.broken)}"), Action(Verb.SHOW))
     if snapshot.outage is not None:
         yield MenuItem("outage", cut(f"⚠ {outages.short(snapshot.outage)}"), Action(Verb.SHOW))
         if outages.movable(snapshot.outage):
@@ -215,7 +216,7 @@ def _warnings(snapshot: Snapshot) -> list[MenuItem]:
     """What else a person should know about the app; the whole sentences, and the others, are on the dashboard."""
     texts = {f"warning:{number}": warning for number, warning in enumerate(snapshot.warnings)}
     texts |= {f"removal:{removal.name}": left_over_short(removal) for removal in snapshot.removals}
-    items = [MenuItem(key, cut(f"⚠ {text}"), Action(Verb.SHOW)) for key, text in texts.items()]
+    items = [MenuItem(key, cut(f"⚠ {in_short(text)}"), Action(Verb.SHOW)) for key, text in texts.items()]
     if len(items) <= WARNINGS_MAX:
         return items
     shown = items[: WARNINGS_MAX - 1]
