@@ -11,7 +11,17 @@ from tests.core.states import LOGIN, NOW, PAGE, SPEC, VALID, token, work
 from trayapp.core import machine, retry, schedule
 from trayapp.core.checks import OK, PROBLEM, WARNING
 from trayapp.core.classify import DESCRIPTION_MAX, FAULTS, SUMMARY_MAX, VERDICTS, classify
-from trayapp.core.messages import Configured, Finished, KeyringUp, Loaded, NotStored, Rejected, Store, Stored
+from trayapp.core.messages import (
+    Configured,
+    Finished,
+    KeyringDown,
+    KeyringUp,
+    Loaded,
+    NotStored,
+    Rejected,
+    Store,
+    Stored,
+)
 from trayapp.core.model import (
     Attempt,
     Failing,
@@ -187,6 +197,24 @@ def test_the_waits_between_two_writes_of_a_login() -> None:
         now = Moment(w.store_at, now.awake + waits[-1], now.wall + waits[-1])
         w = replace(w, storing=1)
     assert [60.0, 300.0, 900.0, 900.0] == waits
+
+
+@pytest.mark.parametrize(
+    ("in_doubt", "expected"), [(True, [5.0, 10.0, 20.0, 60.0, 300.0]), (False, [60.0, 300.0, 900.0, 900.0, 900.0])]
+)
+def test_a_locked_keyring_is_tried_sooner_while_a_token_is_in_doubt(in_doubt: bool, expected: list[float]) -> None:
+    """M9 and M14: the grace of the server is running, and a lock may be short."""
+
+    w, now, waits = work(maybe_spent=in_doubt, marked_at=NOW.at), NOW, []
+    for number in range(1, 6):
+        attempt = Attempt(number, Trigger.DUE, Step.PROBE, now, LOGIN.fingerprint(), "l")
+        w, _ = machine.step(
+            replace(w, phase=Phase.REFRESHING, attempt=attempt), KeyringDown(now, Trouble.LOCKED, number)
+        )
+        assert w.due is not None
+        waits.append(w.due - now.at)
+        now = Moment(w.due, now.awake + waits[-1], now.wall + waits[-1])
+    assert expected == waits
 
 
 @pytest.mark.parametrize(("grace", "pause"), [(30.0, 20.0), (600.0, 60.0), (19.0, None)])

@@ -91,7 +91,8 @@ class AccessOnly:
         if isinstance(event, Woke) and before.phase is Phase.VALID:
             self._read(truth, after)
         if isinstance(event, SignedIn) or (isinstance(event, Loaded) and before.phase is not after.phase):
-            self._heard[name] = []
+            if before.phase is not Phase.LOADING:  # a resume is neither a sign-in nor a 2xx
+                self._heard[name] = []
             self._read(truth, after)
             if before.phase is Phase.SIGNED_OUT and self._confirmed.pop(token_of(after.login), None) is not None:
                 self._heard[name] = [(event.now.at, INVALID)]  # tried once more: the next 401 confirms it again (M7)

@@ -30,6 +30,7 @@ class Director:
         self.well_since = float("-inf")  # true time of the keyring's latest change
         self._numbers = itertools.count()
         self._agenda: list[tuple[float, int, PlannedEvent]] = []
+        self._unplanned: list[PlannedEvent] = []
         for event in world.plan.events:
             self._later(event)
 
@@ -38,13 +39,24 @@ class Director:
         armed = self.w.network.troubles["midway"] or self.w.network.troubles["roam"]
         if armed and any(truth.flying is not None for truth in self.w.checks.truths.values()):
             return 0.0
-        return self._until_planned()
+        soon = min((event.t - self.w.clocks.t for event in self._unplanned), default=float("inf"))
+        return min(max(soon, 0.0), self._until_planned())
 
     def _until_planned(self) -> float:
         return self._agenda[0][0] - self.w.clocks.t if self._agenda else float("inf")
 
     def _later(self, event: PlannedEvent) -> None:
         heapq.heappush(self._agenda, (event.t, next(self._numbers), event))
+
+    def soon(self, delay: float, what: str) -> None:
+        """Let something happen to the network that isn't in the plan."""
+        event = PlannedEvent(self.w.clocks.t + delay, what)
+        self._unplanned.append(event)
+        asyncio.get_running_loop().call_later(delay, self._happens_now, event)
+
+    def _happens_now(self, event: PlannedEvent) -> None:
+        self._unplanned.remove(event)
+        self.happen(event)
 
     async def run(self) -> None:
         """Run until the plan is over."""

@@ -18,7 +18,6 @@ import httpx2
 
 import trayapp.oauth.wire
 from tests.simulation import login_plan, losses
-from tests.simulation.planned import PlannedEvent
 from tests.simulation.servers import AuthServer, portal, refusal, trouble
 from tests.simulation.truth import Call
 from trayapp.core.model import Login
@@ -198,7 +197,7 @@ class SimulatedWire(Wire):
         net, took = self._net, self._step(0.07)
         if net.troubles["midway"] and self._rng.random() < 0.6:  # the others come right before the request
             net.troubles["midway"].pop()
-            self._later(self._rng.random() * took, "move")
+            self._world.director.soon(self._rng.random() * took, "move")
         left = await self._sleep(took, connect)
         wrong = (net.portals and net.portals[-1] == "tls") or "tls" in server.storms[-1:] or net.lies("tls")
         if wrong:
@@ -218,15 +217,10 @@ class SimulatedWire(Wire):
         began, stood = self._now(), self._rng.uniform(0.0, 3.0)
         if midway:
             midway.pop()
-            self._later(self._rng.random() * stood, "move")
+            self._world.director.soon(self._rng.random() * stood, "move")
         await asyncio.sleep(stood)
         stream.reset = self._net.epoch != call.epoch and self._rng.random() < 0.5
         return self._now() - began
-
-    def _later(self, delay: float, what: str) -> None:
-        """Let something happen to the network soon."""
-        director, clocks = self._world.director, self._world.clocks
-        asyncio.get_running_loop().call_later(delay, lambda: director.happen(PlannedEvent(clocks.t, what)))
 
     # --- the request and its answer ------------------------------------------------------------------------------------
 
@@ -265,7 +259,7 @@ class SimulatedWire(Wire):
         lost = net.epoch != call.epoch or silent > net.nat_forgets()
         if net.troubles["roam"]:
             net.troubles["roam"].pop()
-            self._later(self._rng.uniform(0.001, 0.05), "move")
+            self._world.director.soon(self._rng.uniform(0.001, 0.05), "move")
             lost = lost or self._rng.random() < LOST_ON_THE_WAY
         if lost:
             await self._never(call, "the request was lost on the way", losses.MOVED)

@@ -151,7 +151,7 @@ def probe_failed(w: Workload, e: KeyringDown) -> Result:
         keyring=e.trouble,
         keyring_since=w.keyring_since if w.keyring_since is not None else e.now.at,
         keyring_tries=w.keyring_tries + 1,
-        due=e.now.at + (0.0 if attempt.reprobe_for else keyring_retry_wait(w.keyring_tries)),
+        due=e.now.at + (0.0 if attempt.reprobe_for else keyring_retry_wait(w.keyring_tries, in_doubt=w.maybe_spent)),
         trigger=attempt.reprobe_for or (Trigger.DUE if attempt.trigger is Trigger.MANUAL else attempt.trigger),
     )
     w, effects = run_deferred(w, e.now)

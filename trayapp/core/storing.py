@@ -44,11 +44,13 @@ from trayapp.core.model import (
 Result: TypeAlias = tuple[Workload, tuple[Effect, ...]]
 
 KEYRING_RETRY_WAITS = (60.0, 300.0, 900.0)  # s; where no signal announces an unlock (M14)
+KEYRING_WAITS_IN_DOUBT = (5.0, 10.0, 20.0, *KEYRING_RETRY_WAITS)  # s; the server's grace is running (M9)
 
 
-def keyring_retry_wait(tries: int) -> float:
-    """Seconds until the keyring is tried again after `tries` earlier failures."""
-    return KEYRING_RETRY_WAITS[min(tries, len(KEYRING_RETRY_WAITS) - 1)]
+def keyring_retry_wait(tries: int, *, in_doubt: bool = False) -> float:
+    """Seconds until the keyring is tried again after `tries` earlier failures; sooner while a token is in doubt."""
+    waits = KEYRING_WAITS_IN_DOUBT if in_doubt else KEYRING_RETRY_WAITS
+    return waits[min(tries, len(waits) - 1)]
 
 
 def store(w: Workload, login: Login) -> Result:
