@@ -743,6 +743,13 @@ HEAVY = (
         ("list", [name for name in HEAVY if name != "ssl"]),  # http.client itself loads ssl
         ("status x", [name for name in HEAVY if name != "ssl"]),
         ("logs", [name for name in HEAVY if name != "ssl"]),
+        ("status", [name for name in HEAVY if name != "ssl"]),
+        ("history x", [name for name in HEAVY if name != "ssl"]),
+        ("wait x", [name for name in HEAVY if name != "ssl"]),
+        ("list --watch", [name for name in HEAVY if name != "ssl"]),
+        ("stop --all", [name for name in HEAVY if name != "ssl"]),
+        ("quit", [name for name in HEAVY if name != "ssl"]),
+        ("help exec", (*HEAVY, "http.client", "dataclasses", "argcomplete")),
     ],
 )
 def test_light_commands_load_little(paths: Paths, arguments: str, light_of: list[str]) -> None:
