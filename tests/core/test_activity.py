@@ -48,7 +48,9 @@ TOOLS = [
     "key_value_store_get2",
     "token_exchange_flow2",
     "pattern_matching10",
-    "getPullRequestV2Files",
+    "getJiraProjectIssueTypesMetadata getConfluencePageInlineComments wit_get_work_items_for_iteration
+getTransitionsForJiraIssue createConfluenceInlineComment aws___search_documentation list_organization_repositories
+getPullRequestV2Files",
     "API-patch-block-children",
     "get_2026_report",
 ]
@@ -73,6 +75,7 @@ TOKENS = [
     "canary-0123456789abcdef",
     "aB3dE5gH7jK9mN1pQ3sT",
     "qWxYzAbCdEfGhIjKlMnO",
+    "abcdefghijklmnopqrstuvwxyzabcdef",
 ]
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import random
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.proxy.legacy_upstream import LegacyServer
 from tests.proxy.mcp_upstream import McpServer
@@ -304,3 +308,33 @@ def call(params: str, before: str = '"jsonrpc":"2.0","id":1,"method":"tools/call
 def test_the_tool_of_a_call(body: bytes | None, name: str) -> None:
     """Its own name, never an argument."""
     assert name == called_tool(body)
+
+
+VALUES = st.recursive(
+    st.sampled_from(["secret", '","name":"secret', '{"name":"secret"}', "\\", 'a"b', "}", "params", 1, None, True]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["name", "params", "arguments", "_meta", "x"]), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(["arguments", "_meta", "x", "task"]), VALUES, max_size=3),
+    st.dictionaries(st.sampled_from(["id", "x", "meta", "name"]), VALUES, max_size=3),
+    st.randoms(use_true_random=False),
+    st.sampled_from([(",", ":"), (", ", ": "), (" , ", " :  ")]),
+)
+def test_no_argument_is_ever_taken_for_the_tool(
+    params: dict[str, Any], top: dict[str, Any], chance: random.Random, separators: tuple[str, str]
+) -> None:
+    """In any order of the keys, and whatever the values hold."""
+
+    inner = [*params.items(), ("name", "echo")]
+    chance.shuffle(inner)
+    outer = [*top.items(), ("jsonrpc", "2.0"), ("method", "tools/call"), ("params", dict(inner))]
+    chance.shuffle(outer)
+    body = json.dumps(dict(outer), separators=separators).encode()
+
+    assert called_tool(body) in ("echo", "?")

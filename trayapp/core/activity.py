@@ -33,6 +33,7 @@ _KNOWN = re.compile(  # how vendors begin their tokens
     r"(?i)(sk|pk|rk|xox[a-z]|gh[a-z]|github_pat|glpat|glsa|ya29|akia|asia|aiza|eyj|npm|pypi|hf|dop|shp[a-z]*|sg|lin_api|ntn"
     r"|secret|token|bearer|basic|key|pat|api)[-_.:]?(?=[A-Za-z0-9]*[0-9])[\w.-]{10,}"
 )
+_WORDS = re.compile(r"[A-Za-z][a-z]{0,15}(?:[A-Z][a-z]{1,15})*")  # getJiraProjectIssueTypesMetadata
 _NAMED = frozenset({"tools/call", "prompts/get"})  # what has a name of its own; an address of a resource is content
 
 
@@ -154,7 +155,7 @@ def _opaque(run: str) -> bool:
     if digits == length:
         return length >= 9
     return (
-        length >= 32
+        (length >= 32 and _WORDS.fullmatch(run) is None)
         or (length >= 16 and digits >= 3)
         or (length >= 12 and digits * 3 >= length)
         or (length >= 16 and digits > 0 and run.upper() == run)
