@@ -48,9 +48,14 @@ TOOLS = [
     "key_value_store_get2",
     "token_exchange_flow2",
     "pattern_matching10",
-    "getJiraProjectIssueTypesMetadata getConfluencePageInlineComments wit_get_work_items_for_iteration
-getTransitionsForJiraIssue createConfluenceInlineComment aws___search_documentation list_organization_repositories
-getPullRequestV2Files",
+    "getJiraProjectIssueTypesMetadata",
+    "getConfluencePageInlineComments",
+    "wit_get_work_items_for_iteration",
+    "getTransitionsForJiraIssue",
+    "createConfluenceInlineComment",
+    "aws___search_documentation",
+    "list_organization_repositories",
+    "getPullRequestV2Files",
     "API-patch-block-children",
     "get_2026_report",
 ]
