@@ -135,7 +135,7 @@ async def test_red_is_announced_until_it_is_solved(stage: Stage) -> None:
     stage.world.do(Verb.RETRY)
     await stage.pass_time(5.0)
     (notice,) = stage.screen.up.values()
-    assert "one: sign-in needed" == notice.title
+    assert "one: Sign-in needed" == notice.title
     assert [Action(Verb.REAUTHORIZE, "one"), Action(Verb.RETRY, "one")] == [action for _, action in notice.buttons]
     shown = len(stage.screen.log)
     stage.tokens.reply = None
@@ -224,7 +224,7 @@ async def test_red_is_shown_as_soon_as_it_can_be(stage: Stage) -> None:
     stage.screen.away = False
     stage.screen.listener.on_ready()
     await stage.pass_time(5.0)
-    assert ["one: sign-in needed"] == stage.texts()
+    assert ["one: Sign-in needed"] == stage.texts()
     stage.screen.listener.on_ready()
     await stage.pass_time(5.0)
     assert ["show red:one"] == stage.screen.log[-1:]

@@ -160,7 +160,7 @@ def test_amber_that_turns_red_is_replaced() -> None:
 
     desk = Desk()
     desk.see(amber("jira"), refused="jira")
-    assert desk.see(red("jira", Detail.CEILING), refused="jira") == ["jira: sign-in needed"]
+    assert desk.see(red("jira", Detail.CEILING), refused="jira") == ["jira: Sign-in needed"]
     assert list(desk.up) == ["red:jira"]
 
 
@@ -189,7 +189,7 @@ def test_red_is_announced_at_once(detail: Detail, body: str) -> None:
     desk = Desk()
     desk.see(red("jira", detail), gate="offline")
     buttons = (("Reauthorize", Action(Verb.REAUTHORIZE, "jira")), ("Retry now", Action(Verb.RETRY, "jira")))
-    assert desk.up == {"red:jira": Notice("red:jira", "jira: sign-in needed", body, buttons)}
+    assert desk.up == {"red:jira": Notice("red:jira", "jira: Sign-in needed", body, buttons)}
 
 
 def test_never_signed_in_is_no_news() -> None:
@@ -205,7 +205,7 @@ def test_red_is_repeated_once_a_day_when_the_user_is_back() -> None:
     desk.see(red("jira"))
     assert desk.see(red("jira"), wall=T + 2 * DAY) == []
     assert desk.see(red("jira"), wall=T + 1.0, user_is_back=True) == []
-    assert desk.see(red("jira"), wall=T + DAY, user_is_back=True) == ["jira: sign-in needed"]
+    assert desk.see(red("jira"), wall=T + DAY, user_is_back=True) == ["jira: Sign-in needed"]
     assert desk.see(red("jira"), wall=T + DAY + 60.0, user_is_back=True) == []
     assert desk.see(red("jira"), wall=T - 5 * DAY, user_is_back=True) != []  # a clock that was set back silences nobody
 
@@ -249,9 +249,9 @@ def test_several_reds_are_one_notice() -> None:
     """With *Show* instead of a button for each; when one is left, its own buttons are back."""
 
     desk = Desk()
-    assert desk.see(red("a"), red("b")) == ["2 workloads: sign-in needed"]
-    assert desk.up == {"red": Notice("red", "2 workloads: sign-in needed", "a, b.", (SHOW,))}
-    assert desk.see(green("a"), red("b")) == ["b: sign-in needed"]
+    assert desk.see(red("a"), red("b")) == ["2 workloads: Sign-in needed"]
+    assert desk.up == {"red": Notice("red", "2 workloads: Sign-in needed", "a, b.", (SHOW,))}
+    assert desk.see(green("a"), red("b")) == ["b: Sign-in needed"]
     assert list(desk.up) == ["red:b"]
 
 
@@ -260,7 +260,7 @@ def test_a_second_red_joins_the_first() -> None:
 
     desk = Desk()
     desk.see(red("a"), green("b"))
-    assert desk.see(red("a"), red("b")) == ["2 workloads: sign-in needed"]
+    assert desk.see(red("a"), red("b")) == ["2 workloads: Sign-in needed"]
     assert list(desk.up) == ["red"]
 
 
@@ -277,7 +277,7 @@ def test_muted_shows_nothing_and_forgets_nothing() -> None:
 
     desk = Desk()
     assert desk.see(red("a"), muted=True, user_is_back=True) == []
-    assert desk.see(red("a")) == ["a: sign-in needed"]
+    assert desk.see(red("a")) == ["a: Sign-in needed"]
     assert desk.see(red("a"), muted=True, wall=T + 3 * DAY, user_is_back=True) == []
     assert list(desk.up) == ["red:a"]
     assert desk.see(red("a"), wall=T + 3 * DAY) == []

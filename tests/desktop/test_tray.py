@@ -287,7 +287,7 @@ def test_a_panel_that_hangs_at_login(on_desk: Desk, monkeypatch: pytest.MonkeyPa
 REAUTHORIZE = Action(Verb.REAUTHORIZE, "git_hub")
 
 
-def notice(title: str = "git_hub: sign-in needed", key: str = "git_hub") -> Notice:
+def notice(title: str = "git_hub: Sign-in needed", key: str = "git_hub") -> Notice:
     buttons = (("Reauthorize", REAUTHORIZE), ("Retry now", RETRY))
     return Notice(key, title, "The server refused the login <invalid_grant> & will not take it again.", buttons)
 
@@ -354,10 +354,10 @@ async def test_a_notice_replaces_the_one_with_the_same_key(posts: Posts) -> None
 
     await posts.notifier.show(notice())
     await asyncio.to_thread(posts.desk.notification)
-    await posts.notifier.show(notice("still: sign-in needed"))
+    await posts.notifier.show(notice("still: Sign-in needed"))
     await asyncio.sleep(0.2)
     assert 1 == len(posts.desk.notifications())
-    await posts.notifier.show(notice("other: sign-in needed", "other"))
+    await posts.notifier.show(notice("other: Sign-in needed", "other"))
     await asyncio.to_thread(wait_for, lambda: len(posts.desk.notifications()) == 2, "two notifications")
 
 

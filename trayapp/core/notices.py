@@ -10,6 +10,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 
 from trayapp.core import sentences
+from trayapp.core.labels import Label
 from trayapp.core.model import BrowserFault, DeviceCode, Problem
 from trayapp.core.notice_kinds import ENDING, KINDS, PERMISSION, RECONNECTING, SIGN_IN
 from trayapp.core.presentation import Action, Notice, Verb
@@ -254,11 +255,11 @@ def _red_notice(names: tuple[str, ...], views: Mapping[str, WorkloadView]) -> No
     if len(names) > 1:
         return Notice(
             key,
-            f"{len(names)} workloads: sign-in needed",
+            f"{len(names)} workloads: {Label.SIGN_IN_NEEDED}",
             f"{sentences.list_names(names)}.",
             (("Show", Action(Verb.SHOW)),),
         )
     name = names[0]
     body = sentences.RED_BODIES.get(views[name].auth.detail, sentences.RED_BODY_DEFAULT)
     buttons = (("Reauthorize", Action(Verb.REAUTHORIZE, name)), ("Retry now", Action(Verb.RETRY, name)))
-    return Notice(key, f"{name}: sign-in needed", body, buttons)
+    return Notice(key, f"{name}: {Label.SIGN_IN_NEEDED}", body, buttons)
