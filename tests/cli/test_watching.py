@@ -75,11 +75,33 @@ def test_without_an_app(paths: Paths, capsys: Capture) -> None:
     assert "Start it: amberlight run" in capsys.readouterr().err
 
 
-def test_what_is_observed(paths: Paths, app: FakeApp) -> None:
-    """The rows after each event and each sign of life; nothing while the app is away, and the rows when it is back."""
+EVENTS = b"""retry: 2000
 
-    app.replies["GET /events"] = 200, b"retry: 2000\n\nid: a-1\nevent: reset\ndata: {}\n\n: all is as it was\n\n"
-    app.replies[ALL] = [(200, {"workloads": [row("a")]}), (200, {"workloads": [row("b")]})]
+id: a-1
+event: reset
+data: {"workloads": [
+data: {"name": "b", "status": "running"}
+data: ,{"name": "a", "status": "running"}
+data: ]}
+
+event: app
+data: {"version": "0.1.0"}
+
+event: workload
+data: {"name": "b", "status": "stopped"}
+
+event: removed
+data: {"name": "a"}
+
+: all is as it was
+
+"""
+
+
+def test_what_is_observed(paths: Paths, app: FakeApp) -> None:
+    """The rows after each change and each sign of life; nothing while the app is away, and the rows when it is back."""
+
+    app.replies["GET /events"] = 200, EVENTS
     slept: list[float] = []
 
     def connect() -> ApiClient:
@@ -88,10 +110,34 @@ def test_what_is_observed(paths: Paths, app: FakeApp) -> None:
         return ApiClient.of(paths)
 
     seen = list(itertools.islice(observed(connect, slept.append), 7))
-    assert [["a"], ["b"], None, None, ["b"], ["b"], None] == [
-        None if rows is None else [each["name"] for each in rows] for rows in seen
-    ]
+    assert [
+        {"a": "running", "b": "running"},
+        {"a": "running", "b": "stopped"},
+        {"b": "stopped"},
+        {"b": "stopped"},
+        None,
+        None,
+        {"a": "running", "b": "running"},
+    ] == [None if rows is None else {each["name"]: each["status"] for each in rows} for rows in seen]
     assert [watching.RECONNECT_EVERY] * 2 == slept
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        b"event: workload\ndata: [1]\n\n",
+        b"event: workload\ndata: {}\n\n",
+        b"event: reset\ndata: {\n\n",
+        b'event: reset\ndata: {"workloads": [1]}\n\n',
+        b"event: reset\ndata: " + b"[" * 100_000 + b"\n\n",
+    ],
+)
+def test_another_program_answers(paths: Paths, app: FakeApp, events: bytes) -> None:
+    """Which is no app, so it is away."""
+
+    app.replies["GET /events"] = 200, events
+
+    assert [None] == list(itertools.islice(observed(lambda: ApiClient.of(paths), lambda _: None), 1))
 
 
 def test_an_app_that_refuses_is_away(paths: Paths, app: FakeApp) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,8 +121,8 @@ class ApiClient:
         query = urlencode({"since": since, "limit": limit})
         return self.request("GET", f"{self._workload_path(name, 'history')}?{query}")
 
-    def changes(self, limit: float) -> Iterator[str]:
-        """Types of events as they happen, "" for a sign of life; ends if the app doesn't answer for this long (s)."""
+    def changes(self, limit: float) -> Iterator[tuple[str, Json]]:
+        """Events as they happen, with their data; "" for a sign of life. Ends if there is none for this long (s)."""
         headers = {"Authorization": f"Bearer {self.key.reveal()}", "Accept": "text/event-stream"}
         connection = http.client.HTTPConnection(self.host, self.port, timeout=CONNECT_LIMIT)
         try:
@@ -131,9 +131,7 @@ class ApiClient:
             answer = connection.getresponse()
             if answer.status != 200:
                 _read(answer.status, answer.read(RESPONSE_MAX + 1))
-            while line := answer.readline(RESPONSE_MAX):
-                if line.startswith((b"event:", b":")):
-                    yield line.partition(b":")[2].strip().decode("ascii", "replace") if line[:1] != b":" else ""
+            yield from _events(iter(lambda: answer.readline(RESPONSE_MAX), b""))
         except (OSError, http.client.HTTPException):
             return
         finally:
@@ -235,6 +233,22 @@ def _check(fields: Json) -> Check:
     state = str(fields.get("state"))
     state = state if state in (OK, WARNING) else PROBLEM
     return Check(str(fields.get("name")), state, str(fields.get("text")), str(fields.get("help") or ""))
+
+
+def _events(lines: Iterable[bytes]) -> Iterator[tuple[str, Json]]:
+    """Server-sent events. Raises `ApiError` for one whose data isn't an object."""
+    kind, data = "", bytearray()
+    for line in lines:
+        field, _, value = line.rstrip(b"\r\n").partition(b":")
+        if line[:1] == b":":
+            yield "", {}
+        elif field == b"event":
+            kind = value.strip().decode("ascii", "replace")
+        elif field == b"data":
+            data += value
+        elif not field and kind:
+            yield kind, _read(200, bytes(data))
+            kind, data = "", bytearray()
 
 
 def _read(status: int, content: bytes) -> Json:

@@ -78,12 +78,19 @@ def observed(
 ) -> Iterator[Sequence[Json] | None]:
     """All rows: now, after each change, and at each sign of life. None while the app can't be reached."""
     while True:
+        rows: dict[str, Json] = {}
         try:
-            client = connect()
-            changes = client.changes(SILENCE)
-            for _ in changes:
-                yield client.workloads()
-        except (NotRunningError, ApiError):
+            for kind, data in connect().changes(SILENCE):
+                if kind == "reset":
+                    rows = {str(row["name"]): row for row in data["workloads"]}
+                elif kind == "workload":
+                    rows[str(data["name"])] = data
+                elif kind == "removed":
+                    rows.pop(str(data["name"]), None)
+                elif kind:  # about the app, or the history
+                    continue
+                yield [rows[name] for name in sorted(rows)]
+        except (NotRunningError, ApiError, KeyError, TypeError):
             pass
         yield None
         sleep(RECONNECT_EVERY)
