@@ -361,8 +361,8 @@ def test_a_failed_sign_in_is_announced(kind: str, title: str, button: tuple[str,
 def test_the_dashboard_offers_what_the_notification_offers() -> None:
     """The page names the same problems as those that a person may agree to."""
 
-    card = Path(trayapp.__file__).with_name("web").joinpath("card.js").read_text(encoding="utf-8")
-    named = re.search(r"^const CONSENT = new Set\(\[(.*)\]\);", card, re.MULTILINE)
+    page = Path(trayapp.__file__).with_name("web").joinpath("trouble.js").read_text(encoding="utf-8")
+    named = re.search(r"^const CONSENT = new Set\(\[(.*)\]\);", page, re.MULTILINE)
 
     assert named is not None
     assert sorted(OVERRULABLE) == sorted(word.strip().strip('"') for word in named[1].split(","))
