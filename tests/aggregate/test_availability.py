@@ -64,7 +64,7 @@ def test_reconnecting_says_how_long(at: float | None, wait: int, words: str) -> 
         ("stopped", "git is paused.", "amberlight start git"),
         ("error", "git has a configuration error.", "amberlight status git"),
         ("unhealthy", "git refuses access.", "your account"),
-        ("something_new", "git is not available.", ""),
+        ("something_new", "git isn't available.", ""),
     ],
 )
 def test_everything_else_names_its_state(status: str, begins: str, helps: str) -> None:

@@ -387,7 +387,7 @@ async def test_a_keyring_that_was_absent_is_looked_for_again(
     assert Trouble.UNAVAILABLE is await keystore.status()
     assert "Nothing here." == await keystore.describe()
     assert StoredLogin(None) == await keystore.load("gh")
-    assert ["Nothing here.", "The keyring works again."] == [record.getMessage() for record in caplog.records]
+    assert ["Nothing here.", "The keyring is available again."] == [record.getMessage() for record in caplog.records]
     assert "fake" == await keystore.describe()
 
 
@@ -531,7 +531,7 @@ async def test_the_memory_keystore_keeps_logins_for_this_run() -> None:
     assert await keystore.discard("gh") is None
     assert StoredLogin(None) == await keystore.load("gh")
     assert await keystore.status() is None
-    assert "this run only" in await keystore.describe()
+    assert "until Amberlight quits" in await keystore.describe()
 
 
 def test_both_fit_the_port() -> None:

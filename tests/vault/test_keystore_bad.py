@@ -305,7 +305,7 @@ async def test_a_keyring_that_keeps_nothing_is_found_out_before_a_token_is_spent
     vault.set = lambda service, user, value: None  # type: ignore[method-assign]
     keystore = open_keystore(vault)
     assert Trouble.FAILED is await keystore.probe("gh")
-    assert "The keyring takes what is written and does not keep it." in caplog.text
+    assert "The keyring doesn't keep what is written to it." in caplog.text
     vault.set = real  # type: ignore[method-assign]
     assert await keystore.probe("gh") is None
 

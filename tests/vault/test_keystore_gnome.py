@@ -138,7 +138,7 @@ async def test_a_service_that_comes_later_is_found(service: SecretService, keyst
     await asyncio.to_thread(service.down)
     assert Trouble.UNAVAILABLE is await keystore.load("gh")
     assert Trouble.UNAVAILABLE is await keystore.probe("gh")
-    assert "No keyring is there" in await keystore.describe()
+    assert "No keyring was found" in await keystore.describe()
 
     await asyncio.to_thread(service.up)
     assert StoredLogin(None) == await keystore.load("gh")
@@ -168,7 +168,7 @@ async def test_without_a_session_bus_there_is_no_keyring(
         monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", address)
 
     assert Trouble.UNAVAILABLE is await keystore.load("gh")
-    assert "No keyring is there" in await keystore.describe()
+    assert "No keyring was found" in await keystore.describe()
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(watch(lambda: None), 0.2)
 

@@ -56,7 +56,7 @@ def test_other_classes_are_refused_by_name(backend: type[KeyringBackend]) -> Non
 
     with pytest.raises(NoVaultError) as caught:
         wrap(backend())
-    assert f"{backend.__module__}.{backend.__qualname__} is not used" in str(caught.value)
+    assert f"{backend.__module__}.{backend.__qualname__}, which isn't known" in str(caught.value)
 
 
 def test_a_chain_gives_its_first_allowed_member(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +68,7 @@ def test_a_chain_gives_its_first_allowed_member(monkeypatch: pytest.MonkeyPatch)
     assert "keyring.backends.macOS.Keyring" == wrap(chain).name
 
     monkeypatch.setattr(chainer.ChainerBackend, "backends", members[:1])
-    with pytest.raises(NoVaultError, match="Plaintext is not used"):
+    with pytest.raises(NoVaultError, match="Plaintext, which isn't known"):
         wrap(chain)
 
 
@@ -119,7 +119,7 @@ async def test_a_choice_of_another_class_is_refused_and_never_imported(
         _write_choice(tmp_path, named)
     keystore = Keystore("inst")
     assert Trouble.UNAVAILABLE is await keystore.load("gh")
-    assert f"The keyring {named} is not used" in await keystore.describe()
+    assert f"doesn't use the keyring {named}, " in await keystore.describe()
     assert 1 == caplog.text.count(named)
     assert "evil" not in sys.modules
     assert str(tmp_path) not in sys.path
@@ -141,7 +141,9 @@ def test_a_choice_among_the_allowed_is_honoured(monkeypatch: pytest.MonkeyPatch)
     if sys.platform == "win32":
         assert "WinVault" in vaults.choose().name
         return
-    with pytest.raises(NoVaultError, match=r"that was chosen, keyring\.backends\.Windows\.WinVaultKeyring,") as caught:
+    with pytest.raises(
+        NoVaultError, match=r"The configured keyring, keyring\.backends\.Windows\.WinVaultKeyring,"
+    ) as caught:
         vaults.choose()
     assert "WinVaultKeyring: Requires Windows" in caught.value.reasons
     assert "SecretService" not in caught.value.reasons
@@ -155,7 +157,7 @@ def test_without_a_keyring_the_refused_ones_are_named(monkeypatch: pytest.Monkey
     point = metadata.EntryPoint("alt", "keyrings.alt.file:Keyring", "keyring.backends")
     monkeypatch.setattr(metadata, "entry_points", lambda group: [point])
 
-    with pytest.raises(NoVaultError, match=r"Installed but refused: keyrings\.alt\.file"):
+    with pytest.raises(NoVaultError, match=r"Installed, but not supported: keyrings\.alt\.file"):
         vaults.choose()
 
 
@@ -174,7 +176,7 @@ async def test_without_a_keyring_a_person_is_told_plainly(
     text = await keystore.describe()
     await keystore.close()
 
-    assert ("No keyring is there: this is not inside a desktop session." if outside else "No keyring is there.") == text
+    assert ("No keyring was found outside a desktop session." if outside else "No keyring was found.") == text
     assert "keyring.backends.SecretService.Keyring: " in caplog.text
 
 
