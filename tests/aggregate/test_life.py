@@ -286,3 +286,17 @@ async def test_the_app_never_loads_its_libraries() -> None:
     )
     assert 0 == done.returncode, done.stderr[-2000:]
     assert [403, []] == json.loads(done.stdout)
+
+
+async def test_it_follows_to_another_port(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its process asks our own server, which has moved: the next request gets another process."""
+
+    monkeypatch.setattr("trayapp.app.listening.GRACE", 0.0)
+    async with site.modern() as client:
+        tools = {tool.name for tool in (await client.list_tools()).tools}
+    before = site.aggregate.pid
+    moved = await asyncio.to_thread(site.program.client.request, "POST", "/api/v1beta/port", {})
+    assert site.url.startswith(f"http://127.0.0.1:{moved['port']}/")
+    async with site.modern() as client:
+        assert tools == {tool.name for tool in (await client.list_tools()).tools}
+    assert site.aggregate.pid not in (None, before)

@@ -84,6 +84,7 @@ class Aggregate:
         self._starting: asyncio.Task[AggregateProcess] | None = None
         self._app_key = Secret(secrets.token_urlsafe(32))  # a new one for every process
         self._process: AggregateProcess | None = None
+        self._upstream = ""  # the loopback server's URL that it was started with
         self._http: aiohttp.ClientSession | None = None
         self._failed_start = (float("-inf"), "")  # loop time, and the reason
         self._open_requests = 0  # requests and streams
@@ -156,8 +157,9 @@ class Aggregate:
     # --- the process -------------------------------------------------------------------------------------------------
 
     async def _running_process(self) -> AggregateProcess:
-        """The process, started if there is none. Raises `Refusal` 503."""
-        if self._process is not None and self._process.alive:
+        """The process, started if there is none or the loopback server has moved. Raises `Refusal` 503."""
+        server = self._server()
+        if self._process is not None and self._process.alive and (server is None or server.url == self._upstream):
             return self._process
         if self._starting is None:  # a task of its own, so that a client that disconnects doesn't cancel the start
             self._starting = asyncio.create_task(self._start(), name="start the process of /mcp")
@@ -172,7 +174,8 @@ class Aggregate:
     async def _start(self) -> AggregateProcess:
         """Start it now, unless a start has just failed. Raises `Refusal` 503."""
         if self._process is not None:
-            log.warning("the process of /mcp ended unexpectedly; starting it again")
+            why = "asks at the wrong port" if self._process.alive else "ended unexpectedly"
+            log.warning("the process of /mcp %s; starting it again", why)
             await self._end_process()
         loop, server = asyncio.get_running_loop(), self._server()
         at, reason = self._failed_start
@@ -181,6 +184,7 @@ class Aggregate:
         if loop.time() - at < START_RETRY:
             raise _not_started(reason)
         self._app_key = Secret(secrets.token_urlsafe(32))
+        self._upstream = server.url
         setup = AggregateSetup(server.url, self._app_key, Secret(secrets.token_urlsafe(32)), _log_level())
         try:
             self._process = await self._start_process(setup)
