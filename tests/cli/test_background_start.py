@@ -105,6 +105,10 @@ def test_run_in_the_background_and_quit(paths: Paths, capsys: Capture, monkeypat
         assert "Amberlight is already running.\n" == capsys.readouterr().out
         assert 0 == main(["status"])
         assert "No workloads configured." in capsys.readouterr().out
+        assert 0 == main(["quit"])
+        paths.config_file.write_text("[settings]\nport = 0\n[oops\n")
+        assert 1 == main(["run", "--background", "--no-tray"])
+        assert "config.toml:3: isn't valid TOML" in capsys.readouterr().err
     finally:
         assert 0 == main(["quit"])
     assert "Amberlight has quit. Start it again: amberlight run\n" in capsys.readouterr().out

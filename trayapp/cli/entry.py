@@ -83,7 +83,7 @@ def parsed(top: Parser, words: list[str], exec_command: Sequence[str] = ()) -> a
     if not first.startswith("-") and first not in top.commands:
         from trayapp.cli.parser import near
 
-        top.error(f"there is no command {first}{near(first, list(top.commands))}")
+        top.error(f"there's no command {first}{near(first, list(top.commands))}")
     arguments, extra = top.parse_known_args(words)
     command: Parser = getattr(arguments, "parser", top)
     if arguments.command == "exec" and extra and not extra[0].startswith("-"):

@@ -42,10 +42,11 @@ def _show_running(paths: Paths) -> bool:
 
 
 def run_in_background(*, tray: bool) -> int:
-    """`run --background`: start the app as a process of its own, and return once it answers."""
+    """`run --background`: start the app as a process of its own, and return once it answers; 1 if its configuration can't be read."""
     from trayapp.autostart.command import CannotStartError, login_command
     from trayapp.cli.background_start import StartFailedError, app_that_answers
     from trayapp.cli.client import ApiError
+    from trayapp.cli.listing import report_app
     from trayapp.cli.output import clean, print_error, print_line
     from trayapp.config.paths import Paths
     from trayapp.stdio.starter import Starter
@@ -61,4 +62,4 @@ def run_in_background(*, tray: bool) -> int:
         print_line(f"Amberlight is now running in the background (process {found.client.pid}). End it: amberlight quit")
     else:
         print_line("Amberlight is already running.")
-    return 0
+    return report_app(found.answer)
