@@ -42,7 +42,10 @@ def _show_running(paths: Paths) -> bool:
 
 
 def run_in_background(*, tray: bool) -> int:
-    """`run --background`: start the app as a process of its own, and return once it answers; 1 if its configuration can't be read."""
+    """`run --background`: start the app as a process of its own, and return once it answers.
+
+    Exit code 1 if its configuration can't be read.
+    """
     from trayapp.autostart.command import CannotStartError, login_command
     from trayapp.cli.background_start import StartFailedError, app_that_answers
     from trayapp.cli.client import ApiError
