@@ -382,7 +382,7 @@ def test_add_twice(paths: Paths, capsys: Capture) -> None:
     given_config(paths)
 
     assert 1 == main(["add", "github", *ENTRY[2:]])
-    assert "there is already a workload github" in capsys.readouterr().err
+    assert "a workload named github already exists" in capsys.readouterr().err
 
 
 def test_remove(paths: Paths, app: FakeApp, capsys: Capture) -> None:
@@ -779,7 +779,7 @@ def test_logs(paths: Paths, capsys: Capture) -> None:
     """`logs` prints the last lines without an app, made safe for a terminal."""
 
     assert 1 == main(["logs"])
-    assert f"there is no log yet ({paths.log_file})" in capsys.readouterr().err
+    assert f"there's no log yet ({paths.log_file})" in capsys.readouterr().err
 
     paths.log_file.parent.mkdir(parents=True)
     paths.log_file.write_text("one\ntwo\nthr\x1bee\n")

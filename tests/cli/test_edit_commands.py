@@ -66,14 +66,14 @@ def test_edit_without_an_app(paths: Paths, capsys: Capture) -> None:
     assert 0 == main(["edit", "github", "--client-id", "c"])
     assert "github already has these values." in capsys.readouterr().out
     assert 1 == main(["edit", "nobody", "--client-id", "c"])
-    assert "there is no workload nobody" in capsys.readouterr().err
+    assert "there's no workload nobody" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["--url", "http://x.example"], "URL: must start with https://"),
-        (["--unset", "colour"], "--unset: there is no key colour"),
+        (["--unset", "colour"], "--unset: there's no key colour"),
         (["--scope", "a b", "--resource", "x"], "--resource: must be"),
     ],
 )
@@ -246,7 +246,7 @@ def test_set(app: FakeApp, paths: Paths, capsys: Capture, words: list[str], path
         (["url", "https://x.example"], "amberlight set NAME url VALUE"),
         (["github", "port", "1"], "amberlight set port VALUE"),
         (["github", "ceiling", "1h", "2h"], "takes one value"),
-        (["github", "colour", "red"], "there is no setting colour."),
+        (["github", "colour", "red"], "there's no setting colour."),
     ],
 )
 def test_set_wrongly(paths: Paths, capsys: Capture, words: list[str], said: str) -> None:

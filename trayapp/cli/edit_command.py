@@ -23,7 +23,7 @@ def edit(arguments: argparse.Namespace, paths: Paths) -> int:
     from trayapp.config.settings import IN_WORKLOAD
 
     keys = corrected(keys)
-    errors = [f"--unset: there is no key {clean(key)}" for key in arguments.unset if key not in IN_WORKLOAD]
+    errors = [f"--unset: there's no key {clean(key)}" for key in arguments.unset if key not in IN_WORKLOAD]
     errors += key_errors({key: value for key, value in keys.items() if value is not None and key in IN_WORKLOAD})
     if errors:
         print_error("\n".join(f"amberlight: {sentence}" for sentence in errors))
@@ -55,7 +55,7 @@ def _change_file(arguments: argparse.Namespace, paths: Paths, name: str, keys: M
     from trayapp.config.described import workload_table
 
     if name not in editor.limited_load(paths).workloads:
-        raise editor.EditError(f"there is no workload {name} in {paths.config_file}")
+        raise editor.EditError(f"there's no workload {name} in {paths.config_file}")
     changed = editor.change(paths, workload_table(name), keys)
     text = f"Changed {name} in {paths.config_file}." if changed else f"{name} already has these values."
     print_result(arguments, text, name=name)
@@ -74,7 +74,7 @@ def _in_editor(arguments: argparse.Namespace, paths: Paths) -> int:
             raise editor.EditError(
                 f"{name} isn't written as one table of {paths.config_file}. Try: amberlight config edit"
             )
-        raise editor.EditError(f"there is no workload {name} in {paths.config_file}. See: amberlight list --all")
+        raise editor.EditError(f"there's no workload {name} in {paths.config_file}. See: amberlight list --all")
     try:
         new = edited(old, f"{name}.toml", lambda text: editor.block_problem(paths, name, old, text))
     except NoEditorError as error:

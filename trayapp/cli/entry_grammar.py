@@ -7,6 +7,8 @@ from typing import Any
 from trayapp.cli.arguments import new_name, port
 from trayapp.cli.parser import Parser, add_command, add_format, named
 
+BY_DEVICE = "sign in with a code that you enter on any device"
+
 
 def entry_commands(commands: Any) -> None:
     """`add`, `edit`, `rename`, `set`, `sign-out` and `config`."""
@@ -23,7 +25,7 @@ def entry_commands(commands: Any) -> None:
     _options(add)
     how = add.add_mutually_exclusive_group()
     how.add_argument("--no-browser", action="store_true", help="print the sign-in address instead of opening it")
-    how.add_argument("--device", action="store_true", help="always sign in with a code that you enter on any device")
+    how.add_argument("--device", action="store_true", help=f"always {BY_DEVICE}")
     add.add_argument("--no-sign-in", action="store_true", help="only add it to the configuration")
     add_format(add)
 
@@ -37,7 +39,7 @@ def entry_commands(commands: Any) -> None:
     )
     edit.add_argument("--url", metavar="URL", help="the server's address")
     _options(edit)
-    edit.add_argument("--device", action="store_true", help="sign in with a code that you enter on any device")
+    edit.add_argument("--device", action="store_true", help=BY_DEVICE)
     help_text = "take this key out of its entry, such as resource; can be repeated"
     edit.add_argument("--unset", metavar="KEY", action="append", default=[], help=help_text)
     add_format(edit)

@@ -7,7 +7,7 @@ from typing import Any
 
 from trayapp import __version__
 from trayapp.cli.arguments import client_name, limit, lines, one_of, port, reader, seconds, variable, workload_name
-from trayapp.cli.entry_grammar import config_command, entry_commands
+from trayapp.cli.entry_grammar import BY_DEVICE, config_command, entry_commands
 from trayapp.cli.parser import Groups, Parser, add_command, add_format, add_since, named, one_or_all
 
 EXIT_CODES = """\
@@ -46,6 +46,7 @@ STATES = (  # the labels of core/labels.py, whose import would slow down every c
     "paused",
     "starting",
 )
+YES, DRY_RUN = "answer yes to every question", "only show what would change"
 SHELLS = ("bash", "zsh", "fish", "powershell")
 
 
@@ -83,7 +84,7 @@ def _app_commands(commands: Any) -> None:
         "amberlight setup",
         "It asks before each step.",
     )
-    setup.add_argument("--yes", action="store_true", help="answer yes to every question")
+    setup.add_argument("--yes", action="store_true", help=YES)
 
     run = add_command(commands, "run", "start Amberlight", "amberlight run\namberlight run --background")
     run.add_argument("--background", action="store_true", help="start it in the background and return once it answers")
@@ -218,8 +219,8 @@ def _import_command(commands: Any) -> None:
     for source in (command, listed):
         source.add_argument("--keep-file", action="store_true", help="don't offer to connect its client to Amberlight")
     for source in (command, toolhive, listed):
-        source.add_argument("--yes", action="store_true", help="answer yes to every question")
-        source.add_argument("--dry-run", action="store_true", help="only show what would change")
+        source.add_argument("--yes", action="store_true", help=YES)
+        source.add_argument("--dry-run", action="store_true", help=DRY_RUN)
         add_format(source)
 
 
@@ -238,7 +239,7 @@ def _client_commands(commands: Any) -> None:
         command.add_argument("names", metavar="NAME", type=workload_name, nargs="*", help="the workloads (all)")
         command.add_argument("--all", action="store_true", help="a single entry for all workloads")
         command.add_argument("--project", metavar="DIR", help="use the client's file in this project")
-        command.add_argument("--dry-run", action="store_true", help="only show what would change")
+        command.add_argument("--dry-run", action="store_true", help=DRY_RUN)
     connect.add_argument(
         "--stdio", action="store_true", help="let the client start `amberlight stdio`: no key in its file"
     )
@@ -364,7 +365,7 @@ def _action_commands(commands: Any) -> None:
         action="store_true",
         help="print the sign-in address; then paste the address that your browser ends up at",
     )
-    how.add_argument("--device", action="store_true", help="sign in with a code that you enter on any device")
+    how.add_argument("--device", action="store_true", help=BY_DEVICE)
     again.add_argument(
         "--accept", action="store_true", help="accept the pending sign-in: another account, or fewer scopes"
     )

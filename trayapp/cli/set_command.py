@@ -98,7 +98,7 @@ def _unknown(key: str, *, of_workload: bool) -> str:
         return f"{key} is a setting of a workload: amberlight set NAME {key} VALUE"
     if of_workload and key in IN_SETTINGS:
         return f"{key} is a setting of Amberlight: amberlight set {key} VALUE"
-    return f"there is no setting {clean(key)}." + (f" Did you mean {near[0]}?" if near else "")
+    return f"there's no setting {clean(key)}." + (f" Did you mean {near[0]}?" if near else "")
 
 
 def _value(key: str, kind: str, values: Sequence[str]) -> Any:

@@ -54,8 +54,8 @@ def add_all(paths: Paths, entries: Mapping[str, Mapping[str, Any]]) -> None:
         for name in entries:
             if name in known:
                 raise NameTakenError(
-                    f"there is already a workload {name}. To sign in to it: amberlight reauthorize {name}; "
-                    f"to change it: amberlight edit {name}"
+                    f"a workload named {name} already exists. Sign in to it: amberlight reauthorize {name}. "
+                    f"Change it: amberlight edit {name}"
                 )
         old = _UserFile.read(paths.config_file)
         if isinstance(parse(old.file, old.text).get("workloads"), dict) and _is_inline(old.text):
@@ -169,7 +169,7 @@ def rename(paths: Paths, name: str, new: str) -> None:
 
     def edit(text: str, data: Mapping[str, Any]) -> str:
         if new in limited_load(paths).workloads:
-            raise NameTakenError(f"there is already a workload {new}")
+            raise NameTakenError(f"a workload named {new} already exists")
         return toml_edit.renamed(text, workload_table(name), new)
 
     _edit(paths, edit)

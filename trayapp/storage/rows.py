@@ -33,24 +33,27 @@ class HistoryRow:
 
 def load(db: sqlite3.Connection, name: str) -> Saved:
     """The saved state and the open intent of a workload; empty if there is neither."""
-    state = db.execute("SELECT state FROM workload WHERE name = ?", (name,)).fetchone()
+    state = _state(db, name)
     intent = db.execute("SELECT fingerprint, generation FROM intent WHERE name = ?", (name,)).fetchone()
-    saved = _saved(state[0]) if state else Saved()
+    saved = _saved(state) if state is not None else Saved()
     return replace(saved, open_intent=intent[0], open_generation=intent[1]) if intent else saved
 
 
 def rename(db: sqlite3.Connection, name: str, new: str, *, resume: bool) -> None:
     """Give all rows another name. What little was written under the new one since the start gives way."""
-    state = db.execute("SELECT state FROM workload WHERE name = ?", (name,)).fetchone()
-    if state is not None:
+    if _state(db, name) is not None:
         db.execute("DELETE FROM workload WHERE name = ?", (new,))
     if db.execute("SELECT 1 FROM intent WHERE name = ?", (name,)).fetchone():
         db.execute("DELETE FROM intent WHERE name = ?", (new,))
     for table in TABLES_BY_NAME:
         db.execute(f"UPDATE {table} SET name = ? WHERE name = ?", (new, name))  # noqa: S608
-    state = db.execute("SELECT state FROM workload WHERE name = ?", (new,)).fetchone()
-    if resume and state is not None:
-        db.execute("UPDATE workload SET state = ? WHERE name = ?", (_resumed(state[0]), new))
+    if resume and (state := _state(db, new)) is not None:
+        db.execute("UPDATE workload SET state = ? WHERE name = ?", (_resumed(state), new))
+
+
+def _state(db: sqlite3.Connection, name: str) -> str | None:
+    row = db.execute("SELECT state FROM workload WHERE name = ?", (name,)).fetchone()
+    return None if row is None else row[0]
 
 
 def _resumed(text: str) -> str:
