@@ -27,7 +27,7 @@ _REFUSALS = {
     408: "The body took too long.",
     409: "It cannot be done as things are now; the message says why.",
     412: "Somebody else has changed it since; the message says so.",
-    413: f"The body is larger than {BODY_MAX} bytes.",
+    413: f"The body has more than {BODY_MAX} bytes.",
     415: "The body is not application/json.",
     429: "Asked again too soon; see `Retry-After`.",
 }

@@ -94,7 +94,7 @@ class Notifier:
                 for key in sorted(self._on_screen):
                     await self._centre.withdraw(key)
         except TimeoutError:
-            log.warning("the notification server does not answer")
+            log.warning("the notification server is not responding; its notifications stay")
         await self._centre.close()
 
     def published(self, snapshot: Snapshot) -> None:
@@ -219,6 +219,6 @@ class Notifier:
                 async with asyncio.timeout(SHOW_LIMIT):
                     await job(centre)
             except TimeoutError:
-                log.warning("the notification server does not answer")
+                log.warning("the notification server is not responding")
             except Exception:
                 log.exception("a notification failed")

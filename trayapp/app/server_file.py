@@ -60,7 +60,7 @@ class ServerFile:
             try:
                 self._announce(self._places[0], problem)
             except OSError as error:
-                log.debug("the lock file cannot be written: %s", error.strerror)
+                log.debug("the lock file cannot be cleared: %s", error.strerror)
 
     def _watch(self) -> None:
         try:

@@ -30,7 +30,7 @@ def logs(arguments: argparse.Namespace, paths: Paths) -> int:
     try:
         newest = last_lines(paths.log_file, EVERYTHING if whole else count)
     except FileNotFoundError:
-        print_error(f"amberlight: there is no log yet ({paths.log_file})")
+        print_error(f"amberlight: there's no log yet ({paths.log_file})")
         return FAILED
     earlier = _earlier(paths.log_file) if whole else iter(())
     read = (parse_line(text) for lines in (earlier, newest) for text in lines)
