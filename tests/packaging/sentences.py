@@ -94,7 +94,7 @@ def of_python(source: str, file: str) -> Iterator[Sentence]:
 
 def _text(node: ast.AST) -> str | None:
     if isinstance(node, ast.JoinedStr):
-        return "".join(part.value if isinstance(part, ast.Constant) else GAP for part in node.values)
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else GAP for part in node.values)
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
