@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,7 @@ from tests.web.conftest import Open
 from tests.web.scenes import in_trouble
 from tests.web.stage import Stage
 from tests.web.window import Window
+from trayapp.api.controls import Rejected
 from trayapp.core.snapshot import WorkloadView
 
 pytestmark = pytest.mark.real
@@ -114,6 +116,39 @@ def as_it_is(window: Window, stage: Stage) -> None:
     """Nothing more."""
 
 
+def settings(window: Window, stage: Stage) -> None:
+    """All of them, one with a mistake."""
+    window.go("settings")
+    window.see("#set-port")
+    window.js("for (const each of document.querySelectorAll('#view-settings details')) each.open = true")
+    stage.control.rejected = Rejected(400, "bad_value", "No.", {"quiet_hours": "Write it like 22:00-07:00."})
+    window.see("#set-quiet_hours").send_keys("tonight", Keys.TAB)
+    window.until(lambda: window.text("#set-quiet_hours-wrong"), "no mistake")
+
+
+def editing(window: Window, stage: Stage) -> None:
+    """The settings of one workload."""
+    window.go("workload/github")
+    window.see("[data-menu=edit]").click()
+    window.see("#edit-url")
+
+
+def activity(window: Window, stage: Stage) -> None:
+    """Requests of every kind."""
+    stage.use(*scenes.requests())
+    window.go("activity")
+    window.see("#view-activity tbody tr")
+
+
+def diagnostics(window: Window, stage: Stage) -> None:
+    """Checks of every state, and a log."""
+    stage.inspection.found = scenes.checks()
+    stage.inspection.entries = scenes.log_entries(time.time())
+    window.go("diagnostics")
+    window.see(".check")
+    window.see(".log li")
+
+
 PAGE_VIEWS: dict[str, tuple[Callable[[], list[WorkloadView]], Callable[[Window, Stage], None]]] = {
     "welcome": (list, as_it_is),
     "trouble": (in_trouble, everything_open),
@@ -130,6 +165,10 @@ PAGE_VIEWS: dict[str, tuple[Callable[[], list[WorkloadView]], Callable[[Window, 
     "connecting all": (in_trouble, connecting_all),
     "nothing to connect": (in_trouble, nothing_to_connect),
     "removing": (in_trouble, removing),
+    "settings": (in_trouble, settings),
+    "editing": (in_trouble, editing),
+    "activity": (in_trouble, activity),
+    "diagnostics": (in_trouble, diagnostics),
 }
 
 

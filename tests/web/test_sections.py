@@ -49,9 +49,8 @@ def test_a_change_is_saved_at_once(window: Window, show: Open) -> None:
     window.see("#set-muted").click()
     window.until(lambda: changes(stage) == [{"muted": True}], "not asked for")
     window.until(lambda: "Saved" in window.text("#view-settings"), "not said")
-    port = window.see("#set-port")
-    port.clear()
-    port.send_keys("9001", Keys.TAB)
+    window.see("#set-port").send_keys(Keys.CONTROL, "a")
+    window.press("9001", Keys.TAB)
     window.until(lambda: {"port": 9001} in changes(stage), "not asked for")
     window.see("#set-notifications input").click()
     window.until(lambda: any("notifications" in each for each in changes(stage)), "not asked for")  # type: ignore[operator]
@@ -132,7 +131,7 @@ def test_who_used_what(window: Window, show: Open) -> None:
 
     window.until(lambda: len(window.find("#view-activity tbody tr")) == 4, "not shown")
     rows = [each.text for each in window.find("#view-activity tbody tr")]
-    assert "Claude Code 2.1.0" in rows[0]
+    assert "claude-code 2.1.0" in rows[0]
     assert "tools/call create_issue" in rows[0]
     assert "OK" in rows[0]
     assert "250 ms" in rows[0]

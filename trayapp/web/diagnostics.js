@@ -1,6 +1,6 @@
 // The section of diagnostics: the checks of `amberlight doctor` with what fixes them, the log, and a report to copy.
 
-import { copyText, make, put, seen } from "./dom.js";
+import { capitalized, copyText, make, put, seen } from "./dom.js";
 import { show } from "./marks.js";
 import { ask, Failure } from "./session.js";
 import { clock, full, instant } from "./times.js";
@@ -102,7 +102,7 @@ function shown({ name, state, text, help }) {
   show(svg, MARKS[state] ?? "question");
   const pill = make("span", { className: "pill" }, svg, make("span", { textContent: WORDS[state] ?? state }));
   const what = make("div", {}, make("p", { textContent: text }), make("p", { className: "hint", textContent: help }));
-  return make("li", { className: "row check", data: { rank: RANKS[state] ?? "" } }, make("strong", { textContent: name }), what, pill);
+  return make("li", { className: "row check", data: { rank: RANKS[state] ?? "" } }, make("strong", { textContent: capitalized(name) }), what, pill);
 }
 
 // --- the log ---------------------------------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ function drawLog() {
         { className: level },
         make("time", { dateTime: at, title: full(instant(at)), textContent: clock(instant(at), now) }),
         make("b", { textContent: level }),
-        make("span", { className: "logger", textContent: logger }),
+        make("span", { className: "logger", textContent: logger.replace(/^(amberlight|trayapp)\./, "") }),
         make("span", { className: "text", textContent: text }),
       ),
     ),

@@ -31,8 +31,8 @@ class Field {
     this.node = make(
       "div",
       { className: `setting ${setting.kind}` },
-      make("div", { className: "what" }, name, meaning),
-      make("div", { className: "value" }, this.control, this.wrong, make("p", { className: "below" }, this.state, this.told, this.reset)),
+      make("div", { className: "what" }, name, this.told, meaning),
+      make("div", { className: "value" }, this.control, this.wrong, make("p", { className: "below" }, this.state, this.reset)),
     );
     this.show(setting);
   }
@@ -168,7 +168,7 @@ class Form {
   }
 }
 
-const titled = (name) => capitalized(name).replaceAll("_", " ");
+const titled = (name) => capitalized(name.replaceAll("_", " ").replace(/\b(url|id|mcp)\b/g, (word) => word.toUpperCase()));
 const sentence = (text) => (text ? `${capitalized(text)}${/[.!?]$/.test(text) ? "" : "."}` : "");
 
 // --- the section -----------------------------------------------------------------------------------------------------

@@ -250,8 +250,8 @@ export const GROUPS = {
   general: "General",
   notifications: "Notifications",
   network: "Network",
-  access: "Access",
   server: "Server",
+  access: "Access",
   diagnostics: "Log and activity",
   timing: "Timing",
 };
