@@ -206,6 +206,7 @@ def test_a_change_is_seen_and_said(window: Window, show: Open) -> None:
     window.until(lambda: window.order() == ["beta"], "not gone")
     stage.drop("beta")
     assert "Add your first workload" in window.text("#welcome")
+    assert window.js("return document.querySelector('link[rel=icon]').href").endswith("/web/logo.svg")
 
 
 def test_what_is_paused_says_so_first(window: Window, show: Open) -> None:

@@ -78,7 +78,7 @@ function icon(glyph, colour) {
   const node = document.querySelector("link[rel=icon]");
   if (node.dataset.shows === `${glyph} ${colour}`) return;
   node.dataset.shows = `${glyph} ${colour}`;
-  node.href = picture(glyph, colour);
+  node.href = glyph === "logo" ? "/web/logo.svg" : picture(glyph, colour);
 }
 
 function counts(rows) {

@@ -198,12 +198,12 @@ export function overall({ broken, outage }) {
   return outage ? WORDS.outage : "";
 }
 
-// Glyph and colour of the tab's icon, as the tray's: the worst row decides, after the app itself.
+// Glyph and colour of the tab's icon, as the tray's: the worst row decides, after the app itself; without rows it is the logo.
 export function face({ broken, outage }, rows) {
   const worst = rows.reduce((a, b) => (a && RANKS[rank(a)].order <= RANKS[rank(b)].order ? a : b), null);
   if (broken) return ["cross", "red"];
   if (outage && worst?.colour !== "red") return ["warning", "amber"];
-  return worst ? [worst.glyph, worst.colour] : ["open", "grey"];
+  return worst ? [worst.glyph, worst.colour] : ["logo", "grey"];
 }
 
 // --- clients ---------------------------------------------------------------------------------------------------------
