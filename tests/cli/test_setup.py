@@ -15,7 +15,7 @@ from trayapp.autostart import Kind, State
 from trayapp.cli import main, setup, sign_in_wait
 from trayapp.cli.client import ApiClient, ApiError
 from trayapp.cli.questions import Questions
-from trayapp.cli.setup_offers import Offer, offers, typed
+from trayapp.cli.setup_offers import typed
 from trayapp.clients.places import Machine
 from trayapp.clients.survey import look
 from trayapp.clients.table import BY_NAME
@@ -23,6 +23,7 @@ from trayapp.config import quit_marker
 from trayapp.config.loader import Paths, load
 from trayapp.core.model import Spec
 from trayapp.importers.entries import ImportableEntry
+from trayapp.importers.offers import Offer, offers
 from trayapp.server.instance import instance_lock
 from trayapp.system.private_files import private_directory
 
@@ -93,9 +94,12 @@ def run(paths: Paths, home: Path, *keys: str) -> int:
 # --- what is offered -------------------------------------------------------------------------------------------------
 
 
-def offered(home: Path, configured: Mapping[str, Spec], *clients: str) -> list[tuple[str, tuple[str, ...]]]:
-    found = [look(machine(home), BY_NAME[client]) for client in clients]
-    return [(each.entry.name, each.places) for each in offers(found, configured)]
+def offered(
+    home: Path, configured: Mapping[str, Spec], *clients: str, state: Path | str = ""
+) -> list[tuple[str, tuple[str, ...]]]:
+    here = machine(home, XDG_STATE_HOME=str(state))
+    found = [look(here, BY_NAME[client]) for client in clients]
+    return [(each.entry.name, each.places) for each in offers(here, found, configured)]
 
 
 def test_a_server_of_two_clients_is_offered_once(home: Path) -> None:
@@ -136,16 +140,15 @@ def test_servers_of_a_claude_code_project(home: Path) -> None:
     assert [("notes", ("Claude Code",))] == offered(home, {}, "claude-code")
 
 
-def test_servers_of_toolhive(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_servers_of_toolhive(home: Path, tmp_path: Path) -> None:
     """A damaged file there hides no other."""
 
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     folder = tmp_path / "state/toolhive/runconfigs"
     folder.mkdir(parents=True)
     (folder / "a.json").write_text("{")
     (folder / "b.json").mkdir()
     (folder / "c.json").write_text(json.dumps({"name": "notes", "remote_url": URL}))
-    assert [("notes", ("ToolHive",))] == offered(home, {})
+    assert [("notes", ("ToolHive",))] == offered(home, {}, state=tmp_path / "state")
 
 
 # --- what is typed ---------------------------------------------------------------------------------------------------

@@ -30,10 +30,8 @@ from trayapp.config.loader import ConfigError, Mistake
 from trayapp.config.paths import Paths
 from trayapp.importers import client_servers, mcp_json, proxy_edit, toolhive
 from trayapp.importers.entries import ImportableEntry, SkippedEntry, assign_names
-from trayapp.system.plain_files import within
 
 AT_ONCE = 500  # workloads of one request; the app answers others in between
-RUN_CONFIG_MAX = 1 << 20  # bytes of one of ToolHive's run configurations; they have a few thousand
 LOGINS_STAY = (
     "Only the configuration is imported. ToolHive keeps its refresh tokens: two programs can't share a rotating token."
     "\nSign in here once, and stop the workload there: thv stop NAME"
@@ -53,7 +51,7 @@ def run(arguments: argparse.Namespace, paths: Paths) -> int:
 
 def _toolhive(arguments: argparse.Namespace, paths: Paths) -> int:
     folder = toolhive.folder(sys.platform, os.environ, Path.home())
-    read = toolhive_entries(folder)
+    read = toolhive.entries(folder)
     if not read:
         print_error(f"amberlight: no ToolHive workloads found in {folder}")
         return FAILED
@@ -66,18 +64,6 @@ def _toolhive(arguments: argparse.Namespace, paths: Paths) -> int:
         print_line(f"\n{LOGINS_STAY}")
     code, _ = _add_chosen(arguments, paths, entries)
     return code
-
-
-def toolhive_entries(folder: Path) -> list[ImportableEntry | SkippedEntry | None]:
-    """What ToolHive's folder holds; None for each program on this machine. Raises `OSError`."""
-    return [_run_config(file) for file in within(folder, lambda: sorted(folder.glob("*.json")))]
-
-
-def _run_config(file: Path) -> ImportableEntry | SkippedEntry | None:
-    try:
-        return toolhive.read(file.stem, files.read(file, RUN_CONFIG_MAX).text)
-    except files.FileError as error:
-        return SkippedEntry(file.name, str(error))
 
 
 def _from_client(arguments: argparse.Namespace, paths: Paths) -> int:

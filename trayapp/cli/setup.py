@@ -25,7 +25,7 @@ from trayapp.cli.connect import access_of, connect_names, joined
 from trayapp.cli.errors import refuse_missing_file, sign_in_later
 from trayapp.cli.output import Style, clean, print_error, print_line
 from trayapp.cli.questions import Answer, Questions
-from trayapp.cli.setup_offers import offers, typed
+from trayapp.cli.setup_offers import typed
 from trayapp.clients.connections import State, connection
 from trayapp.clients.places import Machine
 from trayapp.clients.survey import Found, survey
@@ -34,6 +34,7 @@ from trayapp.config import editor
 from trayapp.config.loader import ConfigError
 from trayapp.config.paths import Paths
 from trayapp.importers.entries import assign_names
+from trayapp.importers.offers import offers
 from trayapp.server.instance import AlreadyRunning, instance_lock
 from trayapp.system.private_files import NotPrivateError, private_directory
 
@@ -105,7 +106,7 @@ class _Setup:
     def _add(self, found: Sequence[Found]) -> bool:
         """Offer what is configured elsewhere, or ask; write what is chosen. Whether there is any workload then."""
         configured = editor.limited_load(self._paths).workloads
-        if offered := offers(found, configured):
+        if offered := offers(self._machine, found, configured):
             print_line("Servers your clients use:\n")
             _print_rows([(each.entry.name, each.host, ", ".join(each.places)) for each in offered])
             one, several = f"\nKeep {offered[0].entry.name} signed in?", "\nWhich do you want to keep signed in?"

@@ -12,9 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from trayapp.clients import files
 from trayapp.importers.entries import NO_LOGIN, ImportableEntry, SkippedEntry, make_entry
+from trayapp.system.plain_files import within
 
 FOLDER = Path("toolhive", "runconfigs")
+RUN_CONFIG_MAX = 1 << 20  # bytes of one of its run configurations; they have a few thousand
 
 # Our key → its field, in its current and its older spelling.
 _FIELDS: Mapping[str, tuple[str, str]] = {
@@ -36,6 +39,18 @@ def folder(platform: str, environ: Mapping[str, str], home: Path) -> Path:
     if platform == "win32":
         return Path(environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / FOLDER
     return home / ".local" / "state" / FOLDER
+
+
+def entries(directory: Path) -> list[ImportableEntry | SkippedEntry | None]:
+    """What ToolHive's folder holds; None for each program on this machine. Raises `OSError`."""
+    return [_run_config(file) for file in within(directory, lambda: sorted(directory.glob("*.json")))]
+
+
+def _run_config(file: Path) -> ImportableEntry | SkippedEntry | None:
+    try:
+        return read(file.stem, files.read(file, RUN_CONFIG_MAX).text)
+    except files.FileError as error:
+        return SkippedEntry(file.name, str(error))
 
 
 def read(stem: str, text: str) -> ImportableEntry | SkippedEntry | None:
