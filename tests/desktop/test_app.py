@@ -163,7 +163,7 @@ def test_a_desktop_without_a_tray_is_reported_once(tmp_path: Path, server: OAuth
             program.run("reauthorize", program.name)
             program.until_is("running", "not_stored")
             time.sleep(1.5)
-            assert [] == desk.notifications()
+            assert 1 >= len(desk.notifications()), "only that this login can't be saved"
             assert 1 == program.log().count(NO_HOST)
             desk.start_panel()
             wait_for_icon(desk, Colour.GREEN)

@@ -93,7 +93,7 @@ def test_commands_say_one_sentence(on_desk: Desk, program: Program, server: OAut
 
     done = program.command("dashboard")
     assert (1, "") == (done.returncode, done.stdout)
-    assert "amberlight: no browser could be started here. For a link: amberlight dashboard --print\n" == done.stderr
+    assert "amberlight: couldn't open a browser. For a link: amberlight dashboard --print\n" == done.stderr
     done = program.command("run")
     assert 1 == done.returncode
-    assert ["Amberlight is already running: look for its icon, or see: amberlight list"] == done.stderr.splitlines()
+    assert ["Amberlight is already running. Look for its icon, or run `amberlight list`."] == done.stderr.splitlines()

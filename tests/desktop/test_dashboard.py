@@ -50,7 +50,7 @@ def test_the_ways_to_the_dashboard(on_desk: Desk, running: Program) -> None:
     opened(running, 2)
     second = running.command("run")
     assert (0, "") == (second.returncode, second.stdout)
-    assert "its dashboard opens in your browser" in second.stderr
+    assert "Its dashboard opens in your browser" in second.stderr
     opened(running, 3)
     assert 0 == running.command("dashboard").returncode
     opened(running, 4)

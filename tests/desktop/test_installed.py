@@ -68,8 +68,8 @@ def test_icon_menu_notification_and_the_next_login(on_desk: Desk, program: Progr
         shot(desk, "menu")
         desk.click_row(box, line_of(desk, "Start at login"))
         wait_for(entry.exists, "the entry")
-        assert "On: every login starts" in program.run("autostart")
-        assert "Told by rtnetlink" in program.run("doctor", codes=(0, 1)), "a part that is loaded by name is missing"
+        assert "starts at login" in program.run("autostart")
+        assert "Announced by rtnetlink" in program.run("doctor", codes=(0, 1)), "a part that is loaded by name is missing"
         program.server.revoke_all()
         wait_for_icon(desk, Colour.RED)
         assert 2 == len(desk.buttons(desk.notification()))

@@ -121,7 +121,7 @@ def test_a_locked_keyring_is_amber_and_shows_no_prompt(
         between_refreshes(program)
         on_desk.lock_keyring()
         seen = program.until_is("auth_retrying", "keyring_locked")
-        assert "unlock it" in seen["status_context"]
+        assert "Unlock your keyring" in seen["status_context"]
         sent = server.count("token")
         for _ in range(3):
             assert "" == program.token()
@@ -253,10 +253,10 @@ def test_without_any_keyring_a_sign_in_lasts_for_this_run(
     program = Program(desk_without_keyring, tmp_path, server)
     with program:
         seen = program.until_is("auth_retrying", "keyring_unavailable")
-        assert "No safe keyring was found" in seen["status_context"]
+        assert "No secure keyring was found" in seen["status_context"]
         program.run("reauthorize", program.name)
         seen = program.until_is("running", "not_stored")
-        assert "keep Amberlight running" in seen["status_context"]
+        assert "Keep Amberlight running" in seen["status_context"]
         assert server.valid_access(program.token())
 
         quit_by_mouse(desk_without_keyring)
