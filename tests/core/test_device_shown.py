@@ -58,6 +58,7 @@ def test_the_menu_has_a_line_for_it(view: WorkloadView) -> None:
     assert f"{view.name}: Enter code ABCD-EFGH at example.com/device…" == line.text
     assert Action(Verb.REAUTHORIZE, view.name) == line.action
     assert f"top:{view.name}" not in items
+    assert view is GREEN or items[f"workload:{view.name}"].text.endswith(", enter the code")
     assert "device:" not in "".join(item.key for item in tray_view(snap(view), local).menu)
 
 

@@ -69,7 +69,9 @@ def test_icon_menu_notification_and_the_next_login(on_desk: Desk, program: Progr
         desk.click_row(box, line_of(desk, "Start at login"))
         wait_for(entry.exists, "the entry")
         assert "starts at login" in program.run("autostart")
-        assert "Announced by rtnetlink" in program.run("doctor", codes=(0, 1)), "a part that is loaded by name is missing"
+        assert "Announced by rtnetlink" in program.run("doctor", codes=(0, 1)), (
+            "a part that is loaded by name is missing"
+        )
         program.server.revoke_all()
         wait_for_icon(desk, Colour.RED)
         assert 2 == len(desk.buttons(desk.notification()))

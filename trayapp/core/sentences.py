@@ -288,7 +288,8 @@ def short(view: WorkloadView, local: LocalTime) -> str:
 def _additions(view: WorkloadView, local: LocalTime) -> Iterator[str]:
     auth, status = view.auth, view.status
     if status is Status.UNAUTHENTICATED and auth.signing_in:
-        yield "no browser opened" if auth.browser_fault is BrowserFault.NOT_OPENED else "finish in your browser"
+        unopened = auth.browser_fault is BrowserFault.NOT_OPENED
+        yield "enter the code" if auth.device else "no browser opened" if unopened else "finish in your browser"
         return
     said = auth.detail not in WORTH_A_WORD or SHORT_STATE[auth.detail] == label(view).lower()
     if status is not Status.REMOVING and not said:
