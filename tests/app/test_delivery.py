@@ -95,7 +95,7 @@ def test_more_life_than_any_token_has(program: Program, server: OAuthServer, cap
     assert 0 == main(["token", "one", "--min-validity", "1h"])
     out, err = capsys.readouterr()
     assert server.valid_access(out.strip())
-    assert "no token of one lasts as long as asked for; this one ends in" in err
+    assert "no token of one is valid for that long; this one ends in" in err
     assert asked_before + 1 == server.count("token")
     assert time.monotonic() - began < 5.0
 

@@ -104,4 +104,4 @@ def test_an_app_that_does_not_end(paths: Paths, app: FakeApp, capsys: Capture, m
     with instance_lock(paths.lock_file) as lock:
         lock.announce(paths.runtime_dir)
         assert 1 == main(["quit"])
-    assert f"Amberlight (process {os.getpid()}) is still ending" in capsys.readouterr().err
+    assert f"Amberlight (process {os.getpid()}) is still quitting" in capsys.readouterr().err

@@ -529,7 +529,7 @@ def test_a_wrong_key(paths: Paths, capsys: Capture) -> None:
     with running(paths.runtime_dir, key="another"):
         assert 1 == main(["list"])
     err = capsys.readouterr().err
-    assert "refused the key of server.json" in err
+    assert "rejected the key in server.json" in err
     assert "another" not in err
 
 

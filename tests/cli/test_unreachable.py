@@ -59,7 +59,7 @@ def test_the_listener_has_ended(paths: Paths, capsys: Capture, monkeypatch: pyte
         lock.announce(paths.runtime_dir)
         assert 1 == main(["list"])
         said = capsys.readouterr().err
-        assert f"Amberlight (process {os.getpid()}) runs, but nothing listens at http://127.0.0.1:{port}." in said
+        assert f"Amberlight (process {os.getpid()}) is running, but nothing listens at http://127.0.0.1:{port}." in said
         bridge = Reach(paths, Target.of("one"))
         found = bridge.now()
         assert found is not None

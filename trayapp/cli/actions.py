@@ -83,7 +83,7 @@ def quit_app(arguments: argparse.Namespace, paths: Paths) -> int:
         print_result(arguments, "Amberlight isn't running.", quit=False)
         return OK
     if not quit_running(client, paths):
-        print_error(f"amberlight: Amberlight (process {client.pid}) is still ending. See: amberlight logs")
+        print_error(f"amberlight: Amberlight (process {client.pid}) is still quitting. See: amberlight logs")
         return FAILED
     print_result(arguments, "Amberlight has quit. Start it again: amberlight run", quit=True)
     return OK

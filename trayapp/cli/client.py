@@ -92,7 +92,7 @@ class ApiClient:
         if info is None:
             raise NotRunningError("")
         if not process_exists(info.pid):
-            raise NotRunningError(f"It ended unexpectedly (process {info.pid} is gone).")
+            raise NotRunningError(f"It quit unexpectedly (process {info.pid} is gone).")
         host, _, port = info.url.removeprefix("http://").partition(":")
         if not 0 < int(port) <= 65535:
             raise NotRunningError(f"{runtime_dir / 'server.json'} names the port {port}, which doesn't exist.")
@@ -211,9 +211,11 @@ class ApiClient:
             answer = connection.getresponse()
             return _read(answer.status, answer.read(RESPONSE_MAX + 1))
         except TimeoutError:
-            raise ApiError(0, "timeout", f"Amberlight (process {self.pid}) runs but didn't answer in time.") from None
+            raise ApiError(
+                0, "timeout", f"Amberlight (process {self.pid}) is running but didn't respond in time."
+            ) from None
         except (OSError, http.client.HTTPException) as error:
-            raise ApiError(0, "broken", f"Amberlight broke off the connection ({type(error).__name__}).") from None
+            raise ApiError(0, "broken", f"Amberlight closed the connection ({type(error).__name__}).") from None
         finally:
             connection.close()
 
@@ -222,7 +224,7 @@ class ApiClient:
             connection.connect()
         except ConnectionRefusedError:
             if self.held:
-                what = f"Amberlight (process {self.pid}) runs, but nothing listens at http://{self.host}:{self.port}."
+                what = f"Amberlight (process {self.pid}) is running, but nothing listens at http://{self.host}:{self.port}."
                 raise ApiError(0, "unreachable", f"{what} {RETRYING}") from None
             raise NotRunningError(f"Nothing listens at http://{self.host}:{self.port} any more.") from None
         sock: socket.socket = connection.sock
@@ -264,7 +266,7 @@ def _read(status: int, content: bytes) -> Json:
         return data
     code, message = data.get("error"), data.get("message") or data.get("help")
     if status == 403:
-        message = "Amberlight refused the key of server.json: quit it and start it again, which writes a new one."
+        message = "Amberlight rejected the key in server.json. To get a new one, quit Amberlight and start it again."
     if not isinstance(code, str) or not isinstance(message, str):
         raise _unexpected(status, data)
     raise ApiError(status, code, message, data)

@@ -21,7 +21,7 @@ def show(client: ApiClient, answer: Mapping[str, Any], name: str, program: str, 
     text = texts.get(program) if isinstance(texts, Mapping) else None
     if not isinstance(text, str):
         print_error(
-            f"amberlight: the running Amberlight sent no settings for {program}. If you have updated it, restart it."
+            f"amberlight: Amberlight sent no settings for {program}. If you updated it, restart it."
         )
         return FAILED
     lasting = answer.get("lasting") is True or str(answer.get("url")) not in text

@@ -14,7 +14,7 @@ from trayapp.system.browser import NoBrowserError
 if TYPE_CHECKING:
     from trayapp.config.paths import Paths
 
-NO_BROWSER = "amberlight: no browser could be started here. For a link: amberlight dashboard --print"
+NO_BROWSER = "amberlight: couldn't open a browser. For a link: amberlight dashboard --print"
 
 
 def dashboard(arguments: argparse.Namespace, paths: Paths) -> int:
@@ -47,5 +47,5 @@ def show_running(paths: Paths) -> bool:
 def _link(client: ApiClient) -> str:
     url = client.request("POST", f"{BASE}/dashboard").get("url")
     if not isinstance(url, str) or not url.startswith(f"http://{client.host}:{client.port}/"):
-        raise ApiError(200, "odd_answer", "The app that runs is another version; quit it and start it again.")
+        raise ApiError(200, "odd_answer", "The running Amberlight is a different version. Quit it and start it again.")
     return url

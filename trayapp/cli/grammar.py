@@ -24,7 +24,7 @@ See `amberlight help COMMAND` for the options of one command.
 """
 GROUPS: Groups = (
     ("get started", ("setup", "run", "open", "demo")),
-    ("see how things are", ("list", "status", "history", "dashboard", "logs", "doctor", "wait")),
+    ("check the state", ("list", "status", "history", "dashboard", "logs", "doctor", "wait")),
     ("sign in, pause, retry", ("reauthorize", "retry", "stop", "start", "sign-out")),
     ("add and change workloads", ("add", "catalog", "import", "edit", "rename", "set", "secret", "remove")),
     ("connect clients and scripts", ("connect", "disconnect", "client-config", "stdio", "token", "exec")),
@@ -274,7 +274,7 @@ def _show_commands(commands: Any) -> None:
     add_format(status)
 
     example = "amberlight history github\namberlight history github --since 7d"
-    history = named(commands, "history", "show what a workload went through", example)
+    history = named(commands, "history", "show the history of a workload", example)
     add_since(history, "24h")
     history.add_argument("-n", metavar="LINES", type=lines, default=None, dest="count", help="only the newest ones")
     add_format(history)

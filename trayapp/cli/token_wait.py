@@ -55,12 +55,12 @@ def _token_or_code(client: ApiClient, name: str, min_validity: float) -> tuple[S
         return EXIT_CODES[error.code]
     value, ends, now = answer.get("access_token"), parse_time(answer.get("expires_at")), time.time()
     if not isinstance(value, str) or not value or not value.isprintable():
-        print_error(f"amberlight: the app's answer holds no token for {name}")
+        print_error(f"amberlight: Amberlight's answer has no token for {name}")
         return FAILED
     if answer.get("expires_at") is not None and (ends is None or ends <= now):
         print_error(f"amberlight: the token of {name} has just expired. Try again in a few seconds.")
         return RETRYING
     if ends is not None and ends - now < min_validity - SLACK:
         left = duration_words(ends - now)
-        print_error(f"amberlight: no token of {name} lasts as long as asked for; this one ends in {left}")
+        print_error(f"amberlight: no token of {name} is valid for that long; this one ends in {left}")
     return Secret(value), None if ends is None else str(answer["expires_at"])

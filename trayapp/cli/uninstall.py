@@ -193,7 +193,7 @@ def _quit(plan: _Plan, client: ApiClient, paths: Paths) -> bool:
     if gone:
         print_line("Amberlight has quit.")
     else:
-        _fail(plan, f"Amberlight (process {client.pid}) is still ending. See: amberlight logs")
+        _fail(plan, f"Amberlight (process {client.pid}) is still quitting. See: amberlight logs")
     return gone
 
 
@@ -225,7 +225,7 @@ def _say_left(plan: _Plan, paths: Paths) -> None:
     if there := [place for place in places if place.exists() and not _inside(place, places)]:
         plan.left.append(f"Files: {', '.join(clean(place) for place in there)}")
     if paths.site_config_file.exists():
-        plan.left.append(f"The site-wide {clean(paths.site_config_file)}, which an administrator keeps.")
+        plan.left.append(f"The site-wide {clean(paths.site_config_file)}, which an administrator manages.")
     plan.left.append(f"The program itself. {remove_program()}")
 
 

@@ -8,11 +8,12 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
-from trayapp.cli.listing import list_text, listed
-from trayapp.cli.output import Style, clean, local_time, print_line
+from trayapp.cli.listing import app_problems, app_state, list_text, listed
+from trayapp.cli.output import Style, clean, local_time, print_error, print_line
 from trayapp.cli.workload_text import detail_text, label_text
 from trayapp.config.paths import Paths
 
@@ -25,6 +26,14 @@ AWAY = "Can't reach Amberlight. Reconnecting…"
 Json = Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """All rows, and what is wrong with Amberlight itself."""
+
+    rows: Sequence[Json]
+    problems: tuple[str, ...] = ()
+
+
 def watch(arguments: argparse.Namespace, paths: Paths) -> int:
     """Runs until Ctrl-C. Raises `NotRunningError` if no app runs at the start."""
     client = ApiClient.of(paths)
@@ -34,32 +43,40 @@ def watch(arguments: argparse.Namespace, paths: Paths) -> int:
         return _print_changes(views, everything=arguments.all, as_json=arguments.format == "json")
     try:
         print_line(BEGIN, flush=True)
-        for rows in views:
+        for view in views:
             style = Style.of(sys.stdout, os.environ)
-            print_line(CLEAR + _screen(rows, style, everything=arguments.all), flush=True)
+            print_line(CLEAR + _screen(view, style, everything=arguments.all), flush=True)
     finally:
         print_line(END, flush=True)
     return 0
 
 
-def _screen(rows: Sequence[Json] | None, style: Style, *, everything: bool) -> str:
-    """As much of the list as the terminal has lines."""
-    if rows is None:
+def _screen(view: View | None, style: Style, *, everything: bool) -> str:
+    """What is wrong with Amberlight itself, and as much of the list as the terminal has lines."""
+    if view is None:
         return AWAY
     import shutil
 
-    text = list_text(listed(rows, everything=everything), rows, style, time.time())
+    rows = view.rows
+    text = "\n".join(view.problems)
+    if rows or not view.problems:
+        text += "\n" * bool(text) + list_text(listed(rows, everything=everything), rows, style, time.time())
     lines = shutil.get_terminal_size().lines - 3
     shown = text.splitlines()
     more = [f"… {len(shown) - lines} more lines"] if len(shown) > lines else []
-    return "\n".join([*shown[:lines], *more, "", "Ctrl-C ends this."])
+    return "\n".join([*shown[:lines], *more, "", "Press Ctrl-C to stop."])
 
 
-def _print_changes(views: Iterator[Sequence[Json] | None], *, everything: bool, as_json: bool) -> int:
-    """A line for each workload at first, then for each that looks different."""
+def _print_changes(views: Iterator[View | None], *, everything: bool, as_json: bool) -> int:
+    """A line for each workload at first, then for each that looks different; problems of Amberlight itself as errors."""
     before: dict[str, tuple[str, str]] = {}
-    for rows in views:
-        for row in listed(rows or (), everything=everything):
+    problems: tuple[str, ...] = ()
+    for view in views:
+        if view is not None and view.problems != problems:
+            problems = view.problems
+            for problem in problems:
+                print_error(f"amberlight: {problem}")
+        for row in listed(view.rows if view else (), everything=everything):
             now = time.time()
             name, auth = str(row.get("name")), row.get("auth")
             told = str(row.get("status")), str(auth.get("detail") if isinstance(auth, Mapping) else "")
@@ -73,23 +90,25 @@ def _print_changes(views: Iterator[Sequence[Json] | None], *, everything: bool, 
     return 0
 
 
-def observed(
-    connect: Callable[[], ApiClient], sleep: Callable[[float], object] = time.sleep
-) -> Iterator[Sequence[Json] | None]:
+def observed(connect: Callable[[], ApiClient], sleep: Callable[[float], object] = time.sleep) -> Iterator[View | None]:
     """All rows: now, after each change, and at each sign of life. None while the app can't be reached."""
     while True:
         rows: dict[str, Json] = {}
         try:
-            for kind, data in connect().changes(SILENCE):
+            client = connect()
+            problems = tuple(app_problems(app_state(client)))
+            for kind, data in client.changes(SILENCE):
                 if kind == "reset":
                     rows = {str(row["name"]): row for row in data["workloads"]}
                 elif kind == "workload":
                     rows[str(data["name"])] = data
                 elif kind == "removed":
                     rows.pop(str(data["name"]), None)
-                elif kind:  # about the app, or the history
+                elif kind == "app":
+                    problems = tuple(app_problems(data))
+                elif kind:  # about the history
                     continue
-                yield [rows[name] for name in sorted(rows)]
+                yield View([rows[name] for name in sorted(rows)], problems)
         except (NotRunningError, ApiError, KeyError, TypeError):
             pass
         yield None
