@@ -13,12 +13,14 @@ from trayapp.clients.connections import Connection, State
 from trayapp.clients.survey import Found
 from trayapp.clients.table import BY_NAME, Client
 from trayapp.config.described import Files, settings_rows, workload_rows
+from trayapp.core.answered import Answered
 from trayapp.core.checks import Check, Report
 from trayapp.core.client_settings import ClientAccess
 from trayapp.core.metrics import Counters
 from trayapp.core.model import AccessToken, Problem, Secret, Spec
 from trayapp.core.presentation import Action, Colour, Glyph
 from trayapp.core.snapshot import AuthView, Detail, Health, Snapshot, Status, Unavailable, WorkloadView
+from trayapp.importers.offers import Offer
 
 ADDED = 1_700_000_000.0
 STARTED = 1_800_000_000.0
@@ -48,6 +50,8 @@ class FakeControl:
     remove_gate: asyncio.Event | None = None
     access: ClientAccess | None = None
     clients_trouble: Problem | None = None
+    found: list[Offer] = field(default_factory=list)
+    answers: dict[str, Answered | Problem] = field(default_factory=dict)  # to `check`, by name
     counts: Counters = field(default_factory=lambda: Counters({}, {}, {}))
     paste_answer: Problem | None = None
     problems: tuple[list[str], list[str]] = field(default_factory=lambda: ([], []))
@@ -104,6 +108,14 @@ class FakeControl:
         self.calls.append(("disconnect", client.name, *names))
         row = client_row(client, self.views)
         return self.clients_trouble or Change(f"Disconnected from {client.title}.", True, (), row)
+
+    async def offers(self) -> list[Offer] | Problem:
+        return self.clients_trouble or self.found
+
+    async def check(self, name: str) -> Answered | Problem:
+        self.known(name)
+        self.calls.append(("check", name))
+        return self.answers[name]
 
     def counted(self) -> Counters:
         return self.counts

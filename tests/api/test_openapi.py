@@ -21,12 +21,15 @@ from trayapp.api.controls import ClientNeeded, Rejected
 from trayapp.api.events import Events
 from trayapp.api.pagekeys import PageKeys
 from trayapp.core.activity import Request
+from trayapp.core.answered import Answered
 from trayapp.core.checks import Check
 from trayapp.core.client_settings import ClientAccess
 from trayapp.core.log_lines import LogEntry, LogQuery
 from trayapp.core.metrics import Counters
 from trayapp.core.model import AccessToken, Problem, Secret
 from trayapp.core.snapshot import AuthView, Detail, Snapshot, Status, Unavailable
+from trayapp.importers.entries import ImportableEntry
+from trayapp.importers.offers import Offer
 from trayapp.server.server import LoopbackServer
 from trayapp.storage.activity import Activity
 from trayapp.storage.rows import HistoryRow
@@ -259,6 +262,7 @@ async def every_answer(site: Site) -> None:
         await site.ask("GET", f"{one}/client")
         await site.ask("POST", f"{BASE}/workloads/clients", json={"names": ["github"]})
         await site.ask("GET", f"{BASE}/aggregate/client")
+    await every_answer_of_set_up(site)
     await every_answer_about_clients(site)
     await every_answer_about_the_past(site)
     await site.ask("POST", f"{one}/reauthorize", json={"browser": False})
@@ -338,6 +342,21 @@ async def every_answer_about_the_past(site: Site) -> None:
     await site.ask("POST", f"{BASE}/diagnostics/fix", json={})
     site.inspection.problem = Problem("not_here", "The demo can't connect clients.")
     await site.ask("POST", f"{BASE}/diagnostics/fix", json={})
+
+
+async def every_answer_of_set_up(site: Site) -> None:
+    keys = {"url": "https://notes.example.com/mcp", "scopes": ("a", "b")}
+    site.control.found = [Offer(ImportableEntry("Notes", keys, "notes"), ("Zed", "ToolHive"))]
+    found = await site.ask("GET", f"{BASE}/offers")
+    assert ["notes.example.com"] == [each["host"] for each in found["offers"]]
+    one = f"{BASE}/workloads/github/check"
+    for answer in (Answered("github answered: 3 tools", 3), Answered("No.", help="Try."), Problem("no_proxy", "Off.")):
+        site.control.answers["github"] = answer
+        await site.ask("POST", one)
+    await site.ask("POST", f"{BASE}/workloads/nobody/check")
+    site.control.clients_trouble = Problem("hanging", "It can't be read.")
+    await site.ask("GET", f"{BASE}/offers")
+    site.control.clients_trouble = None
 
 
 async def every_answer_about_clients(site: Site) -> None:

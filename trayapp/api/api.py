@@ -29,6 +29,7 @@ from trayapp.api.pages import PageSessions
 from trayapp.api.port import PortApi
 from trayapp.api.records import Inspection, NoInspection, RecordsApi
 from trayapp.api.requested_sign_ins import RequestedSignIns
+from trayapp.api.setting_up import SettingUpApi
 from trayapp.core import metrics
 from trayapp.core.model import Problem, Secret
 from trayapp.core.presentation import Action, Verb
@@ -73,6 +74,7 @@ def routes(
     history = History(
         history_reader or NoHistory(), lambda: list(control.snapshot().workloads), lambda asked: api.view(asked).name
     )
+    setting_up = SettingUpApi(control, api.detached, api.view)
     records = RecordsApi(activity or Activity(None), inspection or NoInspection(), api.detached)
     handlers: dict[str, Handler] = {
         "metrics": api.metrics,
@@ -86,6 +88,8 @@ def routes(
         "settings": api.editing.settings,
         "change_settings": api.editing.change_settings,
         "catalog": catalog_search.catalog,
+        "offers": setting_up.offers,
+        "check": setting_up.check,
         "retry_all": api.retry_all,
         "stop_several": api.verb_for_several(Verb.PAUSE),
         "restart_several": api.verb_for_several(Verb.RESUME),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from trayapp.core import metrics
+from trayapp.core.answered import Answered
 from trayapp.core.checks import Report
 from trayapp.core.client_settings import ClientAccess
 from trayapp.core.model import AccessToken, Problem, Secret, Spec
@@ -18,6 +19,7 @@ if TYPE_CHECKING:  # the app loads these when somebody looks at the clients: 1 M
     from trayapp.clients.connecting import Row as ClientRow
     from trayapp.clients.table import Client
     from trayapp.config.described import Row
+    from trayapp.importers.offers import Offer
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +186,14 @@ class Control(Protocol):
 
     async def change_settings(self, changes: Mapping[str, object], revision: str) -> SettingsTable | Rejected:
         """Change settings of the app; the table then."""
+        ...
+
+    async def offers(self) -> list[Offer] | Problem:
+        """Servers of installed clients and ToolHive that aren't workloads yet."""
+        ...
+
+    async def check(self, name: str) -> Answered | Problem:
+        """Ask it for its tools, as a client does."""
         ...
 
     async def change_port(self, port: int | None) -> PortChanged | Problem:

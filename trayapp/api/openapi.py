@@ -12,7 +12,7 @@ from http import HTTPStatus
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from trayapp.api import editing_operations, record_operations
+from trayapp.api import editing_operations, record_operations, setting_up_operations
 from trayapp.api.operation import ALL, BASE, ONE, Operation, Query, click
 from trayapp.api.schemas import SCHEMAS
 from trayapp.api.shapes import COUNT, FLAG, NAME, TEXT, array, ref
@@ -246,6 +246,7 @@ OPERATIONS: tuple[Operation, ...] = (
     click("quit", f"{BASE}/quit", "End the app."),
     *editing_operations.OPERATIONS,
     *record_operations.OPERATIONS,
+    *setting_up_operations.OPERATIONS,
 )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields
 
-from trayapp.api import editing_schemas, record_schemas
+from trayapp.api import editing_schemas, record_schemas, setting_up_operations
 from trayapp.api.shapes import COUNT, FLAG, NAME, SECONDS, TEXT, TIME, array, enum_of, nullable, object_of, ref
 from trayapp.clients.connections import State
 from trayapp.core.advice import ACTIONS
@@ -325,4 +325,5 @@ SCHEMAS: Mapping[str, Json] = {
     "Version": object_of("The running version.", {"version": TEXT}),
     **editing_schemas.SCHEMAS,
     **record_schemas.SCHEMAS,
+    **setting_up_operations.SCHEMAS,
 }

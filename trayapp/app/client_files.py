@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # 1 MB, and most of the time nobody looks at the clients
     from trayapp.clients.places import Machine
     from trayapp.clients.repairs import Repaired
     from trayapp.clients.table import Client
+    from trayapp.importers.offers import Offer
 
 LIMIT = 20.0  # s for all of one request; a healthy disk takes a tenth of a second
 
@@ -68,6 +69,18 @@ class ClientFiles:
         if isinstance(wanted, Problem):
             return wanted
         return await self._run(lambda machine: connecting.rows(machine, wanted))
+
+    async def offers(self) -> list[Offer] | Problem:
+        """Servers of installed clients and ToolHive that aren't workloads yet."""
+        from trayapp.clients.survey import survey
+        from trayapp.importers.offers import offers
+
+        specs = {name: spec for name in self._engine.workloads if (spec := self._engine.spec(name)) is not None}
+        return await self._run(
+            lambda machine: offers(
+                machine, [each for each in survey(machine) if each.installed and not each.problem], specs
+            )
+        )
 
     async def connect(self, client: Client, names: Sequence[str], *, replace: bool) -> Change | Problem:
         """Write entries for these workloads (`ALL`: a single one for all) into the client's file."""

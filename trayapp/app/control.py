@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from trayapp.api.controls import Draft, Edited, PortChanged, Rejected, SettingsTable
-from trayapp.app.client_files import ClientFiles
+from trayapp.app.client_files import NO_PROXY, ClientFiles
 from trayapp.app.configuration_edits import ConfigurationEdits
+from trayapp.core import answered
+from trayapp.core.advice import advice
+from trayapp.core.answered import Answered
 from trayapp.core.checks import Report
 from trayapp.core.client_settings import ClientAccess
+from trayapp.core.labels import label
 from trayapp.core.metrics import Counters
 from trayapp.core.model import AccessToken, Problem, Secret, Spec, Trouble
 from trayapp.core.presentation import Action
@@ -20,6 +24,7 @@ from trayapp.engine.engine import Engine
 if TYPE_CHECKING:
     from trayapp.clients.connecting import Change, Row
     from trayapp.clients.table import Client
+    from trayapp.importers.offers import Offer
 
 
 class SignInRecords(Protocol):
@@ -164,6 +169,22 @@ class AppControl:
     async def change_settings(self, changes: Mapping[str, object], revision: str) -> SettingsTable | Rejected:
         """Change settings of the app."""
         return await self._app.edits.settings.change(changes, revision)
+
+    async def offers(self) -> list[Offer] | Problem:
+        """Servers of installed clients and ToolHive that aren't workloads yet."""
+        return await self._app.client_files.offers()
+
+    async def check(self, name: str) -> Answered | Problem:
+        """Ask it for its tools, as a client does."""
+        view = self.engine.view_of(name)
+        if view is not None and not view.auth.usable:
+            return answered.not_connected(name, label(view), advice(view)[1])
+        access = await self._app.client(name)
+        if access is None:
+            return NO_PROXY
+        from trayapp.app.tools_check import check  # here, as few runs of the app need it
+
+        return await check(name, access)
 
     async def change_port(self, port: int | None) -> PortChanged | Problem:
         """Move the loopback server."""
