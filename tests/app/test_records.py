@@ -185,3 +185,41 @@ def test_history_to_draw(program: Program) -> None:
     assert [] == found["buckets"][0]["parts"]
     assert 900 == found["bucket_seconds"]
     assert "Refreshed" in found["attempts"][-1]["text"]
+
+
+def test_a_renamed_workload_keeps_its_rows(program: Program) -> None:
+    """They are those of the new name."""
+
+    use(program)
+    assert ask(program, "activity")["rows"]
+    ask(program, "workloads/one", "PATCH", {"name": "two"})
+
+    eventually(lambda: ["two"] == [row["workload"] for row in ask(program, "activity")["rows"]])
+
+
+def test_fix(program: Program, server: OAuthServer, unused_tcp_port: int, tmp_path: Path) -> None:
+    """An entry with an old key is named as something that can be fixed, is fixed, and is fine from then on."""
+
+    program.write(CONFIG.format(port=unused_tcp_port, server=server))
+    ask(program, "reload", "POST", {})
+    eventually(lambda: unused_tcp_port == program.client.port)
+    file = tmp_path / "home" / ".cursor" / "mcp.json"
+    entry = {"url": f"http://127.0.0.1:{unused_tcp_port}/w/one", "headers": {"Authorization": "Bearer old-key"}}
+    file.write_text(json.dumps({"mcpServers": {"one": entry}}))
+    file.chmod(0o600)
+
+    def clients(found: Any) -> list[tuple[str, str, bool]]:
+        checks = found["checks"]
+        return [(each["state"], each["text"], each["fixable"]) for each in checks if each["name"] == "clients"]
+
+    before = ask(program, "diagnostics")
+    ((state, text, fixable),) = clients(before)
+    assert ("problem", True, True) == (state, fixable, before["fixable"])
+    assert "Cursor has an old key for one" in text
+    fixed = ask(program, "diagnostics/fix", "POST", {})
+    assert ["Fixed one in Cursor"] == [each[1].partition(" (")[0] for each in clients(fixed)]
+    assert not fixed["fixable"]
+    assert [("ok", "Connected: Cursor (one).", False)] == clients(ask(program, "diagnostics"))
+    key = program.runtime.keys.find("one")
+    assert key is not None
+    assert key.reveal() in file.read_text()
