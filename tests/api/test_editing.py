@@ -8,7 +8,7 @@ import pytest
 
 from tests.api.test_api import BASE, GITHUB, Site, site
 from trayapp.api.controls import ClientNeeded, Draft, Rejected
-from trayapp.core.model import Secret
+from trayapp.core.model import Problem, Secret
 
 __all__ = ["site"]  # a fixture
 
@@ -119,3 +119,12 @@ async def test_web_pages_of_others_edit_nothing(site: Site) -> None:
         headers = {"Origin": "https://evil.example"}
         assert 403 == (await site.ask(method, path, json=NEW, headers=headers))[0]
     assert [] == site.control.calls
+
+
+async def test_a_sign_in_that_lacks_a_client_names_the_field(site: Site) -> None:
+    """So that the page can ask for it."""
+
+    site.control.page = Problem("registration", "login.example.com doesn't register apps.")
+    status, answer, _ = await site.ask("POST", f"{GITHUB}/reauthorize")
+
+    assert (409, "registration", "client_id") == (status, answer["error"], answer["field"])

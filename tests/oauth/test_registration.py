@@ -299,7 +299,7 @@ async def test_a_server_without_registration() -> None:
 
     problem = await register(endpoints, (), 1, Web({}))
     assert problem == no_registration_problem(endpoints)
-    assert "login.example.com needs a client id. Create one there" in no_registration_problem(endpoints).summary
+    assert "login.example.com doesn't register apps automatically. Create" in no_registration_problem(endpoints).summary
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ async def test_a_client_id_is_needed() -> None:
         problem = await attempt.problem()
 
     assert "registration" == problem.kind
-    assert "needs a client id. Create one there" in problem.summary
+    assert "doesn't register apps automatically. Create" in problem.summary
     assert [] == server.authorized + server.exchanged
 
 

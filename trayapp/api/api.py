@@ -51,6 +51,7 @@ from trayapp.storage.activity import Activity
 MIN_VALIDITY = 60.0  # s; the default of `token`
 MIN_VALIDITY_MAX = 86400.0  # s
 FLOWS = ("", "browser", "device")  # empty: as configured
+NEEDS_CLIENT = "registration"  # of a problem: a client set up by hand helps
 WAIT_MAX = 30.0  # s; one attempt takes no longer
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
@@ -272,7 +273,8 @@ class _Api:
             raise Refusal(400, "bad_request", "The field flow has to be browser or device.")
         result = await self._sign_ins.url(view, browser=browser, accept=accept, flow=flow)
         if isinstance(result, Problem):
-            raise Refusal(409, result.kind, result.summary)
+            field = "client_id" if result.kind == NEEDS_CLIENT else ""
+            raise Refusal(409, result.kind, result.summary, field=field)
         steps, registered = list(self._control.steps(view.name)), self._control.registered(view.name)
         return json_reply({"authorization_url": result, "steps": steps, "registered": registered}, 202)
 

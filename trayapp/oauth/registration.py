@@ -258,7 +258,7 @@ def _refusal_problem(endpoints: Endpoints, status: int, code: str, about_redirec
 def no_registration_problem(endpoints: Endpoints) -> Problem:
     """No client id is configured, and the server offers no registration."""
     host = urlsplit(endpoints.issuer or endpoints.authorization).hostname
-    return _problem(f"{host} needs a client id. Create one there and set client_id (amberlight add --client-id).")
+    return _problem(f"{host} doesn't register apps automatically. {CREATE_CLIENT}")
 
 
 def _problem(summary: str, status: int | None = None, code: str = "") -> Problem:
