@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from tests.cli.fake_app import FakeApp, row
 from tests.cli.test_output import Terminal
 from trayapp.cli import main, watching
 from trayapp.cli.client import ApiClient, NotRunningError
-from trayapp.cli.watching import AWAY, BEGIN, END, observed
+from trayapp.cli.watching import AWAY, BEGIN, END, View, observed
 from trayapp.config.loader import Paths
 
 Capture = pytest.CaptureFixture[str]
@@ -21,12 +21,12 @@ ALL = "GET /workloads?all=true"
 
 
 @pytest.fixture
-def views(app: FakeApp, monkeypatch: pytest.MonkeyPatch) -> list[Sequence[dict[str, Any]] | None]:
+def views(app: FakeApp, monkeypatch: pytest.MonkeyPatch) -> list[View | None]:
     """What is seen, one after the other; then Ctrl-C."""
     app.replies[ALL] = 200, {"workloads": []}
-    seen: list[Sequence[dict[str, Any]] | None] = []
+    seen: list[View | None] = []
 
-    def then_ctrl_c(_: object) -> Iterator[Sequence[dict[str, Any]] | None]:
+    def then_ctrl_c(_: object) -> Iterator[View | None]:
         yield from seen
         raise KeyboardInterrupt
 
@@ -38,10 +38,13 @@ def test_changes_in_a_pipe(views: list[Any], capsys: Capture) -> None:
     """Each workload at first, then a line for each change; a list that is the same is silent."""
 
     good, bad = row("notes"), row("notes", "auth_retrying", "retrying", next_attempt_at="2000-01-01T00:00:00Z")
-    views += [[good, row("wiki", "stopped", "paused")], [good], None, [bad], [bad], [good]]
+    changes = [[good, row("wiki", "stopped", "paused")], [good], None, [bad], [bad], [good]]
+    views += [None if rows is None else View(rows, ("Port 8765 is in use.",)) for rows in changes]
 
     assert 130 == main(["list", "--watch"])
-    lines = capsys.readouterr().out.splitlines()
+    told = capsys.readouterr()
+    assert "amberlight: Port 8765 is in use.\n" == told.err
+    lines = told.out.splitlines()
     assert ["notes: Connected", "notes: Reconnecting (next try now)", "notes: Connected"] == [
         each[18:] for each in lines
     ]
@@ -57,7 +60,7 @@ def test_on_a_terminal(views: list[Any], monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("COLUMNS", "60")
     monkeypatch.setenv("LINES", "12")
     monkeypatch.setattr("sys.stdout", terminal := Terminal())
-    views += [[row(f"w{number}") for number in range(30)], None]
+    views += [View([row(f"w{number}") for number in range(30)]), None, View([], ("config.toml:3: no.",))]
 
     assert 130 == main(["list", "--watch"])
     text = terminal.getvalue()
@@ -67,6 +70,7 @@ def test_on_a_terminal(views: list[Any], monkeypatch: pytest.MonkeyPatch) -> Non
     assert "w9" not in text
     assert "… 22 more lines" in text
     assert AWAY in text
+    assert "config.toml:3: no.\n\nPress Ctrl-C to stop." in text
     assert all(len(screen.splitlines()) < 13 for screen in text.split(watching.CLEAR))
 
 
@@ -85,7 +89,7 @@ data: ,{"name": "a", "status": "running"}
 data: ]}
 
 event: app
-data: {"version": "0.1.0"}
+data: {"version": "0.1.0", "outage": {"text": "No port.", "command_help": "Run that."}}
 
 event: workload
 data: {"name": "b", "status": "stopped"}
@@ -109,8 +113,9 @@ def test_what_is_observed(paths: Paths, app: FakeApp) -> None:
             raise NotRunningError("")
         return ApiClient.of(paths)
 
-    seen = list(itertools.islice(observed(connect, slept.append), 7))
+    seen = list(itertools.islice(observed(connect, slept.append), 8))
     assert [
+        {"a": "running", "b": "running"},
         {"a": "running", "b": "running"},
         {"a": "running", "b": "stopped"},
         {"b": "stopped"},
@@ -118,7 +123,11 @@ def test_what_is_observed(paths: Paths, app: FakeApp) -> None:
         None,
         None,
         {"a": "running", "b": "running"},
-    ] == [None if rows is None else {each["name"]: each["status"] for each in rows} for rows in seen]
+    ] == [None if view is None else {each["name"]: each["status"] for each in view.rows} for view in seen]
+    wrong = ("No port. Run that.",)
+    assert [(), wrong, wrong, wrong, wrong, None, None, ()] == [
+        None if view is None else view.problems for view in seen
+    ]
     assert [watching.RECONNECT_EVERY] * 2 == slept
 
 
