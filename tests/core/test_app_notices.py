@@ -42,8 +42,17 @@ def test_muted_means_silent() -> None:
 
     muted = snap(outage=TAKEN, muted=True)
     assert (frozenset(), (), ()) == changes(frozenset(), muted)
+    assert (frozenset(), (), ()) == changes(frozenset(), snap(outage=TAKEN), quiet=True)
     shown, _, _ = changes(frozenset(), snap(outage=TAKEN))
     assert (shown, (), ()) == changes(shown, muted)
+    assert (frozenset(), (), tuple(shown)) == changes(shown, snap(), quiet=True)
+
+
+def test_who_signs_in_gets_an_answer_even_when_muted() -> None:
+    """A person clicked, and waits for what comes of it."""
+
+    shown, (notice,), _ = changes(frozenset(), snap(UNSAVED, outage=TAKEN, muted=True, this_run_only=True))
+    assert (frozenset({notice.key}), "Signed in to mail for this run only") == (shown, notice.title)
 
 
 def test_a_configuration_that_cannot_be_read() -> None:

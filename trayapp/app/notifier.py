@@ -102,10 +102,13 @@ class Notifier:
         refused = frozenset(self._refused())
         returned, self._user_returned = self._user_returned, False
         wall = self._now().wall
+        allowed = self._allowed()
         self._shown_notices, shown, withdrawn = notices.notices(
-            self._shown_notices, snapshot, refused, wall, user_is_back=returned, allowed=self._allowed()
+            self._shown_notices, snapshot, refused, wall, user_is_back=returned, allowed=allowed
         )
-        self._shown_of_app, app_shown, app_withdrawn = app_notices.changes(self._shown_of_app, snapshot)
+        self._shown_of_app, app_shown, app_withdrawn = app_notices.changes(
+            self._shown_of_app, snapshot, quiet=not allowed
+        )
         for key in (*withdrawn, *app_withdrawn):
             self._withdraw(key)
         for notice in (*app_shown, *shown):

@@ -14,19 +14,25 @@ from trayapp.core.snapshot import Snapshot, Status
 
 _MISTAKE = re.compile(r"(?:/|[A-Za-z]:\\).*[/\\](?P<file>[^/\\:]+)(?P<line>:\d+)?: (?:\S+: )?(?P<what>.+)")
 KIND = "app"
+UNSAVED = f"{KIND}:unsaved:"
 BROKEN = "Can't read the configuration"
 FIX_FILE = "Fix it, and Amberlight reloads it automatically."
 THIS_RUN_ONLY = "There's no keyring to save this login in, so it lasts until Amberlight quits."
 START_KEYRING = "Start a keyring, such as GNOME Keyring or KWallet, and Amberlight saves it."
 
 
-def changes(shown: frozenset[str], snapshot: Snapshot) -> tuple[frozenset[str], tuple[Notice, ...], tuple[str, ...]]:
-    """The keys of what has been shown and is still true, the notices to show, and the keys to withdraw."""
+def changes(
+    shown: frozenset[str], snapshot: Snapshot, *, quiet: bool = False
+) -> tuple[frozenset[str], tuple[Notice, ...], tuple[str, ...]]:
+    """The keys of what has been shown and is still true, the notices to show, and the keys to withdraw.
+
+    While it is `quiet`, or notifications are muted, only the answer to a sign-in is shown: a person asked for it.
+    """
     true = {notice.key: notice for notice in app_notices(snapshot)}
-    gone = tuple(sorted(shown - true.keys()))
-    if snapshot.muted:
-        return shown & true.keys(), (), gone
-    return frozenset(true), tuple(true[key] for key in sorted(true.keys() - shown)), gone
+    new = sorted(true.keys() - shown)
+    if quiet or snapshot.muted:
+        new = [key for key in new if key.startswith(UNSAVED)]
+    return shown & true.keys() | frozenset(new), tuple(true[key] for key in new), tuple(sorted(shown - true.keys()))
 
 
 def forget(shown: frozenset[str], keys: Set[str]) -> frozenset[str]:
@@ -47,7 +53,7 @@ def app_notices(snapshot: Snapshot) -> tuple[Notice, ...]:
     if snapshot.this_run_only:
         body = f"{THIS_RUN_ONLY} {START_KEYRING}"
         for name in _unsaved(snapshot):
-            found.append(Notice(f"{KIND}:unsaved:{name}", f"Signed in to {name} for this run only", body))
+            found.append(Notice(f"{UNSAVED}{name}", f"Signed in to {name} for this run only", body))
     return tuple(found)
 
 
