@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from trayapp.api.controls import Rejected, SettingsTable
+from trayapp.api.controls import PortChanged, Rejected, SettingsTable
 from trayapp.app.app_settings import AppSettings
 from trayapp.app.editing import Configuration
 from trayapp.app.notifier import allowed_kinds
 from trayapp.autostart.state import Kind, State
+from trayapp.config import editor
+from trayapp.config.described import SETTINGS
 from trayapp.config.loader import ConfigError, Paths, Settings, load
+from trayapp.core.model import Problem
 from trayapp.core.notice_kinds import KINDS
 
 
@@ -26,7 +29,18 @@ class Site:
         self.failure = ""
         self.muted = False
         self.unmuted = 0
-        self.settings = AppSettings(Configuration(self.paths, self.reload), self, lambda: self.muted, self.mute)
+        self.settings = AppSettings(
+            Configuration(self.paths, self.reload), self, lambda: self.muted, self.mute, self.move
+        )
+        self.moves: list[int] = []
+        self.taken = 0
+
+    async def move(self, port: int) -> PortChanged | Problem:
+        self.moves.append(port)
+        if port == self.taken:
+            return Problem("port", f"Port {port} is in use.")
+        editor.change(self.paths, SETTINGS, {"port": port})
+        return PortChanged(port, f"The port is {port} now. Updated Cursor.")
 
     def mute(self) -> None:
         self.unmuted += 1
@@ -108,6 +122,20 @@ async def test_a_choice_in_the_menu_ends_with_the_setting(site: Site) -> None:
     assert 1 == site.unmuted
     await site.change(port=9000)
     assert 1 == site.unmuted
+
+
+async def test_another_port_is_moved_to(site: Site) -> None:
+    """As with *Change port…*: only if it is free, and with clients' files; the note says so."""
+
+    table = await site.change(port=9000, muted=True)
+    assert (9000, True, "file") == row(table, "port")
+    assert "The port is 9000 now. Updated Cursor." == table.notes["port"]
+    site.taken = 9001
+    refused = await site.refused(port=9001)
+    assert (409, {"port": "Port 9001 is in use."}) == (refused.status, refused.fields)
+    assert [9000, 9001] == site.moves
+    await site.change(port=None)
+    assert (8765, 2) == (load(site.paths, {}).settings.port, len(site.moves))
 
 
 async def test_a_revision_protects_an_edit_by_hand(site: Site) -> None:

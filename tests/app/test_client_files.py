@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.app.test_connect import home, key_of, program, written
+from tests.app.test_connect import free_port, home, key_of, program, written
 from tests.app.test_runtime import Program
 from trayapp.cli.client import ApiError
 
@@ -181,3 +181,16 @@ def test_a_renamed_workload_stays_connected(program: Program, home: Path) -> Non
     program.green("two")
     program.client.edit("two", {"name": "one"})
     assert connected == file.read_text()
+
+
+def test_another_port_in_the_settings_updates_clients(program: Program, home: Path) -> None:
+    """As *Change port…* does: the answer says so, and the old port serves its page for a while."""
+
+    file = written(home)
+    ask(program, "/cursor/connect", names=["one"])
+    old, port = program.client, free_port()
+    rows = {each["name"]: each for each in old.change_settings({"port": port})["settings"]}
+    assert (port, True) == (rows["port"]["value"], "Cursor" in rows["port"]["note"])
+    assert f":{port}/w/one" in file.read_text()
+    assert port == program.client.port
+    assert old.app()["version"]

@@ -6,12 +6,14 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from trayapp.api.controls import PortChanged
 from trayapp.app.app_settings import AppSettings
 from trayapp.app.editing import Configuration, Editing
 from trayapp.app.removing import Removing
 from trayapp.app.renames import Renames
 from trayapp.app.renaming import Renaming
 from trayapp.app.start_at_login import StartAtLogin
+from trayapp.core.model import Problem
 from trayapp.oauth.lazy_sign_in import LazySignIn
 from trayapp.server.keys import Keys
 from trayapp.storage.journal import Journal
@@ -25,13 +27,14 @@ if TYPE_CHECKING:
 class AppHooks:
     """What edits need of the app's other parts: `repoint` changes clients' entries, `forget_endpoint` ends what clients
     had at an address, `muted` and `mute` are about notifications now. `activity` takes a workload and its new name, or
-    none if it is gone."""
+    none if it is gone. `change_port` moves the local server."""
 
     repoint: Callable[[str, str], Awaitable[Sequence[str]]]
     forget_endpoint: Callable[[str], None]
     muted: Callable[[], bool]
     mute: Callable[[], None]
     activity: Callable[[str, str], None]
+    change_port: Callable[[int], Awaitable[PortChanged | Problem]]
 
 
 class ConfigurationEdits:
@@ -55,7 +58,7 @@ class ConfigurationEdits:
         renaming = Renaming(engine, configuration, self.renames, keystore, hooks.repoint, hooks.forget_endpoint)
         self.editing = Editing(engine, configuration, sign_in, renaming.rename)
         self.removing = Removing(engine, configuration, self._forget_client_data, sign_in.forget, self.renames.concerns)
-        self.settings = AppSettings(configuration, at_login, hooks.muted, hooks.mute)
+        self.settings = AppSettings(configuration, at_login, hooks.muted, hooks.mute, hooks.change_port)
         engine.effects.before_reading = self.renames.complete
         engine.effects.removals.on_deleted = sign_in.forget
 

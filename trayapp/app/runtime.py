@@ -180,6 +180,7 @@ class Runtime:
                 lambda: self.engine.snapshot().muted,
                 lambda: self.actions.set_muted(self.configuration.settings.muted),
                 lambda name, new: self.records.renamed(name, new),
+                lambda port: self.port_change.change(port),
             ),
         )
         self.control = AppControl(self.engine, self.sign_in, self._app_calls(quit_), started_at=started_at)

@@ -12,7 +12,7 @@ from trayapp.cli.codes import OK, USAGE
 from trayapp.cli.output import clean, print_error, print_result
 from trayapp.config.paths import Paths
 
-START_AT_LOGIN = "start_at_login"
+START_AT_LOGIN, PORT = "start_at_login", "port"
 FLAGS = {"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False}
 LISTS = ("durations", "texts", "choices")
 
@@ -34,8 +34,11 @@ def set_value(arguments: argparse.Namespace, paths: Paths) -> int:
         if key == START_AT_LOGIN:
             raise
         return _change_file(arguments, paths, key, value)
-    client.change_settings({key: value})
-    print_result(arguments, done_text(key, value), key=key, value=value)
+    notes = [
+        row.get("note") for row in client.change_settings({key: value}).get("settings", ()) if row.get("name") == key
+    ]
+    text = clean(next(filter(None, notes), "")) if key == PORT else ""
+    print_result(arguments, text or done_text(key, value), key=key, value=value)
     return OK
 
 
