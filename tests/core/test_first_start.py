@@ -1,10 +1,10 @@
-"""What an installation says once, at its first start."""
+"""What an installation says and opens once, at its first start."""
 
 from __future__ import annotations
 
 import pytest
 
-from trayapp.core.first_start import GNOME_EXTENSION, KEY, Desktop, Told, no_tray, notice
+from trayapp.core.first_start import GNOME_EXTENSION, KEY, Desktop, Start, Told, no_tray, notice, opens_set_up
 from trayapp.core.presentation import Action, Notice, Verb
 
 XFCE = Desktop("linux", "XFCE")
@@ -58,3 +58,25 @@ def test_without_a_tray_it_says_what_to_do(names: str, gnome: bool) -> None:
     assert gnome is (GNOME_EXTENSION in shown.body)
     assert "`amberlight dashboard`" in shown.body
     assert (("Open dashboard", Action(Verb.SHOW)),) == shown.buttons
+
+
+@pytest.mark.parametrize(
+    ("start", "opens"),
+    [
+        (Start(terminal=True, browser=True), True),
+        (Start(page=True, browser=True), True),  # the desktop's menu
+        (Start(browser=True), False),  # at login, or as a service
+        (Start(page=False, terminal=True, browser=True), False),  # by another program
+        (Start(terminal=True, browser=True, remote=True), False),
+        (Start(page=True, browser=True, remote=True), False),
+        (Start(terminal=True), False),
+        (Start(page=True), False),
+    ],
+)
+def test_set_up_opens_where_a_person_sees_it(start: Start, opens: bool) -> None:
+    """Never otherwise, never twice, and never where there is something else to see."""
+
+    assert opens is opens_set_up(start, set(), 0)
+    assert opens is opens_set_up(start, {Told.ICON}, 0)
+    assert not opens_set_up(start, {Told.SET_UP}, 0)
+    assert not opens_set_up(start, set(), 1)

@@ -78,6 +78,8 @@ class AppActions:
                 self._dashboard.clicked()
             case Verb.ADD:
                 self._dashboard.clicked("add")
+            case Verb.SET_UP:
+                self._dashboard.clicked("setup")
             case Verb.CONNECT:
                 self._dashboard.clicked(f"connect={action.name}")
             case Verb.COPY_SIGN_IN:

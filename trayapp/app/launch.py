@@ -37,12 +37,17 @@ THREADS_LIMIT = 1.0  # s for other threads to end; a name lookup at a dead resol
 
 
 def run(
-    paths: Paths, environ: Mapping[str, str], *, tray: bool, show_running: Callable[[], bool] = lambda: False
+    paths: Paths,
+    environ: Mapping[str, str],
+    *,
+    tray: bool,
+    show_running: Callable[[], bool] = lambda: False,
+    page: bool | None = False,
 ) -> int:
     """`amberlight run`. Exit code 1 with a sentence if another one runs or a directory can't be used.
 
     Who starts it a second time with an icon (a click in the desktop's menu) wants to see the first: `show_running` opens
-    its dashboard and returns whether it could.
+    its dashboard and returns whether it could. `page` is what the command said about opening the set-up at the first start.
     """
     os.umask(0o077)
     _no_core_dumps()
@@ -65,6 +70,10 @@ def run(
 
                 memory.freeze_loaded()
                 _greet(sys.stderr, problems(control.snapshot()), tray=tray)
+                if page is not False:
+                    from trayapp.app.first_page import open_set_up, this_start
+
+                    open_set_up(control, paths.state_dir, this_start(environ, page), sys.stderr)
 
             parts = Parts(loading=memory.lean_imports, on_start=started, announce=lock.announce)
             code = App(paths, lambda: _load_configuration(paths, environ), parts).run(tray=tray)

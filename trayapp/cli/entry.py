@@ -49,6 +49,8 @@ def _run(argv: list[str]) -> int:
     words, exec_command = split_command(argv)
     if words in ([], ["run"]):  # the start at login: nothing to parse, and the icon shouldn't wait for argparse
         return _start(tray=True)
+    if words == ["run", "--page"]:  # from the desktop's menu, just as quickly
+        return _start(tray=True, page=True)
     if len(words) == 2 and words[0] == "stdio" and (words[1] == "--all" or _is_plain(words[1])):
         return _stdio(words[1])  # a client waits for it, and starts one for each workload
     if sys.stdout is None and words[0] not in WITHOUT_OUTPUT:
@@ -64,7 +66,7 @@ def _run(argv: list[str]) -> int:
             from trayapp.cli.run_command import run_in_background
 
             return run_in_background(tray=not arguments.no_tray)
-        return _start(tray=not arguments.no_tray, page=not arguments.no_page)
+        return _start(tray=not arguments.no_tray, page=True if arguments.page else False if arguments.no_page else None)
     if arguments.command == "stdio":
         return _stdio("--all" if arguments.all else arguments.name)
     if arguments.command == "version":
@@ -101,13 +103,15 @@ def parsed(top: Parser, words: list[str], exec_command: Sequence[str] = ()) -> a
         command.error("add what to import: --from CLIENT, toolhive, or mcp-json FILE")
     if arguments.command == "uninstall" and arguments.files and not arguments.logins:
         command.error("--files needs --logins: without these files, Amberlight can't find the logins to delete them")
-    if arguments.command == "run" and arguments.background and arguments.no_page:
-        command.error("--background and --no-page exclude each other")
+    if arguments.command == "run":
+        given = [f"--{each}" for each in ("background", "page", "no-page") if vars(arguments)[each.replace("-", "_")]]
+        if len(given) > 1:
+            command.error(f"{given[0]} and {given[1]} exclude each other")
     arguments.after = list(exec_command)
     return arguments
 
 
-def _start(*, tray: bool, page: bool = True) -> int:
+def _start(*, tray: bool, page: bool | None = None) -> int:
     from trayapp.cli import run_command
 
     return run_command.run(tray=tray, page=page)

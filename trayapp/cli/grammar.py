@@ -89,6 +89,7 @@ def _app_commands(commands: Any) -> None:
     run = add_command(commands, "run", "start Amberlight", "amberlight run\namberlight run --background")
     run.add_argument("--background", action="store_true", help="start it in the background and return once it answers")
     run.add_argument("--no-tray", action="store_true", help="run without a tray icon, for servers and terminals")
+    run.add_argument("--page", action="store_true", help="open the set-up at the first start; for the desktop's menu")
     run.add_argument("--no-page", action="store_true", help="never open a page; for programs that start Amberlight")
 
     summary = "open the dashboard in your browser"

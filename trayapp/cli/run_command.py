@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from trayapp.config.paths import Paths
 
 
-def run(*, tray: bool, page: bool = True) -> int:
-    """Run until the app quits; returns the exit code. Without `page`, no page is ever opened.
+def run(*, tray: bool, page: bool | None = None) -> int:
+    """Run until the app quits; returns the exit code. `page`: whether one may be opened; None if nobody said.
 
     An unexpected failure is reported, and saved with its traceback.
     """
@@ -23,10 +23,10 @@ def run(*, tray: bool, page: bool = True) -> int:
         paths = Paths.default()
 
         def show_running() -> bool:
-            return page and _show_running(paths)
+            return page is not False and _show_running(paths)
 
         try:
-            return launch.run(paths, dict(os.environ), tray=tray, show_running=show_running)
+            return launch.run(paths, dict(os.environ), tray=tray, show_running=show_running, page=page)
         except Exception as error:  # noqa: BLE001 - the last resort: a person gets a sentence, never a traceback
             from trayapp.cli.errors import unexpected_text
             from trayapp.cli.output import print_error

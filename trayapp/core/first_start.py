@@ -1,4 +1,4 @@
-"""What an installation says once: where its icon is, or what to do on a desktop that shows none."""
+"""What an installation does once: it says where its icon is, or what to do without one, and opens its set-up."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ PLACES = {"darwin": "menu bar", "win32": "taskbar"}  # by `sys.platform`; elsewh
 
 
 class Told(StrEnum):
-    """What has been said."""
+    """What has been said or shown."""
 
     ICON = "icon"
     NO_TRAY = "no_tray"
+    SET_UP = "set_up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,27 @@ class Desktop:
     @property
     def is_gnome(self) -> bool:
         return "gnome" in self.names.lower().replace("-", ":").split(":")
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """How the app was started. `page` is what the command said: a page may open, or never; None if it said nothing."""
+
+    page: bool | None = None
+    terminal: bool = False  # somebody watches it in one
+    remote: bool = False  # over SSH: the browser would open where nobody is
+    browser: bool = False  # one could be opened
+
+    @property
+    def by_a_person(self) -> bool:
+        """Whether somebody started it just now: in a terminal, or from the desktop's menu, whose command says so."""
+        return self.terminal if self.page is None else self.page
+
+
+def opens_set_up(start: Start, told: Set[str], workloads: int) -> bool:
+    """Whether this start opens the set-up: once, where a person sees it, and while there is nothing else to see."""
+    here = start.by_a_person and start.browser and not start.remote
+    return here and not workloads and Told.SET_UP not in told
 
 
 def no_tray(desktop: Desktop) -> str:

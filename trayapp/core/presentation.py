@@ -52,6 +52,7 @@ class Verb(StrEnum):
     CHANGE_PORT = "change_port"  # listen on a port that is free
     SHOW = "show"
     ADD = "add"
+    SET_UP = "set_up"
     QUIT = "quit"
 
 

@@ -344,7 +344,7 @@ class Engine:
             case Verb.REMOVE:
                 self.sign_ins.cancel(name)
                 self.apply(name, Remove(now))
-            case Verb.CONNECT | Verb.COPY_ERROR | Verb.COPY_SIGN_IN | Verb.SHOW | Verb.ADD:
+            case Verb.CONNECT | Verb.COPY_ERROR | Verb.COPY_SIGN_IN | Verb.SHOW | Verb.ADD | Verb.SET_UP:
                 self._on_app_action(action)
             case Verb.MUTE | Verb.AUTOSTART | Verb.CHANGE_PORT | Verb.QUIT:
                 self._on_app_action(action)
