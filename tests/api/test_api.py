@@ -358,7 +358,7 @@ async def test_remove(site: Site) -> None:
     """A workload is removed; one that went meanwhile is 404."""
 
     assert (await site.ask("DELETE", GITHUB))[0] == 202
-    site.control.rejected = Rejected(404, "unknown_workload", "There is no workload of this name.")
+    site.control.rejected = Rejected(404, "unknown_workload", "There's no workload of this name.")
     assert (await site.ask("DELETE", GITHUB))[0] == 404
 
 

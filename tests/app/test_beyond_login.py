@@ -75,7 +75,7 @@ def test_every_command_knows_a_login_without_refresh_token(
             assert "can't be renewed, no known end" in capfd.readouterr().out
             assert 0 == main(["status", "one"])
             shown = capfd.readouterr().out
-            assert "can't be renewed and has no known end" in shown
+            assert "can't be renewed; its end isn't known" in shown
             assert KEPT not in shown
             assert 0 == main(["token", "one", "--min-validity", "1h"])
             assert KEPT == capfd.readouterr().out.strip()

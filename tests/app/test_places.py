@@ -119,8 +119,7 @@ def test_no_file_is_written_through_a_link(process: Moved, name: str) -> None:
     done = process.run("run", "--no-tray")
     assert (1, "") == (done.returncode, done.stdout)
     assert done.stderr == (
-        f"Amberlight can't start. {link} is a symbolic link; Amberlight writes its files only where they really are. "
-        "Remove it.\n"
+        f"Amberlight can't start. {link} is a symbolic link. Remove it: Amberlight doesn't write through links.\n"
     )
     assert (process.root / "precious").read_text() == "precious"
 

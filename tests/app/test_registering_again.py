@@ -84,7 +84,7 @@ async def test_a_person_who_sees_an_error_page_registers_again(tmp_path: Path) -
                 terminal.type("r\n")
                 assert "You are signed in" in (await browse(await terminal.page(1))).text
                 assert 0 == await asyncio.to_thread(terminal.command.wait, LIMIT), terminal.said()
-                assert "The latest sign-in got no answer, so Amberlight registers again." in terminal.said()
+                assert "The last sign-in got no answer. Registering again." in terminal.said()
                 assert terminal.said().endswith("one is signed in.\n")
 
     assert ["c-1", "c-1", "c-2"] == [asked["client_id"] for asked in server.authorized]

@@ -152,7 +152,7 @@ def test_a_process_and_its_end(process: Process) -> None:
 
     second = process.run("run", "--no-tray")
     assert (1, "") == (second.returncode, second.stdout)
-    assert second.stderr == "Amberlight is already running: look for its icon, or see: amberlight list\n"
+    assert second.stderr == "Amberlight is already running. Look for its icon, or run `amberlight list`.\n"
     file = process.root / "run" / "amberlight" / "server.json"
     assert file.exists()
     assert 0 == process.end()

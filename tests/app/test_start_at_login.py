@@ -201,11 +201,11 @@ def test_the_three_commands(home: Path, capsys: pytest.CaptureFixture[str]) -> N
 
     entry = home / "config_home/autostart/amberlight.desktop"
     assert 0 == main(["autostart", "on"])
-    assert f"On: every login starts {sys.executable} ({entry}).\n" == capsys.readouterr().out
+    assert f"On: {sys.executable} starts at login ({entry}).\n" == capsys.readouterr().out
     assert 0 == main(["autostart"])
     assert "On: " in capsys.readouterr().out
     assert 0 == main(["autostart", "off"])
-    assert "Off: Amberlight does not start at login.\n" == capsys.readouterr().out
+    assert "Off: Amberlight doesn't start at login.\n" == capsys.readouterr().out
     assert not entry.exists()
 
 

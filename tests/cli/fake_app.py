@@ -65,7 +65,7 @@ class FakeApp:
         self.requests.append((what, body))
         reply = self.replies.get(what)
         if reply is None:
-            return 404, {"error": "unknown_workload", "message": "There is no workload of this name."}
+            return 404, {"error": "unknown_workload", "message": "There's no workload of this name."}
         if callable(reply):
             return reply(body)
         if isinstance(reply, list):

@@ -373,7 +373,7 @@ def test_thousands_are_asked_for_in_a_few_requests(tmp_path: Path, app: FakeApp,
 
     def answer(body: Any) -> tuple[int, Any]:
         if "server-2999" in body["names"]:
-            return 404, {"error": "unknown_workload", "message": "There is no workload of this name."}
+            return 404, {"error": "unknown_workload", "message": "There's no workload of this name."}
         return 200, {"clients": [client(name) for name in body["names"]]}
 
     app.replies["POST /workloads/clients"] = answer

@@ -90,7 +90,7 @@ def test_a_daemon_that_hung_shows_it_once(on_desk: Desk, program: Program, serve
     daemon = on_desk.notification_daemon
     daemon.send_signal(signal.SIGSTOP)
     turn_red(program, server)
-    wait_for(lambda: "did not answer within" in program.log(), "the failure in the log", 20.0)
+    wait_for(lambda: "didn't answer within" in program.log(), "the failure in the log", 20.0)
     daemon.send_signal(signal.SIGCONT)
     assert 2 == len(on_desk.buttons(on_desk.notification()))
     assert 1 == len(on_desk.notifications())

@@ -179,7 +179,7 @@ def test_doctor_and_status_name_the_sources(on_desk: Desk, program: Program) -> 
     """A plain `status` does not."""
 
     names = "rtnetlink, logind, timerfd, NetworkManager"
-    assert f"Told by {names}." in program.command("doctor").stdout
+    assert f"Announced by {names}." in program.command("doctor").stdout
     assert f"{names}, polling" in program.run("status", NAME, "--verbose")
     assert "rtnetlink" not in program.run("status", NAME)
 

@@ -48,7 +48,7 @@ def test_icon_notification_and_keyring_are_there(
         server.revoke_all()
         on_desk.notification()
         assert 0 == program.quit(), program.tail()
-    assert "not inside a desktop session" not in program.command("doctor").stdout
+    assert "isn't a desktop session" not in program.command("doctor").stdout
 
 
 def test_a_keyring_that_is_unlocked_later_is_noticed(on_desk: Desk, program: Program, server: OAuthServer) -> None:

@@ -183,7 +183,7 @@ def test_long_names_leave_room_for_the_way_to_agree() -> None:
         w = replace(running_workload(old), spec=replace(spec_of(server), name="n" * 63))
         problem = differs(w, replace(old, refresh_token=Secret(""), access_token=Secret("a")))
     assert isinstance(problem, Problem)
-    assert problem.summary.endswith(" --accept")
+    assert problem.summary.endswith(" --accept`.")
     assert len(problem.summary) <= 200
 
 

@@ -85,7 +85,7 @@ async def test_an_untrusted_certificate_ends_no_login(
         ) as world:
             view = await world.becomes("auth_retrying retrying")
             assert "tls" == kind(world)
-            assert "not trusted" in (view.auth.last_error.summary if view.auth.last_error else "")
+            assert "isn't trusted" in (view.auth.last_error.summary if view.auth.last_error else "")
             assert not world.w().maybe_spent
             assert login == await world.stored()
         assert 0 == server.count("token")

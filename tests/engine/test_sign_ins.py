@@ -400,7 +400,7 @@ def test_scopes_are_compared_one_by_one() -> None:
     assert difference is not None
     assert len(difference.summary) <= 200
     assert "(missing: https://scopes.test/0, https" in difference.summary
-    assert difference.summary.endswith("amberlight reauthorize github --accept")
+    assert difference.summary.endswith("`amberlight reauthorize github --accept`.")
 
 
 def test_a_scope_in_another_form_is_not_missing() -> None:

@@ -55,7 +55,7 @@ async def test_another_account_waits_to_be_accepted(tmp_path: Path) -> None:
             again = await world.engine.sign_ins.begin("one", browser=False, accept=True)
             assert isinstance(again, Problem)
             assert "nothing_pending" == again.kind
-            assert again.summary.endswith("amberlight reauthorize one")
+            assert again.summary.endswith("`amberlight reauthorize one`.")
 
 
 async def test_another_account_than_that_of_a_login_not_read_yet(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ async def test_a_second_caller_gets_the_same_code(tmp_path: Path) -> None:
             assert first == await begin("one", browser=False, accept=False, flow="device")
             answer = world.engine.sign_ins.paste("one", "http://127.0.0.1:1/callback?code=1&state=2")
             assert answer is not None
-            assert "waits for its code" in answer.summary
+            assert "is waiting for its code" in answer.summary
             assert 1 == len(server.user_codes())
 
 
@@ -167,7 +167,7 @@ async def test_a_server_without_device_codes(tmp_path: Path) -> None:
         async with running([by_device(server)], tmp_path) as world:
             answer = await world.engine.sign_ins.begin("one", browser=False, accept=False)
             assert isinstance(answer, Problem)
-            assert "does not offer sign-in by device code" in answer.summary
+            assert "doesn't offer sign-in with a device code" in answer.summary
             assert not world.view().auth.signing_in
 
 

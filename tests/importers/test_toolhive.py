@@ -97,7 +97,7 @@ def test_unknown_and_odd_fields_are_passed_over(odd: object) -> None:
         ('{"name": "x', "damaged"),
         ("[]", "damaged"),
         ("[" * 100_000, "damaged"),
-        ('{"remote_url": 7}', "must be an address"),
+        ('{"remote_url": 7}', "must be a URL"),
         ('{"remote_url": "https://a.example", "remote_auth_config": {"bearer_token": "CANARY"}}', "fixed token"),
         ('{"remote_url": "https://a.example", "remote_auth_config": {"BearerTokenFile": "CANARY"}}', "fixed token"),
     ],

@@ -442,7 +442,7 @@ async def test_a_server_name_that_resolves_to_a_private_address_gets_nothing() -
     web = internet(mcp=challenge(f'Bearer resource_metadata="{OTHER}"'), path=page(404))
     web.near["meta.example.net"] = AddressClass.LOCAL
 
-    await refused(web, "Nothing was sent", kind="request")
+    await refused(web, "Couldn't make the request", kind="request")
     assert not any(OTHER in asked for asked in web.asked)
 
 

@@ -164,11 +164,11 @@ async def test_an_error_without_a_state_does_not_count_and_says_so() -> None:
             assert "choose <i>Cancel sign-in</i> in Amberlight's menu" in answer.text
             assert "canary" not in answer.text
         for query in ("error=access_denied&state=", "error=access_denied&state=x", "code=a", ""):
-            assert "This address is not valid" in (await get(f"{uri}?{query}")).text
+            assert "This link isn't valid" in (await get(f"{uri}?{query}")).text
         assert await attempt.waits()
         await browse(await attempt.url())
         await attempt.login()
-        assert "This address is not valid" in (await get(f"{uri}?error=access_denied")).text
+        assert "This link isn't valid" in (await get(f"{uri}?error=access_denied")).text
 
 
 @pytest.mark.parametrize("header", ["Sec-Purpose", "Purpose", "X-Moz", ""])

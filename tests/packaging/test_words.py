@@ -64,9 +64,10 @@ EXCEPTIONS: Mapping[tuple[str, str], str] = {
     (EXPANDED, "token is not active"): "what Keycloak writes, to be recognised",
 }
 NOT_PROSE = re.compile(r"^(SELECT|INSERT|UPDATE|DELETE|CREATE|PRAGMA) |\(\?[:!P<]")
-ABOUT_PROGRAMS = (  # API fields and what only developers read say it in full
+ABOUT_PROGRAMS = (  # API fields, what is only logged and what only developers read say it in full
     "trayapp/api/",
     "trayapp/core/metrics.py",
+    "trayapp/osevents/",
     "trayapp/oauthtest/",
 )
 

@@ -395,14 +395,14 @@ def busy(request: web.BaseRequest, *more: object) -> web.Response:
     return web.Response(status=503, text="<html>busy</html>", content_type="text/html")
 
 
-@pytest.mark.parametrize(("down", "sentence"), [(cut, "ended the connection"), (busy, "answered 503")])
+@pytest.mark.parametrize(("down", "sentence"), [(cut, "closed the connection"), (busy, "answered 503")])
 async def test_a_client_starts_while_the_server_is_down(
     tmp_path: Path, down: Callable[[web.BaseRequest], web.Response], sentence: str
 ) -> None:
     """There is a token, but no way, or a gateway at its end: the same, and a later call finds the server."""
 
     async with starting(tmp_path, down=down) as it:
-        assert "was not available" in (await it.hello())["instructions"]
+        assert "wasn't available" in (await it.hello())["instructions"]
         assert sentence in said(await it.client.answer())
         it.server.closed = None
         await it.client.post({"jsonrpc": "2.0", "id": 9, "method": "tools/call", "params": {}})
@@ -493,7 +493,7 @@ async def test_a_foreign_endpoint_gets_nothing(tmp_path: Path) -> None:
         await it.hello()
         it.server.announces = "https://elsewhere.example/messages/"
         it.green()
-        assert "announced an endpoint at another address" in said(await it.client.answer())
+        assert "announced an endpoint at a different address" in said(await it.client.answer())
         assert [] == it.server.seen
 
 

@@ -14,7 +14,7 @@ from trayapp.proxy import mcp_refusals
 
 MCP = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
 WRONG = {"Authorization": "Bearer wrong"}
-KEY_SENTENCE = "This needs the local key of a workload. See: amberlight client-config"
+KEY_SENTENCE = "This needs the local key of a workload. Run `amberlight client-config`."
 
 
 def call(id_: Any = 7) -> bytes:

@@ -131,7 +131,7 @@ async def test_a_client_connects_while_amber(tmp_path: Path, version: str) -> No
 
         assert version == told["protocolVersion"]
         assert {name: {"listChanged": True} for name in ("tools", "prompts", "resources")} == told["capabilities"]
-        assert told["instructions"].startswith("one was not available when this session began. one is reconnecting.")
+        assert told["instructions"].startswith("one wasn't available when this session began. one is reconnecting.")
         assert {"tools": []} == await client.result("tools/list")
         assert {} == await client.result("ping")
         call = await client.call()
@@ -503,7 +503,7 @@ async def test_a_call_is_repeated_only_if_none_had_succeeded(tmp_path: Path) -> 
 
         told = sentence(await client.call())
 
-        assert told.startswith("one restarted its session, so this call was not made")
+        assert told.startswith("one restarted its session, so this call wasn't made")
         assert "isError" not in await client.call()
         assert 2 + 2 == it.server.methods().count("tools/call")  # one more each time that the session was lost
 
@@ -698,7 +698,7 @@ async def test_an_unreachable_server_is_like_amber(tmp_path: Path) -> None:
         await client.connect()
 
         assert {"tools": TOOLS} == await client.result("tools/list")
-        assert sentence(await client.call()).startswith("one isn't available. 127.0.0.1 cannot be reached.")
+        assert sentence(await client.call()).startswith("one isn't available. Can't reach 127.0.0.1.")
 
 
 async def test_a_call_whose_fate_is_unknown_says_so_and_is_not_repeated(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ async def echo(app: App) -> str:
 
 def reauthorize(app: App) -> str:
     """The command, once it may be asked for again: for a while after one page the app opens no other."""
-    while (done := app.command("reauthorize", app.name)).returncode and "a moment ago" in done.stderr:
+    while (done := app.command("reauthorize", app.name)).returncode and "just requested" in done.stderr:
         time.sleep(0.3)
     assert done.returncode == 0, done.stdout + done.stderr + app.tail()
     return done.stdout
@@ -89,7 +89,7 @@ def test_nothing_but_an_address(
         app.until_up()
         printed = app.run("add", app.name, mcp_server)
         for line in (
-            "Found the authorization server",
+            "Found the sign-in server",
             "Registered Amberlight at",
             "Opening the sign-in page of",
             "is signed in",
@@ -116,7 +116,7 @@ def test_nothing_but_an_address(
 
         assert idp.forget_clients() == 1
         printed = reauthorize(app)  # and made anew without a question
-        assert "no longer knows the registration" in printed
+        assert "no longer knows Amberlight's registration" in printed
         app.until(running, "running")
         assert idp.counts().registrations == before + 2
         assert app.quit() == 0
@@ -126,7 +126,7 @@ def test_nothing_but_an_address(
         app.until(running, "running again")
         refused = app.command("reauthorize", app.name)
         assert refused.returncode != 0
-        assert "You signed in with another account than before." in refused.stderr
+        assert "You signed in with a different account than before." in refused.stderr
         assert ("running", "alice") == (app.status()["status"], claims(app)["sub"])
 
         revoked = idp.counts().revocations
@@ -198,5 +198,5 @@ def test_the_example_of_the_sdk(desk: Desk, titles: Path, tmp_path: Path, chromi
 
     assert "Found the authorization server localhost:" in done.stdout
     assert "Registered Amberlight at localhost:" in done.stdout
-    assert "Its login can't be renewed and ends on " in done.stdout
+    assert "The login can't be renewed and ends on " in done.stdout
     assert ("running", False) == (status["status"], status["auth"]["renewable"])

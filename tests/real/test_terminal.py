@@ -48,7 +48,7 @@ def again(app: App, *options: str) -> Terminal:
     """`reauthorize`, once it may be asked for again: for a while after one sign-in the app begins no other."""
     while True:
         ssh = terminal(app, "reauthorize", app.name, *options)
-        if "a moment ago" not in ssh.expect("a moment ago|http://")[0]:
+        if "just requested" not in ssh.expect("just requested|http://")[0]:
             return ssh
         with ssh:
             ssh.wait()

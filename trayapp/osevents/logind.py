@@ -67,7 +67,7 @@ class Logind:
             await self._take_lock(signals)
         else:
             self._log_change(
-                "logind isn't there: a wake is noticed by the clock, and nothing holds a sleep up for an answer"
+                "logind is not there: the clock notices wakes, and nothing delays sleep for an answer"
             )
 
     async def _take_lock(self, signals: ServiceSignals) -> None:
@@ -79,7 +79,7 @@ class Logind:
             self._lock = _Lock(reply.unix_fds[reply.body[0]])
         except (OSError, IndexError, TypeError) as error:
             self._log_change(
-                f"logind doesn't let a sleep be held up ({error}): an answer may be lost on the way to sleep"
+                f"logind does not allow delaying sleep ({error}): an answer may be lost on the way to sleep"
             )
             return
         self._log_change("logind tells of sleep and wake, and lets a sleep be held up for an answer")

@@ -91,7 +91,7 @@ class Watch:
                 await source.run(lambda event: self.receive(event, power=source.power))
                 self._log_once(f"{source.name} has nothing to tell")
             except OSError as error:
-                self._log_once(f"{source.name} isn't heard: {error}")
+                self._log_once(f"{source.name} is not heard: {error}")
             except Exception:  # one failing source must not end the others (M13)
                 log.exception("os events: %s failed", source.name)
             if self._now().awake - began > STABLE_AFTER:
