@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from unicodedata import combining, east_asian_width
 
 ELLIPSIS = "…"
@@ -9,8 +10,11 @@ ELLIPSIS = "…"
 
 def width(text: str) -> int:
     """Columns that the text takes."""
-    if text.isascii():
-        return len(text)
+    return len(text) if text.isascii() else _width(text)
+
+
+@lru_cache(256)  # states with their glyphs come again and again
+def _width(text: str) -> int:
     return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
 
 

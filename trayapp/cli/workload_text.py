@@ -33,6 +33,7 @@ UNTROUBLED = (
     Detail.STRONGER_SIGN_IN,
     None,
 )
+_DETAILS = frozenset(Detail)
 BEYOND_LOGIN = (Detail.PERMISSION_NEEDED, Detail.STRONGER_SIGN_IN)  # the login is good
 
 
@@ -103,7 +104,7 @@ def _details(row: Json, auth: Json, now: float) -> Iterable[str]:
     elif detail in WORTH_A_WORD:
         short = SHORT_STATE[Detail(str(detail))]
         yield "" if short == label_text(row).lower() else short
-    elif word not in set(Detail) and word != "None":
+    elif word not in _DETAILS and word != "None":
         yield word
     if detail == Detail.OK and auth.get("renewable") is False:
         yield renewal_text(auth, now)

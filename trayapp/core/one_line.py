@@ -7,4 +7,5 @@ def clean(value: object) -> str:
     """Text from elsewhere, on one line and without control characters; None becomes ""."""
     if value is None:
         return ""
-    return "".join(c if c.isprintable() else " " for c in str(value))
+    text = str(value)
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
