@@ -158,6 +158,7 @@ def _row_json(row: Row, notes: Mapping[str, str]) -> Json:
         "default": row.default,
         "changed": row.changed,
         "source": row.source,
+        "required": row.required,
         "choices": list(kind.choices),
         "minimum": kind.minimum,
         "maximum": kind.maximum,

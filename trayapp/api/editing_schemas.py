@@ -43,6 +43,7 @@ SCHEMAS: Mapping[str, Json] = {
                 "enum": ["default", "file", "site", "settings", "environment", "menu", "system"],
                 "description": "Where `value` is from. `settings`: the app's own, for a workload's timing.",
             },
+            "required": {**FLAG, "description": "It can be changed, but not taken out."},
             "choices": array(TEXT),
             "minimum": nullable({"type": "number"}),
             "maximum": nullable({"type": "number"}),

@@ -51,6 +51,7 @@ class Row:
     default: Any
     changed: bool  # the user's config.toml sets it here
     source: str  # file, site, settings (of the whole app), environment or default
+    required: bool = False  # there is no workload without it
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +111,12 @@ def _row(files: Files, environ: Mapping[str, str], setting: Setting, table: Key)
         setting.name,
         _group(setting),
         KINDS[setting.check],
-        setting.meaning,
+        setting.meaning.replace("`", ""),
         _plain(value),
         _plain(default),
         changed,
         "file" if changed else source,
+        setting.name == "url",
     )
 
 

@@ -81,7 +81,8 @@ function complain(name, text) {
 function tidy() {
   const { name, url } = form.elements;
   url.value = url.value.trim();
-  if (/^[^\s/:]+\.[^\s/]+/.test(url.value)) url.value = `https://${url.value}`;
+  if (/^(localhost|127\.0\.0\.1|\[::1\])(?=[:/]|$)/i.test(url.value)) url.value = `http://${url.value}`;
+  else if (/^[^\s/:]+\.[^\s/]+/.test(url.value)) url.value = `https://${url.value}`;
   name.value = name.value.trim().toLowerCase().replace(/[\s.]+/g, "-");
   name.placeholder = suggested(url.value);
 }

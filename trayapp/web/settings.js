@@ -65,7 +65,7 @@ class Field {
     else if (!held || this.text === this.shown) this.control.value = LISTS.has(kind) ? (value ?? []).join(kind === "texts" ? " " : ", ") : (value ?? "");
     this.shown = this.text;
     put(this.state, [SOURCES[setting.source] ?? "", setting.note, setting.restart && setting.changed ? WORDS.afterRestart : ""].filter(Boolean).join(" "));
-    seen(this.reset, setting.changed);
+    seen(this.reset, setting.changed && !setting.required);
     this.complain("");
   }
 
