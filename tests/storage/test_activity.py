@@ -266,7 +266,9 @@ async def test_clear(kept: Activity, tmp_path: Path) -> None:
     kept.record(request(target="gone"))
     await kept.flush()
     kept.record(request(target="waiting"))
+    kept.dropped = 3
     await kept.clear()
+    assert 0 == kept.dropped
     assert [] == files(tmp_path / "state")
     kept.record(request(target="next"))
 

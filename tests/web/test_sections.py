@@ -146,6 +146,23 @@ def test_who_used_what(window: Window, show: Open) -> None:
     window.until(lambda: "No requests yet." in window.text("#view-activity"), "not deleted")
 
 
+def test_activity_says_how_it_came_and_what_is_missing(window: Window, show: Open) -> None:
+    """Through `/mcp` or stdio; and how many requests were too many to be recorded."""
+
+    stage = show(workload_view("github"))
+    codex = {"name": "codex", "version": "1"}
+    request = scenes.requests()[-1]._replace(info=codex)
+    stage.use(*(request._replace(agent=agent) for agent in ("amberlight-stdio", "amberlight-mcp", "node")))
+    assert stage._activity is not None
+    stage._activity.dropped = 12
+    window.go("activity")
+
+    window.until(lambda: len(window.find("#view-activity tbody tr")) == 3, "not shown")
+    clients = [each.text for each in window.find("#view-activity tbody td:nth-child(2)")]
+    assert ["codex 1", "codex 1 through /mcp", "codex 1 through stdio"] == clients
+    assert "12 requests weren't recorded: too many came at the same time." in window.text("#view-activity")
+
+
 def test_activity_that_is_off_says_so(window: Window, show: Open) -> None:
     """With the way to the setting."""
 

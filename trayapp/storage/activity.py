@@ -186,8 +186,8 @@ class Activity:
         return [ClientUse(*row) for row in rows]
 
     async def clear(self) -> None:
-        """Delete everything that was recorded."""
-        self._waiting = []
+        """Delete everything that was recorded, and begin to count again."""
+        self._waiting, self.dropped = [], 0
         with contextlib.suppress(ClosedError):
             await self._worker.run(self._delete)
 

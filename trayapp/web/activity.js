@@ -75,14 +75,14 @@ async function load(before = 0) {
   if (before) query.set("before", String(before));
   else delete part.more.dataset.used;
   try {
-    const { rows, more, recording } = await ask("GET", `/activity?${query}`);
+    const { rows, more, recording, dropped } = await ask("GET", `/activity?${query}`);
     if (mine !== asked) return;
     last = rows.at(-1)?.id ?? last;
     const made = rows.map((each) => row(each, Date.now()));
     if (before) part.rows.append(...made);
     else part.rows.replaceChildren(...made);
     const some = part.rows.children.length > 0;
-    put(part.said, some || !recording ? "" : WORDS.noActivity);
+    put(part.said, dropped ? say.notRecorded(dropped) : some || !recording ? "" : WORDS.noActivity);
     seen(part.off, !recording);
     seen(part.table.parentNode, some);
     seen(part.clear, some);
@@ -98,7 +98,7 @@ function row(use, now) {
   const client = [use.client || WORDS.unknownClient, use.client_version].filter(Boolean).join(" ");
   const cells = [
     make("td", {}, make("time", { dateTime: use.at, title: full(at), textContent: clock(at, now) })),
-    make("td", { dir: "auto", textContent: client }),
+    make("td", { dir: "auto" }, client, use.via ? make("span", { className: "quiet", textContent: ` ${say.through(use.via)}` }) : ""),
     make("td", {}, make("a", { href: `#workload/${use.workload}`, textContent: use.workload })),
     make("td", { dir: "auto" }, make("code", { textContent: use.method }), use.target ? ` ${use.target}` : ""),
     make("td", { className: bad(use) ? "wrong" : "", textContent: result(use) }),

@@ -365,6 +365,8 @@ export const say = {
   // requests
   gone: () => "Can't reach Amberlight. Start it: amberlight run",
   refusedRequest: (status) => `The request was refused (${say.http(status)}).`,
+  through: (via) => `through ${via === "mcp" ? "/mcp" : via}`,
+  notRecorded: (n) => `${counted(n, "request wasn't", "requests weren't")} recorded: too many came at the same time.`,
   http: (status) => `HTTP ${status}`,
   checksFailed: (n) => counted(n, "check needs", "checks need") + " attention.",
 };
