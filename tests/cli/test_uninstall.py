@@ -131,7 +131,9 @@ def test_with_logins_and_files_nothing_is_left(paths: Paths, app: FakeApp, clien
     assert 0 == main(["uninstall", "--yes", "--logins", "--files"])
     assert [DELETE, QUIT] == posted(app)
     assert [{"names": ["notes"]}] == app.bodies(DELETE)
-    assert not any(place.exists() for place in (paths.config_file, *paths.own_directories))
+    kept = [place for place in (paths.config_file, *paths.own_directories) if place.exists()]
+    assert [paths.runtime_dir] == kept
+    assert [paths.quit_file] == list(paths.runtime_dir.iterdir()), "no client starts it again until the next login"
     assert ["mine"] == [file.name for file in paths.config_file.parent.iterdir()]
     out = capsys.readouterr().out
     assert "Removed notes and its login.\n" in out

@@ -27,6 +27,7 @@ from trayapp.cli.questions import confirmed
 from trayapp.clients.connections import own_entries
 from trayapp.clients.places import Machine
 from trayapp.clients.survey import survey
+from trayapp.config import quit_marker
 from trayapp.config.editor import limited_load
 from trayapp.config.loader import ConfigError
 from trayapp.config.paths import Paths
@@ -211,6 +212,8 @@ def _delete_files(plan: _Plan, paths: Paths) -> None:
         _fail(plan, f"{error.filename or paths.state_dir} can't be deleted: {error.strerror}.")
     else:
         print_line("Deleted the configuration, history, local keys and log.")
+        if not paths.runtime_dir.is_relative_to(paths.state_dir):  # it ends with the login, and so does the marker
+            quit_marker.mark(paths)  # or a client that still runs would start Amberlight again
 
 
 # --- what is left ----------------------------------------------------------------------------------------------------
