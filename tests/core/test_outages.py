@@ -16,7 +16,7 @@ TAKEN = Outage(8765, Cause.IN_USE, "python3 (process 1234)", listening=40001)
 @pytest.mark.parametrize(
     ("outage", "wrong", "help_"),
     [
-        (TAKEN, "Port 8765 is in use by python3 (process 1234)", "Quit that program, or choose Change port… in"),
+        (TAKEN, "Port 8765 is in use by python3 (process 1234)", "Quit that program, or choose Change port…"),
         (Outage(8765, Cause.IN_USE), "Port 8765 is in use by another program", "Quit that program, or choose"),
         (
             Outage(8765, Cause.OTHER_USER, "a program of another user (bob)"),
@@ -106,7 +106,7 @@ def test_the_api_says_it_in_fields_and_in_sentences() -> None:
         "listening": 40001,
         "movable": True,
         "text": "Port 8765 is in use by python3 (process 1234), so clients can't connect.",
-        "help": "Quit that program, or choose Change port… in Amberlight's menu.",
+        "help": "Quit that program, or choose Change port…",
         "command_help": "Quit that program, or run `amberlight change-port`.",
     } == told
     assert app_json(snap(), "1", 0.0)["outage"] is None

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 CHANGE = "Change port…"
-BY_MENU = f"choose {CHANGE} in Amberlight's menu"
-BY_COMMAND = "run `amberlight change-port`"
+BY_MENU = f"choose {CHANGE}"
+BY_COMMAND = "run `amberlight change-port`."
 
 
 class Cause(StrEnum):
@@ -84,10 +84,10 @@ def remedy(outage: Outage, *, how: str) -> str:
     if not movable(outage):
         return RETRYING
     if outage.cause is Cause.IN_USE:
-        return f"Quit that program, or {how}."
+        return f"Quit that program, or {how}"
     if outage.cause is Cause.UNREACHABLE:
-        return f"Check your firewall, or {how}."
-    return f"To use another port, {how}."
+        return f"Check your firewall, or {how}"
+    return f"To use another port, {how}"
 
 
 def short(outage: Outage) -> str:
