@@ -107,7 +107,7 @@ def test_its_end_needs_a_person_everywhere(program: Program, server: OAuthServer
     keep(program, server, -5.0)
     with program:
         program.becomes("unauthenticated ended")
-        assert "sign-in needed" in said(capsys, "list")
+        assert "Sign-in needed" in said(capsys, "list")
         assert "couldn't be renewed and has ended" in said(capsys, "status", "one", code=4)
         assert "" == said(capsys, "token", "one", code=4)
         assert "⚠ one: Sign-in needed" == lines(program)["workload:one"]
@@ -156,7 +156,7 @@ def test_a_missing_permission_is_shown_everywhere(program: Program, server: OAut
             assert "one needs additional permission: write." in json.load(refused.value)["help"]
             program.becomes("running permission_needed")
             assert "needs additional permission: write" in said(capsys, "list")
-            assert "Needs additional permission: write. Reauthorize asks for it" in said(capsys, "status", "one")
+            assert "Needs additional permission: write. Choose Reauthorize to grant it" in said(capsys, "status", "one")
             assert KEPT == said(capsys, "token", "one").strip()
             assert "✔ one: Connected, needs additional permission: write" == lines(program)["workload:one"]
             assert "Reauthorize one (adds write)…" == lines(program)["top:one"]

@@ -49,7 +49,7 @@ def test_retry_asks_the_server_and_says_what_it_said(program: Program, server: O
         assert 4 == main(["status", "one"])
         told = capsys.readouterr().out
         assert "Refused: " in told
-        assert "Rechecked: " in told
+        assert "Checked: " in told
         assert 0 == main(["list"])
         assert "checked again" in capsys.readouterr().out
         assert menu(program)["workload:one"].endswith("one: Sign-in needed, checked again at 10:42")
