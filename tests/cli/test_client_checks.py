@@ -104,7 +104,7 @@ def test_a_login_of_the_clients_own_is_left_alone(paths: Paths, home: Path) -> N
     """Also by --fix, and also beside an entry of ours that is repaired."""
 
     file = write(home, notion=ours(paths, port=1), mine={"url": URL})
-    text = "Cursor signs in to notion separately (entry mine), so there are two logins to look after."
+    text = "Cursor signs in to notion separately (entry mine), so there are two logins to maintain."
     direct = (WARNING, text, "Use Amberlight's login: amberlight connect cursor notion --replace")
     assert direct == looked(paths, home)[1]
     assert [OK, WARNING] == [state for state, *_ in looked(paths, home, fix=True)]

@@ -94,5 +94,5 @@ def test_a_directory_of_another_user() -> None:
             checks = found(paths)
         finally:
             os.setresuid(0, 0, 0)
-    assert (PROBLEM, f"{paths.config_file.parent} can't be written: you may not write to {folder}.") == checks[0]
+    assert (PROBLEM, f"{paths.config_file.parent} can't be written: you can't write to {folder}.") == checks[0]
     assert {PROBLEM, WARNING} == {state for state, _ in checks}

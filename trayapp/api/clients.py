@@ -114,7 +114,7 @@ def _client(request: web.Request) -> Client:
 
     client = BY_NAME.get(request.match_info["client"])
     if client is None:
-        raise Refusal(404, "unknown_client", "There is no client of this name.")
+        raise Refusal(404, "unknown_client", "There's no client of this name.")
     return client
 
 

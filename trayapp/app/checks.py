@@ -116,7 +116,7 @@ async def over_session_bus(check: Callable[[CallMethod], Awaitable[Check]]) -> l
         text = "The service behind it isn't responding: it hangs, or can't start in this session."
         return [Check(name, WARNING, text, "Restart it, or log out and in again.")]
     except Exception as error:  # noqa: BLE001 - dbus-fast raises its own, OSError, EOFError and ValueError here
-        text = "This isn't inside a desktop session: D-Bus has no session bus here."
+        text = "This isn't a desktop session (no D-Bus session bus)."
         if session_bus.address():
             text = f"The D-Bus session bus of this session can't be reached ({type(error).__name__})."
         return [Check(name, WARNING, text, "Start Amberlight inside a desktop session, or with: dbus-run-session")]
@@ -155,7 +155,9 @@ async def tray(report: Report | None) -> list[Check]:
 
 async def tray_host(call: CallMethod) -> Check:
     """Whether tray icons are shown: StatusNotifierItem's watcher, and a host registered with it."""
-    help_ = "On GNOME switch on the AppIndicator extension; elsewhere add a tray to the panel. Until then: --no-tray"
+    help_ = (
+        "On GNOME, turn on the AppIndicator extension; elsewhere, add a tray to the panel. Until then, use --no-tray."
+    )
     if not (await call(*_DBUS, "NameHasOwner", "s", WATCHER) or [False])[0]:
         return Check("tray host", WARNING, "This desktop has no tray for icons (no StatusNotifierWatcher).", help_)
     hosted = await call(
@@ -168,7 +170,7 @@ async def tray_host(call: CallMethod) -> Check:
         "IsStatusNotifierHostRegistered",
     )
     if not hosted or not hosted[0].value:
-        return Check("tray host", WARNING, "A watcher for tray icons runs, but nothing shows them.", help_)
+        return Check("tray host", WARNING, "A tray service is running, but nothing shows its icons.", help_)
     return Check("tray host", OK, "Tray icons are shown (StatusNotifierItem).")
 
 
@@ -176,7 +178,7 @@ async def notifications(call: CallMethod) -> Check:
     """Whether notifications are shown, and with buttons."""
     capable = await call(NOTIFIER, "/org/freedesktop/Notifications", NOTIFIER, "GetCapabilities")
     if capable is None:
-        help_ = "Start a notification service; the tray menu has the same actions."
+        help_ = "Start a notification service. The tray menu has the same actions."
         return Check("notifications", WARNING, "No program shows notifications here.", help_)
     if "actions" not in capable[0]:
         help_ = "Use the tray menu, or: amberlight reauthorize NAME"

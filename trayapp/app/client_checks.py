@@ -76,7 +76,7 @@ class _Doctor:
         title, place = found.client.title, short(found.file, self._machine.home)
         if found.problem:
             text = f"{title}: {found.problem.replace(str(found.file), place)}."
-            return [Check(NAME, WARNING, text, "Fix that file; Amberlight leaves it alone until then.")]
+            return [Check(NAME, WARNING, text, "Fix that file. Until then, Amberlight doesn't change it.")]
         faults = findings(found.entries, self._accesses, self._urls)
         stale = [each for each in faults if each.fault in STALE]
         checks = self._stale(found, stale, place) if stale else []
@@ -85,7 +85,7 @@ class _Doctor:
 
     def _stale(self, found: Found, stale: Sequence[Finding], place: str) -> list[Check]:
         if not self._port:
-            text = f"{found.client.title} loses {joined(_names(stale))} when Amberlight restarts at another port ({place})."
+            text = f"{found.client.title} loses {joined(_names(stale))} when Amberlight restarts on another port ({place})."
             app = find(self._paths)
             port = USUAL_PORT if app is None else app.port
             return [Check(NAME, WARNING, text, f"Set port = {port} under [settings] in config.toml.")]
@@ -141,7 +141,7 @@ def _left_alone(found: Found, finding: Finding) -> Check:
     if finding.fault is Fault.GONE:
         text = f"{title} has an entry ({finding.entry}) for {name}, but there's no such workload."
         return Check(NAME, WARNING, text, f"Remove it: amberlight disconnect {client} {name}")
-    text = f"{title} signs in to {name} separately (entry {finding.entry}), so there are two logins to look after."
+    text = f"{title} signs in to {name} separately (entry {finding.entry}), so there are two logins to maintain."
     return Check(NAME, WARNING, text, f"Use Amberlight's login: amberlight connect {client} {name} --replace")
 
 

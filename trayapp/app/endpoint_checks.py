@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from trayapp.config.loader import Config
 from trayapp.core.checks import OK, PROBLEM, WARNING, Check
+from trayapp.core.classify import INTERCEPTED
 from trayapp.core.lengths import duration_words
 
 CONNECT_LIMIT = 5.0  # s per server, TLS included
@@ -50,7 +51,7 @@ async def endpoints(config: Config | None, token_endpoints: Mapping[str, str]) -
     results = await asyncio.gather(*(_endpoint(*server, servers[server]) for server in chosen))
     checks = [each.check for each in results]
     if (left := len(servers) - len(chosen)) > 0:
-        checks.append(Check("endpoint", WARNING, f"{left} more servers weren't tried."))
+        checks.append(Check("endpoint", WARNING, f"{left} more servers weren't checked."))
     return [*checks, *clock(results)]
 
 
@@ -65,7 +66,12 @@ def clock(results: list[ServerCheck]) -> list[Check]:
     direction = "ahead of" if ahead > 0 else "behind"
     text = f"The clock of this machine is {duration_words(abs(ahead))} {direction} that of {host}."
     return [
-        Check("clock", WARNING, text, "Let the system set it: a wrong clock makes certificates and tokens invalid.")
+        Check(
+            "clock",
+            WARNING,
+            text,
+            "Let the system set the clock. With a wrong one, certificates and tokens are invalid.",
+        )
     ]
 
 
@@ -75,7 +81,7 @@ async def _endpoint(scheme: str, host: str, port: int, names: list[str]) -> Serv
     try:
         if proxy is not None:
             await _server_time(*proxy)
-            text = f"{label}: goes through the proxy {proxy[0]}:{proxy[1]}, which answers; beyond it nothing was tried."
+            text = f"{label}: goes through the proxy {proxy[0]}:{proxy[1]}, which answers. What is beyond it wasn't checked."
             return ServerCheck(Check("endpoint", OK, text))
         date = await _server_time(host, port, secure=scheme == "https")
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the result
@@ -140,17 +146,14 @@ def _diagnosis(error: Exception) -> tuple[str, str]:
     import ssl
 
     if isinstance(error, ssl.SSLCertVerificationError):
-        help_ = (
-            "A VPN, an inspecting firewall or a captive portal may be in between: open the address in a browser. "
-            "A wrong clock does this, too."
-        )
+        help_ = f"{INTERCEPTED} Open its URL in a browser, and check this computer's clock."
         return f"its certificate isn't trusted ({error.verify_message})", help_
     if isinstance(error, ssl.SSLError):
-        return "TLS failed", "Something in between may be in the way: open the address in a browser."
+        return "TLS failed", INTERCEPTED
     if isinstance(error, socket.gaierror):
-        return "its name isn't known here", "Check the name in the configuration, the network and the VPN."
+        return "its name can't be found", "Check the network, the VPN and the name in the configuration."
     if isinstance(error, TimeoutError):
-        return f"no answer in {CONNECT_LIMIT:g} s", CHECK_NETWORK
+        return f"no answer within {CONNECT_LIMIT:g} seconds", CHECK_NETWORK
     if isinstance(error, ConnectionRefusedError):
         return "the connection was refused", "The server may be down; Amberlight retries automatically."
     if isinstance(error, OSError) and error.errno is not None:

@@ -48,15 +48,15 @@ def _problem(paths: Paths, directory: Path) -> Check | None:
     disk = os.statvfs(place)
     if disk.f_flag & os.ST_RDONLY:
         text = f"{directory} is on a read-only file system."
-        return Check(NAME, PROBLEM, text, "Mount it read-write; until then nothing is saved there.")
+        return Check(NAME, PROBLEM, text, "Mount it read-write. Until then, nothing is saved there.")
     if not os.access(place, os.W_OK | os.X_OK) or not place.is_dir():
         if directory == paths.runtime_dir:
             return _instead(paths, f"{directory} can't be written.")
-        text = f"{directory} can't be written: you may not write to {place}."
+        text = f"{directory} can't be written: you can't write to {place}."
         return Check(NAME, PROBLEM, text, "Give yourself write permission there.")
     if disk.f_blocks and disk.f_bavail * disk.f_frsize < FREE_MIN:
         return Check(
-            NAME, PROBLEM, f"The disk of {directory} is full.", "Free some space; until then nothing is saved."
+            NAME, PROBLEM, f"The disk of {directory} is full.", "Free some space. Until then, nothing is saved."
         )
     return None
 

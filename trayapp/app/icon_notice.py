@@ -65,4 +65,4 @@ def keep(directory: Path, word: Told) -> None:
     try:
         write_private(directory / FILE, "".join(f"{each}\n" for each in sorted({*told(directory), word})))
     except (NotPrivateError, OSError) as error:
-        log.warning("What the first start said is said again at the next: %s", error)
+        log.warning("what the first start said will be repeated at the next one: %s", error)

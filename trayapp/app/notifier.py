@@ -162,11 +162,13 @@ class Notifier:
 
     async def copy_sign_in(self, name: str, page: str | None) -> None:
         """Copy the address of the sign-in page. It belongs to one sign-in, so it is never shown."""
-        title = f"{name}: couldn't copy the sign-in address"
+        title = f"{name}: couldn't copy the sign-in URL"
         if page is None:
-            self.show_text(f"copy:{name}", title, f"The sign-in is over. Start another: amberlight reauthorize {name}")
+            self.show_text(
+                f"copy:{name}", title, f"The sign-in has ended. To start another, run `amberlight reauthorize {name}`."
+            )
         elif not await copy(page):
-            body = f"No clipboard program was found. Use: amberlight reauthorize {name} --no-browser"
+            body = f"No clipboard program was found. Run `amberlight reauthorize {name} --no-browser`."
             self.show_text(f"copy:{name}", title, body)
 
     def _withdraw(self, key: str) -> None:
