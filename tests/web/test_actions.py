@@ -13,6 +13,7 @@ from tests.web.conftest import Open
 from tests.web.scenes import in_trouble
 from tests.web.stage import Stage, workload_view
 from tests.web.window import Window
+from trayapp.api.controls import ClientNeeded, Rejected
 from trayapp.core.model import Problem
 from trayapp.core.snapshot import Detail, Status
 
@@ -289,6 +290,34 @@ def test_mistakes_stand_at_their_field(
     assert 1 == len(window.find("#add-dialog .wrong:not(:empty)"))
     box.send_keys("x")
     assert not window.find(f"#error-{field}")
+
+
+def test_a_server_without_registration_asks_for_a_client(window: Window, show: Open) -> None:
+    """The form stays open with what was typed, shows the redirect address to register, and asks for client id and secret."""
+
+    stage = show()
+    wanted = "mcp.slack.com doesn't register clients. Create one and enter its client ID."
+    client = ClientNeeded("http://127.0.0.1:8766/callback", 8766, "required", "at https://api.slack.com/apps")
+    stage.control.rejected = Rejected(409, "client_id_needed", wanted, {"client_id": wanted}, client)
+    window.allow_clipboard(stage.address)
+    window.see("#add").click()
+    window.see("#add-url").send_keys("mcp.slack.com/mcp", Keys.ENTER)
+
+    window.until(lambda: wanted == window.text("#error-client_id"), "not said")
+    assert 1 == len(window.find("#add-dialog .wrong:not(:empty)"))
+    assert "slack" == window.see("#add-name").get_attribute("value")
+    assert client.redirect_uri == window.see("#add-redirect-uri").get_attribute("value")
+    window.see("#add-redirect-copy").click()
+    window.until(lambda: "Copied" in window.text("#add-redirect-done"), "not copied")
+    assert client.redirect_uri == window.js("return navigator.clipboard.readText()")
+    stage.control.rejected = None
+    window.see("#add-client").send_keys("client-1")
+    window.see("#add-secret").send_keys("canary", Keys.ENTER)
+    heard(window, stage, "add", "slack", {"url": "https://mcp.slack.com/mcp", "client_id": "client-1"})
+    window.row("slack")
+    window.see("#add").click()
+    assert "" == window.see("#add-url").get_attribute("value")
+    assert not window.find("#add-redirect, #add-secret")
 
 
 def test_removing_asks_first(window: Window, show: Open) -> None:

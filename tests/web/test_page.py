@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from selenium.webdriver.common.action_chains import ActionChains
@@ -175,9 +176,9 @@ def test_a_login_that_lacks_something_says_so(window: Window, show: Open) -> Non
 
     rows = {name: window.row(name).text for name in window.order()}
     assert "Reauthorize before then" not in rows["year"]
-    assert "Reauthorize before then to stay signed in." in rows["soon"]
+    assert "Reauthorize before then" in rows["soon"]
     assert "Needs additional permission: write." in rows["scope"]
-    assert "Reauthorize asks for: read, write." in rows["scope"]
+    assert "Reauthorize to grant: read, write." in rows["scope"]
     assert ["Reauthorize"] == [each.text for each in window.find("#workload-scope button.primary")]
     assert ["Reauthorize"] == [each.text for each in window.find("#workload-soon button.primary")]
     assert "All 4 workloads connected" == window.text("#summary")
@@ -332,6 +333,23 @@ def test_the_line_tells_the_day(window: Window, show: Open) -> None:
         "return [...document.querySelectorAll('#detail-segs .seg:not([hidden])')].map(e => e.dataset.kind)"
     )
     assert {"green", "gap", "amber", "blue"} == set(kinds)
+
+
+@pytest.mark.parametrize("width", [320, 360, 700, 1100])
+def test_times_below_the_line_do_not_overlap(window: Window, show: Open, width: int) -> None:
+    """At no width and for no period."""
+
+    show(scenes.linear())
+    window.look(width=width)
+    window.go("workload/linear")
+    for days, said, least in ((1, "Last 24 hours", 2), (7, "Last 7 days", 3), (30, "Last 30 days", 3)):
+        window.see(f"[data-days='{days}']").click()
+        window.until(lambda: said in window.text("#detail-outline"), "not drawn")  # noqa: B023
+        boxes = window.js(
+            "return [...document.querySelectorAll('#detail-axis span')].map((e) => e.getBoundingClientRect().toJSON())"
+        )
+        assert len(boxes) >= least
+        assert all(a["right"] < b["left"] for a, b in pairwise(boxes)), (days, boxes)
 
 
 def test_what_happens_now_is_in_the_line(window: Window, show: Open) -> None:

@@ -141,7 +141,7 @@ def test_who_used_what(window: Window, show: Open) -> None:
     Select(window.see("#view-activity select")).select_by_value("notion")
     window.until(lambda: len(window.find("#view-activity tbody tr")) == 1, "not chosen")
     window.js(
-        "[...document.querySelectorAll('#view-activity button')].find((each) => each.textContent.startsWith('Delete')).click()"
+        "[...document.querySelectorAll('#view-activity button')].find((each) => each.textContent.startsWith('Clear')).click()"
     )
     window.until(lambda: "No requests yet." in window.text("#view-activity"), "not deleted")
 
@@ -161,6 +161,18 @@ def test_activity_says_how_it_came_and_what_is_missing(window: Window, show: Ope
     clients = [each.text for each in window.find("#view-activity tbody td:nth-child(2)")]
     assert ["codex 1", "codex 1 through /mcp", "codex 1 through stdio"] == clients
     assert "12 requests weren't recorded: too many came at the same time." in window.text("#view-activity")
+
+
+def test_a_workload_names_the_clients_that_use_it(window: Window, show: Open) -> None:
+    """Those whose settings have it, and those that have used it."""
+
+    stage = show(workload_view("github"))
+    scenes.clients(stage.control.home)
+    stage.use(*scenes.requests())
+    window.go("workload/github")
+
+    window.until(lambda: "Cursor" in window.text("#detail-clients"), "not connected")
+    window.until(lambda: "claude-code\n1 request, just now" in window.text("#detail-used"), "not used")
 
 
 def test_activity_that_is_off_says_so(window: Window, show: Open) -> None:

@@ -33,6 +33,7 @@ class Detail {
     for (const button of $("detail").querySelectorAll("[data-menu]")) button.ariaLabel = say.labelled(button.textContent, row.name);
     for (const id of ["detail-recent", "detail-clients"]) $(id).replaceChildren();
     put($("detail-no-clients"), "");
+    $("detail-used").hidden = true;
     put($("detail-url"), "");
     this.hideKey();
     segs.chosen = undefined;
@@ -207,6 +208,12 @@ class Detail {
       put(none, found.length ? "" : WORDS.noClients);
       $("detail-clients").replaceChildren(...found.map(([{ title }, state]) => client(title, state)));
     }, none);
+    this.fetch(`/activity/clients?workload=${this.name}`, ({ rows }) => {
+      seen($("detail-used"), rows.length > 0);
+      const now = Date.now();
+      const told = rows.map((use) => client(use.client || WORDS.unknownClient, { text: say.used(use.count, ago(instant(use.at), now)), kind: "quiet" }));
+      $("detail-used").lastElementChild.replaceChildren(...told);
+    });
   }
 }
 

@@ -116,6 +116,7 @@ export const WORDS = {
   hideKey: "Hide key",
   keyWarning: "The key opens this workload. Keep it out of files that you share or commit.",
   noClients: "No clients connected yet.",
+  usedLately: "Used in the last 7 days",
   manageText: "Clients lose access when you sign out of a workload or remove it.",
   unknownWorkload: "This workload no longer exists.",
   unknownHistory: "Nothing recorded yet",
@@ -173,7 +174,7 @@ export const WORDS = {
   byAmberlight: "from Amberlight",
   leftEarly: "Client left",
   showMore: "Show more",
-  deleteActivity: "Delete activity",
+  deleteActivity: "Clear",
 
   checks: "Checks",
   checking: "Checking…",
@@ -336,6 +337,7 @@ export const say = {
   now: () => "now",
   several: (n, worst) => `${n} changes, at worst: ${worst}`,
   // clients
+  used: (n, ago) => `${counted(n, "request", "requests")}, ${ago}`,
   allConnected: (n) => (n > 1 ? `All ${n} connected` : "Connected"),
   clientConnected: (of) => `Connected: ${names(of)}`,
   stale: (words, of) => `${words}: ${names(of)}`,
