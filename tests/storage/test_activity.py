@@ -418,3 +418,15 @@ async def test_a_disk_that_hangs(tmp_path: Path, wall: Wall, monkeypatch: pytest
 
     assert 5 == len(await targets(made))
     await made.close()
+
+
+async def test_whoever_reads_does_not_bring_the_file_back(kept: Activity, tmp_path: Path) -> None:
+    """Also if the file was still there when the page asked."""
+
+    kept.record(request())
+    await kept.flush()
+    await asyncio.gather(
+        kept.clear(), kept.read(UseQuery()), kept.clients(), kept.purge(), kept.forget("notion"), kept.rename("a", "b")
+    )
+
+    assert [] == files(tmp_path / "state")

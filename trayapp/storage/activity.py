@@ -151,7 +151,7 @@ class Activity:
         rows, self._waiting = self._waiting, []
         if not rows:
             return
-        if await self._job(lambda db: self._insert(db, rows), False):
+        if await self._job(lambda db: self._insert(db, rows), False, create=True):
             self._written()
         else:
             self.dropped += len(rows)
@@ -216,9 +216,12 @@ class Activity:
 
     # --- in the thread -----------------------------------------------------------------------------------------------
 
-    async def _job(self, work: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
+    async def _job(self, work: Callable[[sqlite3.Connection], T], otherwise: T, *, create: bool = False) -> T:
+        """In the thread; `otherwise` if the file can't be used, or is gone by then and isn't to be created."""
         try:
-            return await self._worker.run(lambda: self._guarded(work, otherwise))
+            return await self._worker.run(
+                lambda: self._guarded(work, otherwise) if create or self._exists() else otherwise
+            )
         except ClosedError:
             return otherwise
 
