@@ -688,8 +688,10 @@ def test_run_and_demo_pass_their_options_on(paths: Paths, monkeypatch: pytest.Mo
 
     calls: list[Any] = []
 
-    def run(where: Paths, environ: dict[str, str], *, tray: bool, show_running: Callable[[], bool]) -> int:
-        calls.append((where == paths, "XDG_STATE_HOME" in environ, tray))
+    def run(
+        where: Paths, environ: dict[str, str], *, tray: bool, show_running: Callable[[], bool], page: bool | None
+    ) -> int:
+        calls.append((where == paths, "XDG_STATE_HOME" in environ, tray, page))
         return 7
 
     def demo(**options: bool) -> int:
@@ -705,10 +707,12 @@ def test_run_and_demo_pass_their_options_on(paths: Paths, monkeypatch: pytest.Mo
         monkeypatch.setitem(sys.modules, module.__name__, module)
         monkeypatch.setattr(package, name, module, raising=False)
 
-    assert [7, 7, 8] == [main([]), main(["run", "--no-tray"]), main(["demo", "--fast", "--exit", "--format", "json"])]
+    assert [7, 7, 7] == [main([]), main(["run", "--no-tray"]), main(["run", "--no-page"])]
+    assert 8 == main(["demo", "--fast", "--exit", "--format", "json"])
     assert [
-        (True, True, True),
-        (True, True, False),
+        (True, True, True, None),
+        (True, True, False, None),
+        (True, True, True, False),
         {"tray": True, "fast": True, "exit_when_done": True, "as_json": True},
     ] == calls
 

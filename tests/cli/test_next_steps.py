@@ -70,4 +70,4 @@ def test_added_a_second_time(paths: Paths, capsys: Capture) -> None:
     assert 0 == main(command)
 
     assert 1 == main(command)
-    assert "To sign in to it: amberlight reauthorize github" in capsys.readouterr().err
+    assert "Sign in to it: amberlight reauthorize github." in capsys.readouterr().err
