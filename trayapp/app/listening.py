@@ -189,7 +189,10 @@ class Listening:
         self._failed = self._failed + 1 if outage is not None else 0
         if outage == self._outage:
             return
-        log.warning("%s", "Clients can connect again." if outage is None else fact(outage))
+        if outage is None:
+            log.info("clients can connect again")
+        else:
+            log.warning("%s", fact(outage))
         self._outage = outage
         if outage is not None and outage.listening is None:
             self._lost(fact(outage))
