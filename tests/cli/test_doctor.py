@@ -393,7 +393,9 @@ async def test_behind_a_proxy(paths: Paths, listener: int, monkeypatch: pytest.M
 
     (check,) = await endpoint_checks.endpoints(config, {})
     assert OK == check.state
-    assert f"goes through the proxy 127.0.0.1:{listener}, which answers. What is beyond it wasn't checked." in check.text
+    assert (
+        f"goes through the proxy 127.0.0.1:{listener}, which answers. What is beyond it wasn't checked." in check.text
+    )
 
     monkeypatch.setenv("https_proxy", "http://me:hunter2@127.0.0.1:1")
     (check,) = await endpoint_checks.endpoints(config, {})

@@ -174,7 +174,7 @@ def test_an_address_for_this_run_only(app: FakeApp, capsys: Capture, url: str, w
     """The port to set is the one in use now."""
 
     app.replies["GET /workloads/github/client"] = 200, ANSWER | {"headers": {}, "lasting": False, "url": url}
-    app.replies["GET /workloads/github/client"][1]["settings"] = {"claude-code": f'{{"url": "{url}"}}'}  # type: ignore[index,call-overload]
+    app.replies["GET /workloads/github/client"][1]["settings"] = {"claude-code": f'{{"url": "{url}"}}'}  # type: ignore[index]
 
     assert 0 == main(["client-config", "github"])
     err = capsys.readouterr().err

@@ -94,7 +94,7 @@ def test_table_on_a_terminal() -> None:
     text = table(ROWS, Style(glyphs=True, colours=True), NOW)
     signs = [line.split("\x1b[38;5;")[1].split()[0] for line in text.splitlines()[1:]]
 
-    assert ["35m✔", "214m↻", "160m⚠", "33m○", "214m↻", "245m■", "245m?"] == signs
+    assert ["35m✔", "214m↻", "167m⚠", "33m○", "214m↻", "245m■", "245m?"] == signs
     assert text.count("\x1b[0m") == len(ROWS)
 
 
@@ -349,7 +349,7 @@ def test_what_a_login_lacks_is_in_the_list() -> None:
     text = table(rows, Style(glyphs=True, colours=True), NOW)
     signs = [line.split("\x1b[38;5;")[1].split()[0] for line in text.splitlines()[1:]]
 
-    assert ["35m✔", "35m✔", "35m✔", "160m⚠", "35m✔", "35m✔"] == signs
+    assert ["35m✔", "35m✔", "35m✔", "167m⚠", "35m✔", "35m✔"] == signs
     for words in (
         "can't be renewed, ends on 2027-01-10",
         "can't be renewed, no known end",

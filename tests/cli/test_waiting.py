@@ -95,7 +95,10 @@ def test_no_time_at_all_is_one_look(paths: Paths, app: FakeApp, capsys: Capture)
     app.replies[STATUS] = 200, row("notes")
 
     assert (1, 0) == ((found := waited(paths, "amber", 0.0))[0], found[1].slept)
-    assert "amberlight: notes isn't “amber”. Its state: Connected. See: amberlight status notes\n" == capsys.readouterr().err
+    assert (
+        "amberlight: notes isn't “amber”. Its state: Connected. See: amberlight status notes\n"
+        == capsys.readouterr().err
+    )
 
 
 def test_a_restart_is_waited_for(paths: Paths, app: FakeApp) -> None:

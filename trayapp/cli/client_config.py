@@ -20,9 +20,7 @@ def show(client: ApiClient, answer: Mapping[str, Any], name: str, program: str, 
     texts = answer.get("settings")
     text = texts.get(program) if isinstance(texts, Mapping) else None
     if not isinstance(text, str):
-        print_error(
-            f"amberlight: Amberlight sent no settings for {program}. If you updated it, restart it."
-        )
+        print_error(f"amberlight: Amberlight sent no settings for {program}. If you updated it, restart it.")
         return FAILED
     lasting = answer.get("lasting") is True or str(answer.get("url")) not in text
     if not lasting and (problem := outage_text(client)):

@@ -39,7 +39,7 @@ GLYPHS: Mapping[Glyph, str] = {
 COLOURS: Mapping[Colour, int] = {
     Colour.GREEN: 35,
     Colour.AMBER: 214,
-    Colour.RED: 160,
+    Colour.RED: 167,
     Colour.BLUE: 33,
     Colour.GREY: 245,
 }
