@@ -213,3 +213,16 @@ def test_a_read_only_disk_names_the_file(tmp_path: Path) -> None:
         with pytest.raises(OSError, match="Read-only") as caught:
             write_private(disk.path / "muted", "no")
         assert (errno.EROFS, str(disk.path / "muted")) == (caught.value.errno, caught.value.filename)
+
+
+def test_a_shared_directory_stays_shared(tmp_path: Path) -> None:
+    """Like /tmp: other users' programs need it, so its mode isn't ours to change."""
+
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    with pytest.raises(NotPrivateError, match="is shared by all users"):
+        write_private(shared / "file", "text\n")
+
+    assert stat.S_IMODE(shared.stat().st_mode) == 0o1777
+    assert [] == list(shared.iterdir())

@@ -30,6 +30,8 @@ def private_directory(path: Path, *, shared: bool = False) -> Path:
     check_directory(path, shared=shared)
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not shared:
+        if path.stat().st_mode & stat.S_ISVTX:
+            raise NotPrivateError(f"{path} is shared by all users. Choose a directory of your own.")
         _restrict_mode(path, 0o700)
     return path
 
