@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Creates what a command needs, then runs it: a virtual environment in .venv and, for `test`, the headless desktop.
-# Needs Python 3.11 or newer, or apt-get to install its parts. Everything is created once and renewed when it changes.
+# Needs Python 3.11 or newer. Everything is created once and renewed when it changes.
 set -euo pipefail
+HERE=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 VENV=.venv
 CONSTRAINTS=packaging/constraints.txt
+VIRTUALENV="virtualenv>=20.26,<21" # for a Python without ensurepip
 # The headless desktop of the tests: D-Bus, X server and mouse, panel, notifications, keyring, mocks, browser.
 DESKTOP="dbus xvfb xdotool xfce4-panel xfce4-notifyd gnome-keyring python3-dbusmock iproute2 procps chromium chromium-driver"
 # Validators for the files in a package: desktop entries and metainfo; and programs that start desktop entries.
@@ -36,34 +38,71 @@ fail() { say "$*"; exit 1; }
 
 new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
 
+has_venv() { "$1" -c 'import ensurepip, venv' >/dev/null 2>&1; }
+
+# The newest Python that can make virtual environments, or else the newest.
 find_python() {
     if [ -n "${PYTHON:-}" ]; then
         new_enough "$PYTHON" || fail "PYTHON=$PYTHON is not a Python of version 3.11 or newer."
         printf '%s' "$PYTHON"
         return
     fi
-    local name
+    local name newest=
     for name in python3.13 python3.12 python3.11 python3.14 python3 python; do
-        if new_enough "$name"; then # a version manager's shim without a selected version fails here and is skipped
+        new_enough "$name" || continue # a version manager's shim without a selected version is skipped
+        if has_venv "$name"; then
             printf '%s' "$name"
             return
         fi
+        newest=${newest:-$name}
     done
-    fail "Python 3.11 or newer is needed and was not found; name one with PYTHON=/path/to/python."
+    [ -n "$newest" ] || fail "Python 3.11 or newer is needed and was not found; name one with PYTHON=/path/to/python."
+    printf '%s' "$newest"
 }
 
 make_venv() {
     if [ -x "$VENV/bin/python" ] && new_enough "$VENV/bin/python" && "$VENV/bin/python" -m pip --version >/dev/null 2>&1; then
         return
     fi
-    local python version
+    local python package
     python=$(find_python)
-    if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then # Debian has these in a separate package
-        version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-        apt_install "python$version-venv" || fail "$python cannot make virtual environments: install python$version-venv."
-    fi
     say "making $VENV with $("$python" --version)"
+    if has_venv "$python"; then
+        "$python" -m venv --clear "$VENV"
+        return
+    fi
+    make_venv_otherwise "$python" && return
+    package=python$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv # as Debian calls it
+    apt_install "$package" ||
+        fail "$python can't make a virtual environment, and $(why_not_otherwise "$python")." \
+            "Install the package $package (or python3-pip), or name another Python with PYTHON=/path/to/python."
     "$python" -m venv --clear "$VENV"
+}
+
+# Debian has ensurepip in a package of its own. Without it and without root, uv or virtualenv makes the environment.
+make_venv_otherwise() {
+    local folder code=0
+    rm -rf "$VENV"
+    if command -v uv >/dev/null; then
+        uv venv --quiet --seed --python "$1" "$VENV" && return
+    fi
+    has_pip "$1" || return 1
+    folder=$(mktemp -d) || return 1
+    say "$1 has no ensurepip; pip gets virtualenv instead"
+    { "$1" -m pip install --quiet --disable-pip-version-check --target "$folder" "$VIRTUALENV" &&
+        PYTHONPATH=$folder "$1" -m virtualenv --quiet --clear "$VENV"; } || code=$?
+    rm -rf "$folder"
+    return $code
+}
+
+has_pip() { "$1" -m pip --version >/dev/null 2>&1; }
+
+why_not_otherwise() {
+    if has_pip "$1"; then
+        printf 'pip could not get virtualenv (see above)'
+    else
+        printf 'there is no pip to get virtualenv with'
+    fi
 }
 
 # What the installation depends on; a moved checkout is installed again, as its scripts hold its path.
@@ -243,11 +282,18 @@ run_tests() {
     return $bad
 }
 
+# Runs Amberlight where the person is: paths among its arguments, and those that it prints, are relative to there.
+in_place() {
+    local program=$PWD/$VENV/bin/amberlight
+    cd "$HERE"
+    exec "$program" "$@"
+}
+
 command=${1:-help}
 [ $# = 0 ] || shift
 case $command in
-    demo) install app; exec "$VENV/bin/amberlight" demo "$@" ;;
-    run) install app; exec "$VENV/bin/amberlight" "$@" ;;
+    demo) install app; in_place demo "$@" ;;
+    run) install app; in_place "$@" ;;
     lint) install dev; lint ;;
     test)
         install dev

@@ -194,6 +194,78 @@ def test_a_command_fails_if_a_part_fails_and_only_then(tmp_path: Path, command: 
     assert [] == list((tmp_path / "left").iterdir())
 
 
+BARE_PYTHON = """#!/usr/bin/env bash
+# A fake Python without ensurepip, with pip if $PIP says so; virtualenv copies the fake tools.
+case "$*" in
+    *ensurepip*) exit 1 ;;
+    "-m pip --version") [ "$PIP" = yes ] ;;
+    "-m pip install"*" --target "*virtualenv*) printf 'asked: pip gets virtualenv\\n' ;;
+    "-m virtualenv "*) [ -d "$PYTHONPATH" ] && mkdir -p .venv/bin && cp tools/* .venv/bin ;;
+    *"%d.%d"*) printf 3.11 ;;
+    --version) printf 'Python 3.11.2\\n' ;;
+esac
+"""
+
+
+def run_with_bare_python(place: Path, *, pip: bool) -> subprocess.CompletedProcess[str]:
+    """Run `lint` where no Python has ensurepip, and nothing can be installed."""
+    checkout = place / "checkout"
+    files = dict.fromkeys(("tools/python", "tools/ruff", "tools/mypy", "tools/lint-imports"), FAKE_TOOL)
+    files |= dict.fromkeys(("bin/uv", "bin/apt-get", "bin/sudo"), "#!/bin/sh\nexit 1\n")
+    files |= {f"bin/python3{minor}": "#!/bin/sh\nexit 1\n" for minor in ("", ".12", ".13", ".14")}
+    files["bin/python"] = files["bin/python3"]
+    files["bin/python3.11"] = BARE_PYTHON
+    files |= {name: (ROOT / name).read_text() for name in ("pyproject.toml", "packaging/constraints.txt")}
+    files["packaging/dev.sh"] = (ROOT / "packaging/dev.sh").read_text()
+    for name, text in files.items():
+        (checkout / name).parent.mkdir(exist_ok=True, parents=True)
+        (checkout / name).write_text(text)
+        (checkout / name).chmod(0o755)
+    return subprocess.run(
+        ["bash", checkout / "packaging/dev.sh", "lint"],
+        env={"PATH": f"{checkout}/bin:/usr/bin:/bin", "TMPDIR": str(place), "FAILS": "", "PIP": "yes" if pip else "no"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_python_without_ensurepip_needs_no_root(tmp_path: Path) -> None:
+    """Its pip gets virtualenv, for this one use."""
+
+    done = run_with_bare_python(tmp_path, pip=True)
+
+    assert 0 == done.returncode, done.stderr
+    assert ["pip gets virtualenv", "ruff check ."] == invocations(done.stdout)[:2]
+    assert ["checkout"] == [file.name for file in tmp_path.iterdir()]
+
+
+def test_a_python_without_pip_too_names_the_package(tmp_path: Path) -> None:
+    """One sentence, and nothing half made."""
+
+    done = run_with_bare_python(tmp_path, pip=False)
+
+    assert 1 == done.returncode
+    assert (
+        "dev.sh: python3.11 can't make a virtual environment, and there is no pip to get virtualenv with."
+        " Install the package python3.11-venv (or python3-pip), or name another Python with PYTHON=/path/to/python."
+    ) == done.stderr.splitlines()[-1]
+    assert not (tmp_path / "checkout" / ".venv").exists()
+
+
+def test_a_python_with_ensurepip_is_preferred(tmp_path: Path) -> None:
+    """Even if a newer one is there."""
+
+    functions = (ROOT / "packaging/dev.sh").read_text().partition("find_python() {")[2].partition("\n}\n")[0]
+    stubs = "new_enough() { true; }; has_venv() { [ $1 = $GOOD ]; }; fail() { exit 1; }"
+
+    for good, found in (("python3.11", "python3.11"), ("none", "python3.13")):
+        command = f"{stubs}\nfind_python() {{{functions}\n}}\nfind_python"
+        done = subprocess.run(["bash", "-euc", command], env={"GOOD": good}, capture_output=True, text=True, check=True)
+        assert found == done.stdout
+
+
 FLAKY = """
 import os
 from pathlib import Path
