@@ -22,7 +22,7 @@ def test_an_answer_counts_the_tools(tools: int, words: str) -> None:
         (404, "but not as an MCP server (HTTP 404)", "Check its address."),
         (401, "refused access (HTTP 401)", "sign in again"),
         (403, "refused access (HTTP 403)", "sign in again"),
-        (502, "isn't available right now (HTTP 502)", "Check again"),
+        (502, "isn't available (HTTP 502)", "Check again"),
     ],
 )
 def test_what_is_not_an_mcp_server_says_so(status: int, words: str, help_: str) -> None:
@@ -35,12 +35,12 @@ def test_what_is_not_an_mcp_server_says_so(status: int, words: str, help_: str) 
 @pytest.mark.parametrize(
     ("found", "words"),
     [
-        (answered.not_connected("notion", "Not signed in", "Sign in."), "notion wasn't asked: Not signed in."),
-        (answered.not_connected("notion", "Reconnecting", ""), "notion wasn't asked: Reconnecting."),
+        (answered.not_connected("notion", "Not signed in", "Sign in."), "notion wasn't checked: Not signed in."),
+        (answered.not_connected("notion", "Reconnecting", ""), "notion wasn't checked: Reconnecting."),
         (answered.refused("notion", -32601), "notion refused to list its tools (error -32601)."),
         (answered.silent("notion"), "notion didn't answer within 20 seconds."),
-        (answered.cut_off("notion"), "notion ended the connection without an answer."),
-        (answered.too_large("notion"), "The answer of notion is too large to check."),
+        (answered.cut_off("notion"), "notion closed the connection without an answer."),
+        (answered.too_large("notion"), "The answer from notion is too large to check."),
     ],
 )
 def test_every_failure_says_what_to_do(found: answered.Answered, words: str) -> None:

@@ -8,6 +8,7 @@ LIMIT = 20.0  # s for all of it
 SIZE_MAX = 4 << 20  # bytes of one answer
 TOOLS_MAX = 2000  # more are not counted
 SEE = "See its page for what went wrong."
+LATER = "Check again in a few minutes."
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ def _counted(tools: int) -> str:
 
 def not_connected(name: str, label: str, help_: str) -> Answered:
     """There is no token to ask with."""
-    return Answered(f"{name} wasn't asked: {label}.", help=help_ or SEE)
+    return Answered(f"{name} wasn't checked: {label}.", help=help_ or SEE)
 
 
 def refused(name: str, code: int) -> Answered:
@@ -46,25 +47,25 @@ def refused(name: str, code: int) -> Answered:
 def not_mcp(name: str, status: int) -> Answered:
     """Something answered, but not an MCP server."""
     if status >= 500:
-        return Answered(f"{name} isn't available right now (HTTP {status}).", help="Check again in some minutes.")
+        return Answered(f"{name} isn't available (HTTP {status}).", help=LATER)
     if status in (401, 403):
         return Answered(f"{name} refused access (HTTP {status}).", help="Check your account there, or sign in again.")
     return Answered(
         f"{name} answered, but not as an MCP server (HTTP {status}).",
-        help="Check its address. If it's an API and not an MCP server, it has no tools to count.",
+        help="Check its URL. If it's an API rather than an MCP server, it has no tools.",
     )
 
 
 def silent(name: str) -> Answered:
     """No answer in time."""
-    return Answered(f"{name} didn't answer within {LIMIT:g} seconds.", help="Check again in some minutes.")
+    return Answered(f"{name} didn't answer within {LIMIT:g} seconds.", help=LATER)
 
 
 def cut_off(name: str) -> Answered:
     """The connection ended early."""
-    return Answered(f"{name} ended the connection without an answer.", help="Check again in some minutes.")
+    return Answered(f"{name} closed the connection without an answer.", help=LATER)
 
 
 def too_large(name: str) -> Answered:
     """More than anybody wants to read."""
-    return Answered(f"The answer of {name} is too large to check.", help="Clients may still be able to use it.")
+    return Answered(f"The answer from {name} is too large to check.", help="Clients may still be able to use it.")
