@@ -18,8 +18,8 @@ def test_an_answer_counts_the_tools(tools: int, words: str) -> None:
 @pytest.mark.parametrize(
     ("status", "words", "help_"),
     [
-        (200, "but not as an MCP server (HTTP 200)", "Check its address."),
-        (404, "but not as an MCP server (HTTP 404)", "Check its address."),
+        (200, "but not as an MCP server (HTTP 200)", "Check its URL."),
+        (404, "but not as an MCP server (HTTP 404)", "Check its URL."),
         (401, "refused access (HTTP 401)", "sign in again"),
         (403, "refused access (HTTP 403)", "sign in again"),
         (502, "isn't available (HTTP 502)", "Check again"),
@@ -39,7 +39,7 @@ def test_what_is_not_an_mcp_server_says_so(status: int, words: str, help_: str) 
         (answered.not_connected("notion", "Reconnecting", ""), "notion wasn't checked: Reconnecting."),
         (answered.refused("notion", -32601), "notion refused to list its tools (error -32601)."),
         (answered.silent("notion"), "notion didn't answer within 20 seconds."),
-        (answered.cut_off("notion"), "notion closed the connection without an answer."),
+        (answered.cut_off("notion"), "notion closed the connection before it answered."),
         (answered.too_large("notion"), "The answer from notion is too large to check."),
     ],
 )

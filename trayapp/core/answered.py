@@ -63,7 +63,7 @@ def silent(name: str) -> Answered:
 
 def cut_off(name: str) -> Answered:
     """The connection ended early."""
-    return Answered(f"{name} closed the connection without an answer.", help=LATER)
+    return Answered(f"{name} closed the connection before it answered.", help=LATER)
 
 
 def too_large(name: str) -> Answered:
