@@ -45,7 +45,7 @@ KEYS: Mapping[str, Json] = {  # a workload's keys in the configuration file
 }
 _STATUS_FIELDS: Mapping[str, Json] = {
     "status": enum_of(Status),
-    "status_context": {"type": "string", "description": "One plain sentence; empty when all is well."},
+    "status_context": {"type": "string", "description": "What happened, then what to do; empty when all is well."},
     "health": enum_of(Health),
     "auth": ref("Auth"),
 }

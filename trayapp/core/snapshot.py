@@ -113,7 +113,7 @@ class WorkloadView:
     name: str
     url: str
     status: Status
-    status_context: str  # one plain sentence; empty when all is well
+    status_context: str  # what happened, then what to do; empty when all is well
     health: Health
     colour: Colour
     glyph: Glyph
