@@ -33,8 +33,9 @@ const form = $("add-dialog").querySelector("form");
 
 let added = () => {};
 
-// Calls `onAdded(name)` when the app has accepted the workload.
-export function openAdd(onAdded) {
+// Calls `onAdded(name)` when the app has accepted the workload. `server` fills the form, with what the app says its client
+// needs.
+export function openAdd(onAdded, server = null, client = null) {
   added = onAdded;
   forgive();
   needClient(false);
@@ -42,6 +43,9 @@ export function openAdd(onAdded) {
   form.elements.name.placeholder = "";
   $("add-dialog").showModal();
   $("add-search").focus();
+  if (!server) return;
+  chosen(server);
+  if (client) needClient(true, client);
 }
 
 function forgive() {
@@ -49,14 +53,15 @@ function forgive() {
 }
 
 // Client id and secret stand among what is rarely needed, or in sight where they are.
-function needClient(needed, { redirect_uri: redirect = "", client_secret: secret = "optional" } = {}) {
+function needClient(needed, { redirect_uri: redirect = "", redirect_port: port = "", client_secret: secret = "optional" } = {}) {
   if (needed) $("add-more").before($("add-client-fields"));
   else $("add-more").append($("add-client-fields"));
-  form.elements.client_id.required = needed;
+  form.elements.client_id.required = redirect !== ""; // before, adding tells the redirect address to register
   seen($("hint-client_id"), !needed);
   seen($("add-secret-field"), secret !== "none");
   seen($("add-redirect"), redirect !== "");
   $("add-redirect-uri").value = redirect;
+  form.dataset.port = port; // the redirect's, which has to be the one that was registered
 }
 
 // Fill in what the catalog knows, and go to what is still missing.
@@ -87,7 +92,7 @@ function tidy() {
   name.placeholder = suggested(url.value);
 }
 
-function suggested(url) {
+export function suggested(url) {
   const labels = host(url).split(":")[0].split(".");
   const found = labels.length > 1 ? labels.at(-2) : labels[0];
   return NAME.test(found) && !/^\d+$/.test(found) ? found : "";
@@ -121,6 +126,7 @@ function places({ code, message, answer }) {
 function body(given) {
   const made = { name: given.name, url: given.url, check: true };
   for (const key of ["issuer", "client_id", "client_secret"]) if (given[key]) made[key] = given[key];
+  if (given.client_id && form.dataset.port) made.redirect_port = Number(form.dataset.port);
   if (given.scopes) made.scopes = given.scopes.split(/[\s,]+/);
   return made;
 }
