@@ -21,7 +21,8 @@ from trayapp.config.loader import Config, Settings
 from trayapp.config.paths import Paths
 from trayapp.core.first_start import Told
 from trayapp.core.model import Login, Policy, Secret, Spec
-from trayapp.demo.story import NAMES, Narrator, play
+from trayapp.demo.audience import Audience, audience
+from trayapp.demo.story import BLOCKED, NAMES, Narrator, play
 from trayapp.oauthtest import EchoWorkload, OAuthServer, browse
 from trayapp.server.instance import is_held
 from trayapp.system.browser import NoBrowserError
@@ -30,14 +31,14 @@ from trayapp.vault.keystore import MemoryKeystore
 
 
 def policy(fast: bool) -> Policy:
-    """The real retry rules with a day's waiting removed."""
+    """The real retry rules with a day's waiting removed. The ceiling has to outlast the scene in amber."""
     pace = 0.1 if fast else 1.0
     return Policy(
         initial_retry_interval=1.0 * pace,
         max_retry_interval=2.0 * pace,
         max_tries=3,
         tick_interval=2.0 * pace,
-        ceiling=5.0 * pace,
+        ceiling=2.0 if fast else 8.0,
         burst=(0.0, 1.0 * pace, 2.0 * pace),
         usable_margin=0.1 * pace,
         refresh_spacing=0.2 * pace,
@@ -56,17 +57,20 @@ def run(*, tray: bool, fast: bool, exit_when_done: bool, as_json: bool) -> int:
         echoes = {name: stack.enter_context(EchoWorkload(server)) for name, server in servers.items()}
         paths = _paths(root)
         paths.make()
-        keep(paths.state_dir, Told.ICON)  # the terminal says what to look at
+        for told in (Told.ICON, Told.NO_TRAY):
+            keep(paths.state_dir, told)  # the terminal says what to look at
         logging.basicConfig(filename=paths.log_file, level=logging.INFO)
         specs = {name: _spec(name, servers[name], echoes[name].url, fast) for name in NAMES}
         narrator = Narrator(as_json)
+        reached = paths.runtime_dir == Paths.default().runtime_dir
+        watching = Audience() if fast else audience(tray=tray, arguments=("reauthorize", BLOCKED) if reached else ())
         keystore = MemoryKeystore()
         app = App(
             paths,
             lambda: Config(Settings(port=0), specs),
             Parts(
                 keystore=lambda: keystore,
-                open_url=_simulated_browser if fast else _browser,
+                open_url=lambda url: _simulated_browser(url) if narrator.clicked else _browser(url),
                 on_snapshot=narrator.show,
                 notifications=tray,
                 autostart=None,
@@ -74,7 +78,8 @@ def run(*, tray: bool, fast: bool, exit_when_done: bool, as_json: bool) -> int:
             ),
         )
         _sign_in_all(keystore, servers)
-        arguments = (app, narrator, servers, fast, exit_when_done)
+        ends = exit_when_done or not (watching.icon or (fast and tray))
+        arguments = (app, narrator, servers, watching, fast, ends)
         story = threading.Thread(target=play, args=arguments, name="day", daemon=True)
         story.start()
         code = app.run(tray=tray)
@@ -137,7 +142,7 @@ def _sign_in_all(keystore: MemoryKeystore, servers: dict[str, OAuthServer]) -> N
 
 
 def _simulated_browser(url: str) -> bool:
-    """The browser with `--fast`: follows redirects in a thread. The servers' consent page agrees immediately."""
+    """The browser if the demo itself clicks: follows redirects in a thread. The servers' consent page agrees immediately."""
     threading.Thread(target=browse, args=(url,), name="browser", daemon=True).start()
     return True
 

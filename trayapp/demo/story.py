@@ -1,8 +1,8 @@
 """The demo's script, and the terminal output that goes with it.
 
 The script is `_play`: all green; a firewall in front of every server (amber); the network back (green); one server
-blocked until the ceiling (red, with a notification); one click that makes it green again. With `fast` the click is
-played too.
+blocked until the ceiling (red, with a notification); one click that makes it green again. With `fast`, and where nobody
+clicks, the click is played too.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import time
 from collections.abc import Callable
 
 from trayapp.app.app import App
-from trayapp.config.paths import Paths
 from trayapp.core.labels import label
 from trayapp.core.menu import GLYPH_CHARACTERS
 from trayapp.core.presentation import Action, Verb
 from trayapp.core.public import rfc3339
 from trayapp.core.snapshot import Snapshot, WorkloadView
+from trayapp.demo.audience import DONE_FOR_YOU, Audience
 from trayapp.oauthtest import Mode, OAuthServer
 
 log = logging.getLogger(__name__)
@@ -29,6 +29,9 @@ NAMES = ("calendar", "notes", "tickets")
 BLOCKED = "tickets"  # the workload that stays blocked until its ceiling
 SCENE_LIMIT = 60.0  # s for each scene; a demo that hangs says so
 PAUSE = 6.0  # s that a scene stays on the screen
+
+
+Condition = Callable[[dict[str, WorkloadView]], bool]
 
 
 class DemoEnded(Exception):  # noqa: N818 - the user quit
@@ -44,6 +47,7 @@ class Narrator:
         self._views: dict[str, WorkloadView] = {}
         self._changed = threading.Condition()
         self.ended = threading.Event()
+        self.clicked = False  # by the demo itself
         self.code = 0
 
     def show(self, snapshot: Snapshot) -> None:
@@ -62,19 +66,22 @@ class Narrator:
         if not self._as_json:
             print(f"\n{text}", flush=True)
 
-    def until(
-        self, description: str, condition: Callable[[dict[str, WorkloadView]], bool], *, patient: bool = False
-    ) -> None:
-        """Wait for a state, `patient` without limit. Raises `TimeoutError` naming it, or `DemoEnded`."""
+    def until(self, description: str, condition: Condition) -> None:
+        """Wait for a state. Raises `TimeoutError` naming it, or `DemoEnded`."""
+        if not self.reached(condition, SCENE_LIMIT):
+            raise TimeoutError(description)
 
-        def reached() -> bool:
+    def reached(self, condition: Condition, limit: float | None) -> bool:
+        """Whether a state comes within `limit` seconds; None is for ever. Raises `DemoEnded`."""
+
+        def known() -> bool:
             return self.ended.is_set() or bool(self._views and condition(self._views))
 
         with self._changed:
-            if not self._changed.wait_for(reached, None if patient else SCENE_LIMIT):
-                raise TimeoutError(description)
+            came = self._changed.wait_for(known, limit)
         if self.ended.is_set():
             raise DemoEnded
+        return came
 
     def end(self) -> None:
         """The app has ended: nothing will change any more."""
@@ -98,10 +105,12 @@ class Narrator:
         )
 
 
-def play(app: App, narrator: Narrator, servers: dict[str, OAuthServer], fast: bool, exit_when_done: bool) -> None:
+def play(
+    app: App, narrator: Narrator, servers: dict[str, OAuthServer], audience: Audience, fast: bool, ends: bool
+) -> None:
     """Run the story, in a thread of its own; whatever goes wrong ends the demo with a sentence."""
     try:
-        _play(app, narrator, servers, fast)
+        _play(app, narrator, servers, audience, fast)
     except DemoEnded:
         return
     except TimeoutError as error:
@@ -110,7 +119,8 @@ def play(app: App, narrator: Narrator, servers: dict[str, OAuthServer], fast: bo
         log.exception("the demo stopped")
         _fail(narrator, f"The demo stopped: {type(error).__name__}: {error}")
     else:
-        if not exit_when_done:
+        if not ends:
+            narrator.say("The demo keeps running. To quit, choose Quit in the menu, or press Ctrl-C here.")
             return
     app.quit()
 
@@ -120,10 +130,12 @@ def _fail(narrator: Narrator, sentence: str) -> None:
     print(sentence, file=sys.stderr)
 
 
-def _play(app: App, narrator: Narrator, servers: dict[str, OAuthServer], fast: bool) -> None:
+def _play(app: App, narrator: Narrator, servers: dict[str, OAuthServer], audience: Audience, fast: bool) -> None:
     pause = 0.2 if fast else PAUSE
+    if audience.opening:
+        narrator.say(audience.opening)
     narrator.say("Good morning. All workloads are connected.")
-    narrator.until("green", lambda views: _all(views, "running"))
+    narrator.until("green", _all_running)
     narrator.pause(pause)
     narrator.say("The laptop wakes behind a firewall: amber, no action needed.")
     for server in servers.values():
@@ -133,24 +145,25 @@ def _play(app: App, narrator: Narrator, servers: dict[str, OAuthServer], fast: b
     narrator.say("The network is back: green again.")
     for server in servers.values():
         server.mode = Mode.SUCCESS
-    narrator.until("green again", lambda views: _all(views, "running"))
+    narrator.until("green again", _all_running)
     narrator.pause(pause / 2)
     narrator.say(f"{BLOCKED} stays blocked for too long: red, sign-in needed.")
     servers[BLOCKED].mode = Mode.FIREWALL
     narrator.until("red", lambda views: views[BLOCKED].status.value == "unauthenticated")
     servers[BLOCKED].mode = Mode.SUCCESS
-    narrator.say(f"In the menu or notification, choose Reauthorize{_command_hint(app.paths)}.")
-    if fast:
+    narrator.say(audience.hint)
+    if not narrator.reached(_all_running, audience.patience):
+        if audience.patience:
+            narrator.say(DONE_FOR_YOU)
+        narrator.clicked = True
         app.act(Action(Verb.REAUTHORIZE, BLOCKED))
-    narrator.until("the click", lambda views: _all(views, "running"), patient=not fast)
+    narrator.until("the click", _all_running)
     narrator.say("One click, and it's green again.")
     narrator.pause(pause / 2)
 
 
-def _command_hint(paths: Paths) -> str:
-    """The same click as a command, unless commands would reach another running app."""
-    reached = paths.runtime_dir == Paths.default().runtime_dir
-    return f", or run `amberlight reauthorize {BLOCKED}`" if reached else ""
+def _all_running(views: dict[str, WorkloadView]) -> bool:
+    return _all(views, "running")
 
 
 def _all(views: dict[str, WorkloadView], status: str) -> bool:
