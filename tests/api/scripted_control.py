@@ -55,7 +55,9 @@ class FakeControl:
     counts: Counters = field(default_factory=lambda: Counters({}, {}, {}))
     paste_answer: Problem | None = None
     problems: tuple[list[str], list[str]] = field(default_factory=lambda: ([], []))
-    port_answer: PortChanged | Problem = PortChanged(8766, "Amberlight uses port 8766 from now on.")
+    port_answer: PortChanged | Problem = field(
+        default_factory=lambda: PortChanged(8766, "Amberlight uses port 8766 from now on.")
+    )
     rejected: Rejected | None = None  # whatever edits the configuration
     calls: list[tuple[object, ...]] = field(default_factory=list)
     started_at: float = STARTED
