@@ -49,15 +49,15 @@ def app(tmp_path: Path) -> Iterator[App]:
 
 
 def test_the_first_workload_and_a_restart(window: Window, app: App) -> None:
-    """Welcome, form, sign-in page, green; then the app ends and starts again, and the same page goes on."""
+    """Set-up, form, sign-in page, green; then the app ends and starts again, and the same page goes on."""
 
     app.until_up()
     window.open(app.run("dashboard", "--print").split()[-1])
-    assert "Add your first workload" in window.text("#welcome")
+    assert "Choose your servers" in window.text("#setup-body")
     window.js("window.same = true")
 
     with OAuthServer(access_token_lifetime=3600.0, check=False) as server:
-        window.see("#first").click()
+        window.see("#add").click()
         window.see("#add-name").send_keys("mine")
         window.see("#add-url").send_keys("http://127.0.0.1:9/mcp")
         window.see("#add-more summary").click()
@@ -65,7 +65,7 @@ def test_the_first_workload_and_a_restart(window: Window, app: App) -> None:
         window.see("#add-client").send_keys(server.client_id)
         window.see("#add-dialog .primary").click()
 
-        page = window.see("#workload-mine .signing a").get_attribute("href")
+        page = window.see("#setup-body .signing a").get_attribute("href")
         dashboard = window.driver.current_window_handle
         window.driver.switch_to.new_window("tab")
         window.driver.get(str(page))
@@ -74,6 +74,8 @@ def test_the_first_workload_and_a_restart(window: Window, app: App) -> None:
         window.until(lambda: "signed in" in window.text().lower(), "not signed in", 20)
         window.driver.close()
         window.driver.switch_to.window(dashboard)
+        window.until(lambda: "Connect your clients" in window.text("#setup-body"), "no next step")
+        window.go("workloads")
         window.until(lambda: "mine is connected" in window.text("#summary"), "not connected")
         assert not window.find(".signing")
 

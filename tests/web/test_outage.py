@@ -43,6 +43,6 @@ def test_no_configuration_is_no_empty_one(window: Window, show: Open) -> None:
     stage = show()
     stage.fail(broken="/home/ada/.config/amberlight/config.toml:7: workloads.one.url: is missing")
     window.until(lambda: window.text("#summary") == "Can't read the configuration", "the heading")
-    assert not window.find("#welcome")
+    assert not window.find("#setup-body h2")
     assert "config.toml:7: workloads.one.url" in window.text("#app-trouble")
     assert "cross red" == window.js("return document.querySelector('link[rel=icon]').dataset.shows")

@@ -49,7 +49,7 @@ def test_without_a_link_nothing_is_shown(window: Window, show: Open) -> None:
         window.js(prepare)
         window.open(stage.address)
         assert "amberlight dashboard" in window.text("#locked")
-        assert not window.find(".row, #add, #welcome")
+        assert not window.find(".row, #add, #setup-body h2")
 
     window.js("window.same = true; location.hash = arguments[0]", stage.link().partition("#")[2])
     window.row("github")
@@ -206,7 +206,7 @@ def test_a_change_is_seen_and_said(window: Window, show: Open) -> None:
     stage.drop("alpha")
     window.until(lambda: window.order() == ["beta"], "not gone")
     stage.drop("beta")
-    assert "Add your first workload" in window.text("#welcome")
+    assert "Choose your servers" in window.text("#setup-body")
     assert window.js("return document.querySelector('link[rel=icon]').href").endswith("/web/logo.svg")
 
 

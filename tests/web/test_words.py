@@ -17,7 +17,8 @@ RETIRED = re.compile(
 LITERAL = re.compile(r'"((?:[^"\\\n]|\\.)*)"|`((?:[^`\\]|\\.)*)`')
 LINES_MAX = 400
 BYTES_MAX = 150_000
-ON_DEMAND = ("clients", "detail", "dialogs", "catalog", "activity", "settings", "diagnostics")  # sections
+SET_UP = ("setup", "steps", "choosing", "signing", "connecting", "finished")
+ON_DEMAND = ("clients", "detail", "dialogs", "catalog", "activity", "settings", "diagnostics", *SET_UP)  # sections
 
 
 def words() -> str:

@@ -36,7 +36,7 @@ let goneAt = 0;
 let adding = false; // open the form for a new workload once the list has arrived
 
 const current = (name) => list.rows.get(name);
-const sections = new Sections({ current, names: () => [...list.rows.keys()].sort() });
+const sections = new Sections({ current, names: () => [...list.rows.keys()].sort(), empty: () => !list.rows.size && !own.broken });
 const onPage = () => (sections.view === "workload" ? sections.page : null);
 const dialogs = () => import("./dialogs.js");
 
@@ -55,7 +55,7 @@ function changed(changes) {
   summarize(rows);
   if (sections.view === "workloads") entitle();
   icon(...face(own, rows));
-  seen($("welcome"), !rows.length && !own.broken);
+  if (sections.view === "workloads" && !rows.length && !own.broken) navigate(false);
   seen($("retry-all"), rows.some((row) => ["retrying", "starting"].includes(rank(row))));
   counts(rows);
   announce(changes.filter(({ before, now }) => before && now && before !== now));
@@ -135,11 +135,13 @@ function took(row) {
   if (page) settle(row, page.row);
   page?.update(row, Date.now());
   list.put(row);
+  sections.page?.workload?.(row);
 }
 
 function dropped(name) {
   list.drop(name);
   asked.delete(name);
+  sections.page?.removed?.(name);
   if (sections.of(name)) sections.go("#workloads");
 }
 
@@ -169,7 +171,7 @@ function turned(state) {
   if (state === "refused") return lock(told ? WORDS.lockedForgotten : "");
   if (state === "gone" && before !== "gone") goneAt = Date.now();
   seen($("locked"), false);
-  seen($("add"), true);
+  for (const id of ["add", "set-up"]) seen($(id), true);
   enable(state === "live");
   seen($("gone"), state === "gone" && (sections.view !== "workloads" || !told));
   if (told) changed([]);
@@ -193,7 +195,7 @@ function lock(why) {
   document.body.dataset.link = "refused";
   sections.hide();
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
-  for (const part of ["gone", "app-trouble", "add"]) $(part).hidden = true;
+  for (const part of ["gone", "app-trouble", "add", "set-up"]) $(part).hidden = true;
   seen($("locked"), true);
   put($("locked-why"), why);
   put($("link"), "");
@@ -207,6 +209,7 @@ function lock(why) {
 // Problems of the app as a whole; some decide the heading.
 function complain(app) {
   own = app;
+  if (app.broken && sections.view === "setup" && !list.rows.size) sections.go("#workloads");
   drawOwn($("app-trouble"), app);
   changed([]);
 }
@@ -263,7 +266,8 @@ for (const [id, place] of [["list", (event) => event.target.closest(".row").owne
   });
 }
 addEventListener("click", ({ target }) => (target.matches("dialog") || target.closest("[data-close]")) && target.closest("dialog").close());
-for (const id of ["add", "first"]) $(id).addEventListener("click", openAdd);
+$("add").addEventListener("click", openAdd);
+$("set-up").addEventListener("click", () => sections.go("#setup"));
 $("retry-all").addEventListener("click", () => ask("POST", "/workloads/retry", {}).then(() => aloud(say.reconnectingAll()), (error) => aloud(error.message)));
 $("filter").addEventListener("click", (event) => {
   const button = event.target.closest("[data-group]");
@@ -298,6 +302,7 @@ async function openAdd() {
 // After a workload was added: show its row as soon as it exists, and open its sign-in page.
 function added(name) {
   aloud(say.added(name));
+  if (sections.page?.added) return sections.page.added(name);
   if (sections.view !== "workloads") sections.go("#workloads");
   $("find").value = "";
   choose("");
@@ -339,7 +344,7 @@ function legend() {
 async function begin() {
   const wanted = new URLSearchParams(location.search); // the tray's Add workload… and Connect a client…
   adding ||= wanted.has("add");
-  const once = takeOnce(wanted.has("connect") ? `#clients/${wanted.get("connect")}` : "");
+  const once = takeOnce(wanted.has("connect") ? `#clients/${wanted.get("connect")}` : wanted.has("setup") ? "#setup" : "");
   if (once) {
     try {
       if (!(await unlock(once)) && !hasKey()) return lock(WORDS.lockedUsed);

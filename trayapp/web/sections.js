@@ -1,12 +1,13 @@
 // Which section is shown, by the address's hash. All but the list of workloads are loaded when somebody goes there.
 //
 // A section's module exports `open(context, name)`, which returns what is open or nothing: an object whose methods (`close`,
-// `update`, `happened`, `activity`, `tick`, `zoneChanged`) are called if it has them.
+// `update`, `happened`, `workload`, `removed`, `added`, `activity`, `tick`, `zoneChanged`) are called if it has them.
 
 import { $ } from "./dom.js";
 import { say, WORDS } from "./words.js";
 
 const MODULES = {
+  setup: () => import("./setup.js"),
   workload: () => import("./detail.js"),
   clients: () => import("./clients.js"),
   activity: () => import("./activity.js"),
@@ -16,7 +17,7 @@ const MODULES = {
 const VIEWS = ["workloads", ...Object.keys(MODULES)];
 
 export class Sections {
-  // `context` is what modules get: {current(name), names()}.
+  // `context` is what modules get: {current(name), names(), empty()}. With nothing to show, set-up takes the list's place.
   constructor(context) {
     this.context = context;
     this.view = "workloads";
@@ -28,7 +29,8 @@ export class Sections {
   // "#workload/github" → ["workload", "github"]; anything unknown is the list.
   get wanted() {
     const [, view, name = ""] = /^#([a-z]+)(?:\/([a-z0-9_-]*))?$/.exec(location.hash) ?? ["", "workloads"];
-    return VIEWS.includes(view) ? [view, name] : ["workloads", ""];
+    const found = VIEWS.includes(view) ? [view, name] : ["workloads", ""];
+    return found[0] === "workloads" && this.context.empty() ? ["setup", ""] : found;
   }
 
   // The page of this workload, if it is open.
@@ -41,10 +43,12 @@ export class Sections {
     this.leave();
     const mine = this.visit;
     [this.view, this.name] = this.wanted;
+    if (this.view === "setup" && location.hash !== "#setup") history.replaceState(null, "", "#setup"); // it stays when there is more
     const view = $(`view-${this.view}`);
     for (const each of VIEWS) $(`view-${each}`).hidden = each !== this.view;
+    view.querySelector(".tools")?.append($("add")); // the list has it, and set-up
     for (const tab of $("sections").children) {
-      const here = tab.hash === `#${this.view}` || (this.view === "workload" && tab.hash === "#workloads");
+      const here = tab.hash === `#${this.view}` || (["workload", "setup"].includes(this.view) && tab.hash === "#workloads");
       tab.ariaCurrent = here ? "page" : null;
     }
     if (this.view !== "workloads") document.title = say.pageTitle(this.view === "workload" ? this.name : WORDS[this.view]);
