@@ -80,7 +80,7 @@ def test_a_link_that_leads_nowhere_ends_the_start_with_a_sentence(process: Moved
     done = process.run("run", "--no-tray")
     assert (1, "") == (done.returncode, done.stdout)
     assert done.stderr == (
-        f"Amberlight can't start. {link} is a symbolic link to /nonexistent/disk, which does not exist. "
+        f"Amberlight can't start. {link} is a symbolic link to /nonexistent/disk, which doesn't exist. "
         "Create that directory, or remove the link.\n"
     )
 

@@ -230,7 +230,7 @@ def test_a_failure_is_one_sentence(home: Path, capsys: pytest.CaptureFixture[str
     assert 1 == main(["autostart", "on"])
     said = capsys.readouterr()
     assert "" == said.out
-    assert said.err.startswith(f"amberlight: {home}/config_home/autostart/amberlight.desktop cannot be written")
+    assert said.err.startswith(f"amberlight: {home}/config_home/autostart/amberlight.desktop can't be written")
     assert 1 == said.err.count("\n")
 
 

@@ -13,7 +13,7 @@ from tests.real.clients.site import Site
 
 Open = Callable[[Site], Client]
 RECONNECTING = "lab is reconnecting."
-RESTARTED = "lab restarted its session, so this call was not made"
+RESTARTED = "lab restarted its session, so this call wasn't made"
 SIGN_IN = "amberlight reauthorize lab"
 SETTLED = 2.0  # s; a client asks for its lists again, of the new login: until then there are none to be told while red
 LIMIT = 15.0  # s until a client has noticed that there are other tools
