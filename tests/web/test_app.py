@@ -53,7 +53,7 @@ def test_the_first_workload_and_a_restart(window: Window, app: App) -> None:
 
     app.until_up()
     window.open(app.run("dashboard", "--print").split()[-1])
-    assert "Choose your servers" in window.text("#setup-body")
+    assert "Choose your servers" == window.text("#setup-body h2")
     window.js("window.same = true")
 
     with OAuthServer(access_token_lifetime=3600.0, check=False) as server:

@@ -6,6 +6,7 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 from tests.web.conftest import Open
+from tests.web.stage import workload_view
 from tests.web.window import Window
 
 pytestmark = pytest.mark.real
@@ -18,7 +19,7 @@ def value(window: Window, name: str) -> str:
 def test_a_known_server_in_four_keys_and_two_returns(window: Window, show: Open) -> None:
     """Typing and Enter fill in the form, and the focus is where the next Enter adds it and signs in."""
 
-    stage = show()
+    stage = show(workload_view("one"))
     window.see("#add").click()
     window.see("#add-search")
     window.press("noti", Keys.ENTER)

@@ -206,7 +206,7 @@ def test_a_change_is_seen_and_said(window: Window, show: Open) -> None:
     stage.drop("alpha")
     window.until(lambda: window.order() == ["beta"], "not gone")
     stage.drop("beta")
-    assert "Choose your servers" in window.text("#setup-body")
+    assert "Choose your servers" == window.text("#setup-body h2")
     assert window.js("return document.querySelector('link[rel=icon]').href").endswith("/web/logo.svg")
 
 
