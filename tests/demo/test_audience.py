@@ -32,6 +32,11 @@ NO_TRAY = "This desktop has no tray for icons (no StatusNotifierWatcher)."
             "In the notification, choose Reauthorize. In 30 seconds the demo does it for you.",
         ),
         (
+            Audience(command="./.venv/bin/amberlight x"),
+            PATIENCE,
+            "In another terminal, run `./.venv/bin/amberlight x` in this folder. In 30 seconds the demo does it for you.",
+        ),
+        (
             Audience(command="amberlight x"),
             PATIENCE,
             "In another terminal, run `amberlight x`. In 30 seconds the demo does it for you.",
@@ -97,14 +102,14 @@ def test_the_command_runs_as_printed(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", str(other.parent))
-    assert ".venv/bin/amberlight reauthorize notes" == command("reauthorize", "notes")
+    assert "./.venv/bin/amberlight reauthorize notes" == command("reauthorize", "notes")
     monkeypatch.chdir(other.parent)
     assert f"{program} reauthorize notes" == command("reauthorize", "notes")
     monkeypatch.setenv("PATH", str(program.parent))
     assert "amberlight reauthorize notes" == command("reauthorize", "notes")
     monkeypatch.setattr(here, "client_command", lambda *arguments: (str(other), *arguments))
     monkeypatch.chdir(tmp_path)
-    assert "'other dir/amberlight' list" == command("list")
+    assert "'./other dir/amberlight' list" == command("list")
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems always have a tray")

@@ -42,7 +42,8 @@ class Audience:
     @property
     def hint(self) -> str:
         """What there is to click or to run."""
-        run = f"run `{self.command}`" if self.command else ""
+        here = " in this folder" if self.command.lstrip("'").startswith(".") else ""
+        run = f"run `{self.command}`{here}" if self.command else ""
         if self.icon:
             return f"In the menu or notification, choose Reauthorize{run and f', or {run}'}."
         if self.notification:
@@ -80,5 +81,5 @@ def command(*arguments: str) -> str:
     if found is not None and os.path.realpath(found) == os.path.realpath(program):
         program = NAME
     elif Path(program).is_relative_to(Path.cwd()):
-        program = str(Path(program).relative_to(Path.cwd()))
+        program = f".{os.sep}{Path(program).relative_to(Path.cwd())}"
     return shlex.join((program, *rest))
