@@ -2,8 +2,8 @@
 // others. For one workload or for all: as one server each, or as a single server with all tools.
 
 import { $, copyText, make, put, seen, stamp } from "./dom.js";
+import { clientState, clientSteps } from "./links.js";
 import { ask, Failure } from "./session.js";
-import { clientState, clientSteps } from "./states.js";
 import { say, WORDS } from "./words.js";
 
 const PLAIN = "json"; // settings for a client that is not in the table

@@ -1,9 +1,9 @@
 // The third step of set-up: one click connects all chosen clients to the workloads that they lack.
 
 import { aloud, make, put } from "./dom.js";
+import { clientState, clientSteps } from "./links.js";
 import { ask } from "./session.js";
 import { button, footer, heading, line, sentence, status } from "./steps.js";
-import { clientState, clientSteps } from "./states.js";
 import { say, WORDS } from "./words.js";
 
 export class Connecting {

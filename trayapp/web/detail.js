@@ -2,9 +2,10 @@
 
 import { $, copyText, host, make, put, seen, stamp } from "./dom.js";
 import { append, DAY, fromRow, loadDays } from "./history.js";
+import { clientState } from "./links.js";
 import { show } from "./marks.js";
 import { ask, Failure } from "./session.js";
-import { clientState, label, mark, rank, renewal } from "./states.js";
+import { label, mark, rank, renewal } from "./states.js";
 import { draw, drawAxis, outline, segments, spanText } from "./timeline.js";
 import { ago, clock, full, instant, length } from "./times.js";
 import { Trouble } from "./trouble.js";
