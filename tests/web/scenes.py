@@ -15,9 +15,9 @@ from trayapp.core.snapshot import Detail, Status, WorkloadView
 from trayapp.core.view import style_of
 from trayapp.storage.timeline import Segment, segment
 
-FIREWALL = Problem("http", "The answer came from a firewall or proxy, not from the login server.", 403, "")
-ENDED = Problem("oauth", "The server says that this login was ended.", 400, "invalid_grant")
-UNREACHED = Problem("dns", "The name of the login server was not found.")
+FIREWALL = Problem("http", "A firewall or proxy blocked the request (403).", 403, "")
+ENDED = Problem("oauth", "The server no longer accepts this login.", 400, "invalid_grant")
+UNREACHED = Problem("dns", "Can't find mcp.example.com. Check your network, VPN and the address.")
 
 
 def in_trouble() -> list[WorkloadView]:
@@ -41,7 +41,7 @@ def in_trouble() -> list[WorkloadView]:
 
 
 def github() -> WorkloadView:
-    text = "Choose Reauthorize to sign in again: the server says that this login was ended."
+    text = "The server ended this session. Choose Reauthorize to sign in again."
     return workload_view(
         "github",
         Status.UNAUTHENTICATED,
@@ -59,7 +59,7 @@ def linear() -> WorkloadView:
         "linear",
         Status.AUTH_RETRYING,
         Detail.RETRYING,
-        "Cannot refresh now, trying again by itself: the answer came from a firewall.",
+        "A firewall or proxy blocked the request (403). Amberlight retries automatically.",
         url="https://mcp.linear.app/mcp",
         ago=38 * MINUTE,
         problem=FIREWALL,
