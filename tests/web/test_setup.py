@@ -219,3 +219,22 @@ def test_an_address_is_taken_as_it_is_typed(window: Window, show: Open) -> None:
     press(window, "Add and sign in")
     step(window, "Sign in to your servers")
     assert ("add", "example-2", {"url": "https://mcp.example.com/mcp"}) in stage.control.calls
+
+
+def test_a_restart_of_the_app_opens_no_second_page(window: Window, begun: Stage) -> None:
+    """The step is still there, and what was begun is not begun again."""
+
+    stage = begun
+    press(window, "Add 2 and sign in")
+    step(window, "Sign in to your servers")
+    window.until(lambda: ("reauthorize", "notion", True, False) in stage.control.calls, "not begun")
+    stage.stop()
+    window.see("#gone")
+    stage.control.calls.clear()
+    stage.start()
+    window.until(lambda: not window.find("#gone"), "it does not come back", 20)
+    window.until(lambda: "linear" in window.text("#setup-body .picks"), "not as it was")
+    signs_in(stage, "notion")
+    window.until(lambda: "Connected" in window.text("#setup-body"), "not signed in")
+    assert [] == [call for call in stage.control.calls if call[0] == "reauthorize"]
+    step(window, "Sign in to your servers")

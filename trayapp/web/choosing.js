@@ -40,8 +40,11 @@ export class Choosing {
     put(this.state, WORDS.lookingForServers);
     try {
       const { offers } = await ask("GET", "/offers");
-      const known = new Set(this.items.map((item) => item.keys.url));
-      const made = ({ name, host: at, places, keys }) => ({ name, title: name, small: say.foundIn(at, places), keys, chosen: true });
+      const offered = new Set(offers.map(({ keys }) => keys.url));
+      const kept = this.items.splice(0).filter((item) => !item.offered || offered.has(item.keys.url));
+      this.items.push(...kept);
+      const known = new Set(kept.map((item) => item.keys.url));
+      const made = ({ name, host: at, places, keys }) => ({ name, title: name, small: say.foundIn(at, places), keys, chosen: true, offered: true });
       this.items.unshift(...offers.filter(({ keys }) => !known.has(keys.url)).map(made));
       put(this.state, "");
     } catch (error) {

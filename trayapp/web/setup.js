@@ -59,7 +59,7 @@ class Flow {
   go(step, moved = true) {
     this.step?.close?.();
     kept.step = step;
-    this.step = new STEPS[step](this);
+    this.step = new STEPS[step](this, moved);
     $("setup-body").replaceChildren(this.step.node);
     this.mark();
     if (!moved) return;

@@ -1,4 +1,5 @@
-// The second step of set-up: sign-ins, one after the other. The first begins by the click that led here.
+// The second step of set-up: sign-ins, one after the other. The first begins by the click that led here, and by nothing else:
+// not when the page is shown again.
 
 import { act, asked, paste, settle } from "./actions.js";
 import { aloud, host, make, put, seen } from "./dom.js";
@@ -11,7 +12,7 @@ import { say, WORDS } from "./words.js";
 const SVG = "http://www.w3.org/2000/svg";
 
 export class SigningIn {
-  constructor(flow) {
+  constructor(flow, clicked) {
     this.flow = flow;
     this.rows = new Map();
     this.list = make("ul", { className: "picks", ariaLabel: WORDS.signIn });
@@ -21,6 +22,7 @@ export class SigningIn {
     this.node = make("div", {}, ...heading(WORDS.signInTitle, WORDS.signInText), this.nothing, this.list, footer(this.primary, this.skip));
     const place = ({ name }) => (flow.kept.queue.indexOf(name) + 1 || 1000);
     for (const row of flow.rows().sort((a, b) => place(a) - place(b))) if (this.wants(row)) this.add(row);
+    if (!clicked) flow.kept.queue.length = 0;
     this.current = "";
     this.draw();
     this.following();
