@@ -200,7 +200,7 @@ def test_what_does_not_answer_says_what_to_do(window: Window, show: Open) -> Non
     stage = show(workload_view("notion"))
     stage.control.answers["notion"] = Answered("notion didn't answer within 20 seconds.", help="Check again.")
     window.see("#set-up").click()
-    step(window, "1 server didn't answer")
+    step(window, "1 workload needs attention")
     assert "Check again." in window.text("#setup-body .answers")
     stage.control.answers["notion"] = Answered("notion answered: 1 tool", 1)
     press(window, "Check again")

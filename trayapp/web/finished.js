@@ -16,13 +16,15 @@ export class Finished {
     this.clients = make("ul", { className: "picks answers", ariaLabel: WORDS.clients });
     this.clients.append(...flow.kept.told.map(({ title, text }) => make("li", { className: "yes" }, ...signed(make("strong", { textContent: title }), make("span", { className: "hint", textContent: text })))));
     this.again = button(WORDS.checkAgain, () => this.check());
-    this.node = make("div", {}, ...this.title, this.list, this.clients, footer(button(WORDS.openDashboard, () => flow.leave(), { primary: true, live: false }), this.again));
+    this.back = button(WORDS.signIn, () => flow.go("signIn"), { live: false });
+    this.node = make("div", {}, ...this.title, this.list, this.clients, footer(button(WORDS.openDashboard, () => flow.leave(), { primary: true, live: false }), this.back, this.again));
     this.check();
   }
 
   async check() {
     if (this.again.ariaDisabled === "true") return;
     this.again.ariaDisabled = "true";
+    seen(this.back, false);
     const rows = this.flow.rows().filter((row) => !["stopped", "ending"].includes(rank(row)));
     this.lines = rows.map((row) => new Answer(row.name));
     this.list.replaceChildren(...this.lines.map((each) => each.node));
@@ -39,8 +41,9 @@ export class Finished {
     const [title, text] = this.title;
     const bad = this.lines.filter((each) => !each.good).length;
     if (!this.lines.length) put(title, WORDS.finishNothing);
-    else put(title, bad ? say.notAnswered(bad) : WORDS.finishGood);
+    else put(title, bad ? say.attention(bad) : WORDS.finishGood);
     seen(this.again, this.lines.length > 0);
+    seen(this.back, this.flow.waiting().length > 0);
     put(text, !this.lines.length ? WORDS.finishNothingText : bad ? WORDS.finishBadText : WORDS.finishGoodText);
     aloud([title.textContent, ...this.lines.map((each) => each.text.textContent)].join(". "));
   }

@@ -330,7 +330,6 @@ export const say = {
   signedInTo: (name) => `Signed in to ${name}.`,
   connectChosen: (n) => `Connect ${counted(n, "client", "clients")}`,
   asking: (name) => `Asking ${name}…`,
-  notAnswered: (n) => `${counted(n, "server", "servers")} didn't answer`,
   // a row
   refreshed: (ago) => `refreshed ${ago}`,
   since: (time) => `since ${time}`,
