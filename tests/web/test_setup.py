@@ -22,6 +22,8 @@ from trayapp.importers.offers import Offer
 pytestmark = pytest.mark.real
 
 NOTION = "https://mcp.notion.com/mcp"
+LINEAR = "https://mcp.linear.app/mcp"
+NOTE = "Its client must allow the redirect http://127.0.0.1:8099/callback."
 
 
 def offer(name: str, url: str, *places: str) -> Offer:
@@ -71,7 +73,9 @@ def begun(window: Window, show: Open) -> Stage:
     stage.control.page = "https://as.example/authorize"
     stage.control.found = [
         offer("notion", NOTION, "Claude Code", "Cursor"),
-        offer("linear", "https://mcp.linear.app/mcp", "Cursor"),
+        Offer(
+            ImportableEntry("linear", {"url": LINEAR, "redirect_port": 8099}, "linear", notes=(NOTE,)), ("ToolHive",)
+        ),
     ]
     window.open(stage.link().replace("/#", "/?setup#"))
     window.see("#setup-body .picks li")
@@ -85,6 +89,7 @@ def test_from_nothing_to_answers_by_keyboard(window: Window, begun: Stage, axe: 
     assert window.driver.current_url.endswith("/#setup")
     step(window, "Choose your servers")
     assert "in Claude Code and Cursor" in window.text("#setup-body .picks")
+    assert NOTE in window.text("#setup-body .picks")
     accessible(window, axe)
     window.js("document.querySelectorAll('#setup-body .picks input')[1].focus()")
     window.press(Keys.SPACE)  # not linear
@@ -134,6 +139,7 @@ def test_cancelling_stops_the_row_of_sign_ins(window: Window, begun: Stage) -> N
     signs_in(stage, "notion")
     window.until(lambda: "Connected" in window.text("#setup-body .picks"), "not signed in")
     assert ("reauthorize", "linear", True, False) not in stage.control.calls
+    assert ("add", "linear", {"url": LINEAR, "redirect_port": 8099}) in stage.control.calls
     window.see("#setup-body li:nth-child(2) [data-do=reauthorize]").click()
     window.until(lambda: ("reauthorize", "linear", True, False) in stage.control.calls, "not begun")
 

@@ -44,7 +44,7 @@ export class Choosing {
       const kept = this.items.splice(0).filter((item) => !item.offered || offered.has(item.keys.url));
       this.items.push(...kept);
       const known = new Set(kept.map((item) => item.keys.url));
-      const made = ({ name, host: at, places, keys }) => ({ name, title: name, small: say.foundIn(at, places), keys, chosen: true, offered: true });
+      const made = ({ name, host: at, places, keys, notes }) => ({ name, title: name, small: say.foundIn(at, places), keys, notes, chosen: true, offered: true });
       this.items.unshift(...offers.filter(({ keys }) => !known.has(keys.url)).map(made));
       put(this.state, "");
     } catch (error) {
@@ -116,6 +116,7 @@ export class Choosing {
       this.label();
     });
     const row = make("li", {}, make("label", {}, ...line(box, item.title, item.small)));
+    if (item.notes?.length) row.append(make("p", { className: "hint", textContent: item.notes.join(" ") }));
     if (item.error) row.append(make("p", { className: "wrong", textContent: item.error }));
     if (item.client) row.append(make("p", {}, button(WORDS.enterClientId, () => this.byHand(item))));
     return row;
