@@ -117,7 +117,7 @@ class FakeControl:
     async def check(self, name: str) -> Answered | Problem:
         self.known(name)
         self.calls.append(("check", name))
-        return self.answers[name]
+        return self.answers.get(name, Problem("unreachable", f"Can't reach {name}."))
 
     def counted(self) -> Counters:
         return self.counts
@@ -139,7 +139,7 @@ class FakeControl:
         return True
 
     def steps(self, name: str) -> tuple[str, ...]:
-        return ("Found the authorization server login.example.com.",)
+        return ("Found the sign-in server login.example.com.",)
 
     async def set_secret(self, name: str, secret: Secret | None) -> Problem | None:
         self.known(name)

@@ -22,7 +22,7 @@ from trayapp.server.server import LoopbackServer
 
 CANARY = "canary-access-token-1"
 BASE = "/api/v1beta"
-STEPS = ["Found the authorization server login.example.com."]
+STEPS = ["Found the sign-in server login.example.com."]
 GITHUB = f"{BASE}/workloads/github"
 
 

@@ -114,13 +114,13 @@ async def test_a_secret_that_is_not_renewed_is_warned_of_a_week_ahead(caplog: py
     await core.secrets.look()
     (line,) = core.lines
     assert "The client secret of one ends on 20 November 2023, and the server doesn't renew it." in line
-    assert "Sign in again before then: amberlight reauthorize two." in line
+    assert "Before then, run `amberlight reauthorize two`." in line
     assert "old" not in caplog.text
 
     core.workloads["one"] = replace(connected(), due=NOW.at + 30)
     del core.workloads["two"]
     await core.secrets.look()
-    assert "amberlight reauthorize one." in core.lines[0]
+    assert "`amberlight reauthorize one`." in core.lines[0]
     assert "two" not in core.lines[0]
     assert 1 == len([record for record in caplog.records if "ends on" in record.message])
 

@@ -304,7 +304,7 @@ def test_a_workload_is_added(program: Program) -> None:
         ({"name": "New!"}, 400, "name"),
         ({"name": ""}, 400, "name"),
         ({"name": "one"}, 409, "name"),
-        ({"url": "new.example"}, 400, "url"),
+        ({"url": "ftp://new.example"}, 400, "url"),
         ({"url": "http://new.example/mcp"}, 400, "url"),
         ({"url": ""}, 400, "url"),
         ({"scopes": "a b"}, 400, "scopes"),
@@ -312,7 +312,8 @@ def test_a_workload_is_added(program: Program) -> None:
         ({"ceiling": "soon"}, 400, "ceiling"),
         ({"issuer": 7}, 400, "issuer"),
         ({"issuer": None, "token_endpoint": "https://as.example/token"}, 400, "authorization_endpoint"),
-        ({"client_secret": "canary"}, 400, ""),
+        ({"client_secret": ["canary"]}, 400, "client_secret"),
+        ({"secret": "canary"}, 400, ""),
     ],
 )
 def test_a_rejection_names_its_field(program: Program, change: dict[str, Any], status: int, field: str) -> None:

@@ -14,8 +14,6 @@ import pytest
 
 from tests import ROOT
 from trayapp.app.launch import _greet
-from trayapp.config.loader import Paths
-from trayapp.demo import story
 
 
 def test_a_terminal_gets_one_line(tmp_path: Path) -> None:
@@ -57,12 +55,3 @@ def test_what_keeps_clients_away_is_always_printed(stream: io.StringIO | None) -
 
     wanted = "amberlight: Port 8765 is in use.\namberlight: config.toml:3 is wrong.\n"
     assert stream is None or wanted == stream.getvalue()
-
-
-def test_the_demo_names_no_command_that_reaches_another_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where another Amberlight runs, `amberlight reauthorize` would go to that one, so only the click is named."""
-
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-
-    assert ", or run `amberlight reauthorize tickets`" == story._command_hint(Paths.default())
-    assert "" == story._command_hint(Paths.under(tmp_path / "own"))

@@ -98,7 +98,7 @@ def test_a_mark_that_cannot_be_kept_is_logged(tmp_path: Path, caplog: pytest.Log
 
     (tmp_path / FILE).mkdir()
     keep(tmp_path, Told.ICON)
-    assert "said again" in caplog.text
+    assert "will be repeated at the next one" in caplog.text
     assert frozenset() == told(tmp_path)
 
 

@@ -128,12 +128,12 @@ def test_nothing_is_read_from_the_command_line() -> None:
 def test_what_was_found_is_told(app: FakeApp, capsys: Capture) -> None:
     """Before the page is opened, in plain lines; nothing in them reaches the terminal raw."""
 
-    steps = ["Found the authorization server login.example.com.", "Registered \x1b[31mAmberlight."]
+    steps = ["Found the sign-in server login.example.com.", "Registered \x1b[31mAmberlight."]
     app.replies[BEGIN] = 202, {"authorization_url": URL, "steps": steps}
     app.replies[STATUS] = [out(), out(signing_in=True), good(last_refreshed_at="b")]
 
     assert 0 == main(["reauthorize", "github"])
     text = capsys.readouterr().out
-    assert text.startswith("Found the authorization server login.example.com.\nRegistered ")
+    assert text.startswith("Found the sign-in server login.example.com.\nRegistered ")
     assert text.index("Registered") < text.index(URL)
     assert "\x1b" not in text

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from trayapp.config.loader import Paths
 from trayapp.core.checks import OK, WARNING, Check
 from trayapp.demo import audience as here
 from trayapp.demo import demo, story
@@ -135,3 +136,12 @@ def test_the_demo_ends_where_nobody_can_click(
     assert "\nThe demo chooses Reauthorize itself.\n" in said
     assert said.endswith("\nOne click, and it's green again.\n")
     assert not os.listdir(tmp_path / "STATE_HOME")
+
+
+def test_no_command_reaches_another_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where another Amberlight runs, `amberlight reauthorize` would go to that one, so only the click is named."""
+
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+
+    assert demo._the_click(Paths.default()) == ("reauthorize", "tickets")
+    assert demo._the_click(Paths.under(tmp_path / "own")) == ()

@@ -116,10 +116,10 @@ async def test_buttons_replacement_and_withdrawal(daemon: Daemon) -> None:
     centre = NotificationCentre(Listener(pressed.put_nowait))
     buttons = (("Reauthorize", REAUTHORIZE), ("Retry now", RETRY))
     for label, action in (*buttons, ("Show", SHOW)):
-        assert await centre.show(Notice("red", "mail needs you to sign in", "Its login was refused.", buttons))
+        assert await centre.show(Notice("red", "mail: Sign-in needed", "Its login was refused.", buttons))
         await asyncio.to_thread(daemon.press, label)
         assert action == await heard(pressed)
-    for title in ("mail needs you to sign in", "2 workloads need you to sign in"):
+    for title in ("mail: Sign-in needed", "2 workloads: Sign-in needed"):
         assert await centre.show(Notice("red", title, "Their logins were refused.", buttons))
     assert 1 == len(await asyncio.to_thread(daemon.titles))
     await centre.withdraw("red")

@@ -109,6 +109,6 @@ async def test_a_name_before_its_object(on_desk: Desk, program: Program, server:
         if daemon.calls:
             break
         await asyncio.sleep(0.02)
-    assert ["mail needs you to sign in"] == [call[3] for call in daemon.calls]
+    assert ["mail: Sign-in needed"] == [call[3] for call in daemon.calls]
     bus.disconnect()
     await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]

@@ -84,7 +84,7 @@ def test_what_is_not_right_is_left_out_and_named() -> None:
     ("keys", "why"),
     [
         ({}, "no URL"),
-        ({"url": 7}, "its URL must be an address in quotes"),
+        ({"url": 7}, "its URL must be a URL in quotes"),
         ({"url": "http://intranet/mcp"}, "https://"),
         ({"url": "https://u:CANARY@a.example/"}, "user name"),
         ({"url": "https://a.example/mcp?api_key=CANARY"}, "fixed key in its URL"),

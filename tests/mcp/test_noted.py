@@ -190,3 +190,12 @@ def test_a_legacy_server_is_remembered() -> None:
     assert noted.load(notes.dump()).legacy
     assert not noted.load('{"format": 1, "account": null, "variants": []}').legacy
     assert not noted.load('{"format": 1, "account": null, "legacy": "yes", "variants": []}').legacy
+
+
+def test_clients_behind_one_address_share_what_is_known() -> None:
+    """Which client of `/mcp` asks, and its request's id, change no list; an unknown header may."""
+
+    plain, team = (key_of("", headers, "2026-07-28", {}) for headers in ([], [("X-Team", "a")]))
+
+    assert plain == key_of("", [("X-Amberlight-Client", "codex/1"), ("x-request-id", "7")], "2026-07-28", {})
+    assert plain != team

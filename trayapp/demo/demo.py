@@ -62,8 +62,7 @@ def run(*, tray: bool, fast: bool, exit_when_done: bool, as_json: bool) -> int:
         logging.basicConfig(filename=paths.log_file, level=logging.INFO)
         specs = {name: _spec(name, servers[name], echoes[name].url, fast) for name in NAMES}
         narrator = Narrator(as_json)
-        reached = paths.runtime_dir == Paths.default().runtime_dir
-        watching = Audience() if fast else audience(tray=tray, arguments=("reauthorize", BLOCKED) if reached else ())
+        watching = Audience() if fast else audience(tray=tray, arguments=_the_click(paths))
         keystore = MemoryKeystore()
         app = App(
             paths,
@@ -153,3 +152,8 @@ def _browser(url: str) -> bool:
         return browse_here(url)
     except NoBrowserError:
         return _simulated_browser(url)
+
+
+def _the_click(paths: Paths) -> tuple[str, ...]:
+    """The command that does what the click does; none where it would reach another Amberlight that is running."""
+    return ("reauthorize", BLOCKED) if paths.runtime_dir == Paths.default().runtime_dir else ()

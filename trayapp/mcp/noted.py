@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from trayapp.core.activity import CLIENT_HEADER
 from trayapp.mcp.messages import LISTS, Json
 from trayapp.mcp.revisions import BY_VERSION
 
@@ -26,7 +27,7 @@ FORMAT = 1
 _NEUTRAL = frozenset(
     {"accept", "accept-encoding", "content-type", "content-length", "user-agent", "last-event-id", "cache-control"}
     | {"pragma", "priority", "traceparent", "tracestate", "baggage", "mcp-session-id", "mcp-protocol-version"}
-    | {"mcp-method", "mcp-name", "host", "authorization", "x-request-id"}
+    | {"mcp-method", "mcp-name", "host", "authorization", "x-request-id", CLIENT_HEADER.lower()}
 )
 
 
