@@ -196,7 +196,7 @@ def test_the_example_of_the_sdk(desk: Desk, titles: Path, tmp_path: Path, chromi
         done = app.command("add", app.name, url)
         status = app.status()
 
-    assert "Found the sign-in server localhost:" in done.stdout
+    assert "Found the sign-in server: localhost:" in done.stdout
     assert "Registered Amberlight at localhost:" in done.stdout
     assert "The login can't be renewed and ends on " in done.stdout
     assert ("running", False) == (status["status"], status["auth"]["renewable"])
