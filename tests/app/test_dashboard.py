@@ -112,7 +112,7 @@ def test_a_page_that_may_not_be_open(
 
 
 def test_a_click_opens_the_form_for_a_new_workload(program: Program, opened: list[str]) -> None:
-    """*Add a workload…* puts `?add` into the URL, before the fragment."""
+    """*Add workload…* puts `?add` into the URL, before the fragment."""
 
     with program:
         program.act(Verb.ADD)

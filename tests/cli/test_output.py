@@ -24,7 +24,7 @@ from trayapp.cli.output import (
     parse_time,
     time_until,
 )
-from trayapp.cli.workload_text import host_of, status_lines, table
+from trayapp.cli.workload_text import error_text, host_of, status_lines, table
 from trayapp.core.presentation import Colour, Glyph
 from trayapp.core.snapshot import Detail, Status
 
@@ -41,7 +41,7 @@ ROWS = [
 PLAIN = """\
 NAME    STATE           HOST                FOR        DETAIL
 files   Connected       files.example.com   55 s
-github  Reconnecting    github.example.com  2 h 5 min  next try in 7 min
+github  Reconnecting    github.example.com  2 h 5 min  next attempt in 7 min
 jira    Sign-in needed  jira.example.com    2 d 3 h
 new     Not signed in   new.example.com     55 s       signing in
 slow    Offline         slow.example.com    55 s
@@ -51,7 +51,8 @@ NARROW = """\
 NAME    STATE
 files   Connected
 github  Reconnecting
-    next try in 7 min
+    next attempt in 7
+    min
 jira    Sign-in needed
 new     Not signed in
     signing in
@@ -192,14 +193,14 @@ def test_status_page() -> None:
     one["status_context"] = "A firewall answered. Amberlight retries automatically."
 
     assert status_lines(one, Style(), NOW, verbose=False) == (
-        "Name:       github\n"
-        "State:      Reconnecting\n"
-        "Detail:     next try in 7 min\n"
-        "URL:        https://github.example.com/mcp\n"
-        "Since:      2026-01-02 03:04 (55 s ago)\n"
-        "Next try:   2026-01-02 03:12 (in 7 min)\n"
-        "Last error: A firewall answered (HTTP 403)\n"
-        "Details:    A firewall answered. Amberlight retries automatically."
+        "Name:         github\n"
+        "State:        Reconnecting\n"
+        "Detail:       next attempt in 7 min\n"
+        "URL:          https://github.example.com/mcp\n"
+        "Since:        2026-01-02 03:04 (55 s ago)\n"
+        "Next attempt: 2026-01-02 03:12 (in 7 min)\n"
+        "Last error:   A firewall answered (HTTP 403)\n"
+        "Details:      A firewall answered. Amberlight retries automatically."
     )
 
 
@@ -208,7 +209,7 @@ def test_status_says_where_the_token_endpoint_redirects() -> None:
 
     one = row("notes", "running", redirected_to="https://as.test/oauth/token/")
 
-    assert "Redirected: token requests go to https://as.test/oauth/token/" in status_lines(
+    assert "Redirected:   token requests go to https://as.test/oauth/token/" in status_lines(
         one, Style(), NOW, verbose=False
     )
 
@@ -221,9 +222,9 @@ def test_a_refusal_that_was_checked_again_says_when() -> None:
 
     assert "checked again 5 min ago" in table([one], Style(width=200), NOW)
     text = status_lines(one, Style(), NOW, verbose=False)
-    assert "Refused:    2026-01-02 02:05 (1 h ago)" in text
-    assert "Checked:    2026-01-02 03:00 (5 min ago)" in text
-    assert "Last error: No such host" in text
+    assert "Refused:      2026-01-02 02:05 (1 h ago)" in text
+    assert "Checked:      2026-01-02 03:00 (5 min ago)" in text
+    assert "Last error:   No such host" in text
     one["status"] = "stopped"
     assert "checked again" not in table([one], Style(width=200), NOW)
 
@@ -371,3 +372,17 @@ def test_the_status_of_a_login_that_cannot_be_renewed() -> None:
     assert "Login ends:" in text
     assert "(in 2 d)" in text
     assert "It ends." in text
+
+
+@pytest.mark.parametrize(
+    ("summary", "status", "code", "text"),
+    [
+        ("The server ended this login.", 400, "invalid_grant", "The server ended this login (HTTP 400, invalid_grant)"),
+        ("A firewall blocked the request (403).", 403, "", "A firewall blocked the request (403)."),
+        ("No such host", None, "", "No such host"),
+    ],
+)
+def test_status_and_code_follow_an_error_once(summary: str, status: int | None, code: str, text: str) -> None:
+    """Within its sentence, and only if it doesn't name them."""
+
+    assert text == error_text({"summary": summary, "http_status": status, "code": code})

@@ -45,7 +45,7 @@ def test_changes_in_a_pipe(views: list[Any], capsys: Capture) -> None:
     told = capsys.readouterr()
     assert "amberlight: Port 8765 is in use.\n" == told.err
     lines = told.out.splitlines()
-    assert ["notes: Connected", "notes: Reconnecting (next try now)", "notes: Connected"] == [
+    assert ["notes: Connected", "notes: Reconnecting (next attempt now)", "notes: Connected"] == [
         each[18:] for each in lines
     ]
 

@@ -87,10 +87,10 @@ def test_summary(views: tuple[WorkloadView, ...], line: str) -> None:
         (view("a", Status.RUNNING, Detail.REFRESH_DELAYED), "Connected, refresh delayed"),
         (view("a", Status.RUNNING, Detail.NOT_STORED), "Connected, login not saved yet"),
         (SOON, "Reconnecting"),
-        (RETRYING, "Reconnecting, next try at 14:32"),
+        (RETRYING, "Reconnecting, next attempt at 14:32"),
         (
             view("a", Status.AUTH_RETRYING, Detail.SERVER_SAID_WAIT, next_at=61.0),
-            "Reconnecting, server asked to wait, next try at 01:01",
+            "Reconnecting, server asked to wait, next attempt at 01:01",
         ),
         (view("a", Status.AUTH_RETRYING, Detail.OFFLINE, next_at=61.0), "Offline"),
         (RED, "Sign-in needed"),
@@ -162,7 +162,7 @@ def test_icon_of_nothing_and_of_a_broken_configuration() -> None:
         (
             snap(GREEN, RETRYING, RED, PAUSED),
             "1 sign-in needed · 1 reconnecting · 1 connected · 1 paused\nnotion: Sign-in needed\n"
-            "jira: Reconnecting, next try at 14:32",
+            "jira: Reconnecting, next attempt at 14:32",
         ),
         (
             snap(*(replace(RED, name=str(n)) for n in range(7))),
@@ -190,11 +190,11 @@ def test_the_whole_menu() -> None:
         "Open dashboard",
         "",
         "⚠ notion: Sign-in needed",
-        "↻ jira: Reconnecting, next try at 14:32",
+        "↻ jira: Reconnecting, next attempt at 14:32",
         "✔ github: Connected",
         "",
         "Reconnect all",
-        "Add a workload…",
+        "Add workload…",
         "Mute notifications",
         "",
         "Quit",
@@ -372,7 +372,7 @@ def test_the_menu_without_workloads() -> None:
     assert "retry_all" not in items
     broken = menu(broken="config.toml, line 2: no.")
     assert "summary" not in broken
-    assert "Add a workload…" == broken["add"].text
+    assert "Add workload…" == broken["add"].text
 
 
 def test_mute_is_checked() -> None:

@@ -40,6 +40,6 @@ def test_the_menu_follows_the_zone(on_desk: Desk, tmp_path: Path, server: OAuthS
         for name in ("Etc/UTC", "Asia/Kolkata"):
             zone.set(name)
             program.client().reload()  # a pass of the engine, which comes within 30 s on its own
-            shown = f"next try at {at.astimezone(ZoneInfo(name)):%H:%M}"
+            shown = f"next attempt at {at.astimezone(ZoneInfo(name)):%H:%M}"
             wait_for(lambda shown=shown: shown in "\n".join(labels(on_desk)), shown)  # type: ignore[misc]
     wait_for(lambda: not on_desk.tray_items(), "the icon to go")

@@ -40,7 +40,7 @@ def entry_commands(commands: Any) -> None:
     edit.add_argument("--url", metavar="URL", help="the server's address")
     _options(edit)
     edit.add_argument("--device", action="store_true", help=BY_DEVICE)
-    help_text = "take this key out of its entry, such as resource; can be repeated"
+    help_text = "remove this key from its entry, such as resource; can be repeated"
     edit.add_argument("--unset", metavar="KEY", action="append", default=[], help=help_text)
     add_format(edit)
 
@@ -57,13 +57,13 @@ def entry_commands(commands: Any) -> None:
         "amberlight set notion scopes read write\namberlight set notion ceiling --reset",
         "Settings and their values: docs/settings.md, or the dashboard's Settings.",
     )
-    help_text = "a setting and its value, after the name of a workload if it is that one's"
+    help_text = "a setting and its value; NAME comes first if the setting is a workload's"
     change.add_argument("words", metavar="[NAME] KEY VALUE", nargs="+", help=help_text)
     change.usage = "amberlight set [NAME] KEY VALUE…\n       amberlight set [NAME] KEY --reset"
-    change.add_argument("--reset", action="store_true", help="take it out, so that its default applies; needs no VALUE")
+    change.add_argument("--reset", action="store_true", help="remove it, so that its default applies; needs no VALUE")
     add_format(change)
 
-    more = "Its login is revoked at its server and deleted. The workload stays."
+    more = "The login is also revoked at its server. The workload stays."
     add_format(named(commands, "sign-out", "delete a workload's login", "amberlight sign-out notion", more))
 
 
@@ -84,7 +84,7 @@ def _options(command: Parser) -> None:
     command.add_argument("--authorization-endpoint", metavar="URL", help="where the browser signs in")
     command.add_argument("--token-endpoint", metavar="URL", help="where tokens are refreshed")
     command.add_argument("--revocation-endpoint", metavar="URL", help="where a login is revoked when it is removed")
-    command.add_argument("--client-id", metavar="ID", help="OAuth client id at the authorization server")
+    command.add_argument("--client-id", metavar="ID", help="OAuth client ID at the authorization server")
     help_text = "ask for the OAuth client's secret, or read it from a pipe, and store it in the keyring"
     command.add_argument("--client-secret", action="store_true", help=help_text)
     command.add_argument("--scope", metavar="SCOPE", action="append", help="scope to ask for; can be repeated")

@@ -13,7 +13,7 @@ from trayapp.cli.parser import Groups, Parser, add_command, add_format, add_sinc
 EXIT_CODES = """\
 exit codes:
   0  ok
-  1  failed; a sentence says why
+  1  failed; a message says why
   2  wrong usage
   3  Amberlight isn't running
   4  sign-in needed (status, wait, token, exec, reauthorize)
@@ -139,7 +139,7 @@ def _own_commands(commands: Any) -> None:
         "report",
         "write a file for a bug report, without secrets",
         "amberlight report\namberlight report --output - | less",
-        "It has versions, settings, states, the results of `amberlight doctor` and the end of the log. It names your "
+        "It contains versions, settings, states, the results of `amberlight doctor` and the end of the log. It names your "
         "workloads and their servers.",
     )
     help_text = "where to write it; - prints it (amberlight-report-DATE.txt)"
@@ -187,7 +187,7 @@ def _entry_commands(commands: Any) -> None:
         "remove",
         "remove a workload and delete its login",
         "amberlight remove github --yes",
-        "The login is revoked at its server, and the workload's entry is taken out of the configuration.",
+        "The login is revoked at its server, and the entry is removed from the configuration.",
     )
     remove.add_argument("--yes", action="store_true", help="don't ask")
     add_format(remove)
@@ -232,7 +232,7 @@ def _client_commands(commands: Any) -> None:
         "amberlight connect vscode notion --project ."
     )
     connect = add_command(commands, "connect", summary, example)
-    summary = "take Amberlight's entries out of clients' files"
+    summary = "remove Amberlight's entries from clients' files"
     example = "amberlight disconnect claude-code\namberlight disconnect"
     disconnect = add_command(commands, "disconnect", summary, example)
     for command in (connect, disconnect):
@@ -250,7 +250,7 @@ def _client_commands(commands: Any) -> None:
 
     summary = "print the settings that connect a client"
     example = "amberlight client-config github --for vscode\namberlight client-config --all"
-    config = add_command(commands, "client-config", summary, example, "They are for a client that you set up by hand.")
+    config = add_command(commands, "client-config", summary, example, "Use them for a client that you set up by hand.")
     config.usage = "amberlight client-config (NAME | --all) [--for CLIENT] [--format {text,json}]"
     which = config.add_mutually_exclusive_group(required=True)
     which.add_argument("name", metavar="NAME", type=workload_name, nargs="?", help="the workload")
@@ -300,7 +300,7 @@ def _show_commands(commands: Any) -> None:
 def _log_commands(commands: Any) -> None:
     example = "amberlight logs -n 100 -f\namberlight logs github --since 2h"
     logs = add_command(commands, "logs", "show the log", example)
-    logs.add_argument("name", metavar="NAME", type=workload_name, nargs="?", help="only what names this workload")
+    logs.add_argument("name", metavar="NAME", type=workload_name, nargs="?", help="only lines about this workload")
     add_since(logs)
     logs.add_argument("-f", "--follow", action="store_true", help="keep printing new lines")
     help_text = "how many lines (50; all with --since)"
@@ -372,6 +372,6 @@ def _action_commands(commands: Any) -> None:
     )
     add_format(again)
 
-    more = "It makes no attempts and clients get no tokens."
+    more = "Paused workloads aren't refreshed, and clients get no tokens."
     one_or_all(commands, "stop", "pause workloads", "amberlight stop github\namberlight stop --all", more)
     one_or_all(commands, "start", "resume paused workloads", "amberlight start github\namberlight start --all")

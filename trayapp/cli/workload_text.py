@@ -110,7 +110,7 @@ def _details(row: Json, auth: Json, now: float) -> Iterable[str]:
         yield renewal_text(auth, now)
     if detail in TIMED or row.get("status") == Status.AUTH_RETRYING:
         soon = time_until(auth.get("next_attempt_at"), now)
-        yield f"next try {soon}" if soon else ""
+        yield f"next attempt {soon}" if soon else ""
     if row.get("status") == Status.UNAUTHENTICATED:
         ago = time_since(auth.get("rechecked_at"), now)
         yield f"checked again {ago}" if ago else ""
@@ -221,7 +221,7 @@ def status_lines(row: Json, style: Style, now: float, *, verbose: bool) -> str:
         ("Redirected", f"token requests go to {moved}" if (moved := clean(auth.get("redirected_to"))) else ""),
         ("Token ends", _moment(auth, "token_expires_at", now)),
         ("Login ends", _moment(auth, "login_ends_at", now)),
-        ("Next try", _moment(auth, "next_attempt_at", now)),
+        ("Next attempt", _moment(auth, "next_attempt_at", now)),
         ("Refused", _moment(auth, "refused_at", now)),
         ("Checked", _moment(auth, "rechecked_at", now)),
         ("Last error", error_text(auth.get("last_error"))),
@@ -282,7 +282,7 @@ def error_text(error: object) -> str:
     if not isinstance(error, Mapping):
         return ""
     status, code = error.get("http_status"), clean(error.get("code"))
-    facts = [f"HTTP {clean(status)}" if status else "", code]
-    known = ", ".join(fact for fact in facts if fact and fact not in clean(error.get("summary")))
     summary = clean(error.get("summary")) or clean(error.get("kind"))
-    return f"{summary} ({known})" if known else summary
+    facts = [f"HTTP {clean(status)}" if status and f"({clean(status)})" not in summary else "", code]
+    known = ", ".join(fact for fact in facts if fact and fact not in summary)
+    return f"{summary.removesuffix('.')} ({known})" if known else summary

@@ -194,7 +194,7 @@ def _menu(snapshot: Snapshot, local: LocalTime) -> Iterator[MenuItem]:
         active = any(_can_retry(view) for view in views)
         yield MenuItem("retry_all", "Reconnect all", Action(Verb.RETRY_ALL), enabled=active)
     first = not views and not snapshot.broken
-    yield MenuItem("add", "Add your first workload…" if first else "Add a workload…", Action(Verb.ADD))
+    yield MenuItem("add", "Add your first workload…" if first else "Add workload…", Action(Verb.ADD))
     yield MenuItem("mute", "Mute notifications", Action(Verb.MUTE), checked=snapshot.muted)
     if snapshot.autostart is not None:
         yield MenuItem("autostart", "Start at login", Action(Verb.AUTOSTART), checked=snapshot.autostart)

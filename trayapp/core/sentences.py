@@ -295,7 +295,7 @@ def _additions(view: WorkloadView, local: LocalTime) -> Iterator[str]:
     if status is not Status.REMOVING and not said:
         yield beyond_login(auth.detail, auth.missing_scopes)
     if auth.detail in TIMED and auth.next_attempt_at is not None:
-        yield f"next try at {local(auth.next_attempt_at)}"
+        yield f"next attempt at {local(auth.next_attempt_at)}"
     if auth.rechecked_at is not None and status is Status.UNAUTHENTICATED:
         yield f"checked again at {local(auth.rechecked_at)}"
     if status is Status.RUNNING and auth.detail is Detail.OK and auth.ends_soon:
