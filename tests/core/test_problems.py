@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.core.replies import FORM, GOTRUE, HTML, JSON, WALL, outcome_of
 from trayapp.core.classify import classify, problem_of
-from trayapp.core.outcomes import Ambiguous, Answer, Fault, NotSent, Refreshed, Refused
+from trayapp.core.outcomes import Ambiguous, Answer, Fault, NotSent, Refreshed, Refused, ServerBusy
 
 
 @pytest.mark.parametrize(
@@ -150,3 +150,22 @@ def test_no_fault_raises(sent: bool, kind: str, summary: str) -> None:
     assert isinstance(outcome, Ambiguous | NotSent)
     assert len(outcome.problem.summary) <= 200
     assert outcome.problem.summary.isprintable()
+
+
+@pytest.mark.parametrize("token", ["rt-5d1f-ZZ2-abcDEF123456ghiJKL7890", "xoxe-1-My0xLTQ3", "1a2b3c4d5e6f7a8b9c0d"])
+def test_an_error_code_that_may_be_a_token_is_dropped(token: str) -> None:
+    """Some servers send the refresh token back as the error."""
+
+    outcome = outcome_of(400, {"error": token})
+    assert isinstance(outcome, ServerBusy)
+    assert token not in repr(outcome)
+    assert not outcome.problem.code
+
+
+@pytest.mark.parametrize("code", ["temporarily_unavailable", "oauth2_token_endpoint_failure", "AADSTS50076"])
+def test_an_error_code_of_words_is_kept(code: str) -> None:
+    """However long it is."""
+
+    outcome = outcome_of(400, {"error": code})
+    assert isinstance(outcome, ServerBusy)
+    assert code == outcome.problem.code

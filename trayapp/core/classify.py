@@ -17,6 +17,7 @@ from email.utils import parsedate_to_datetime
 from math import isfinite
 from urllib.parse import parse_qsl
 
+from trayapp.core.activity import looks_secret
 from trayapp.core.jwt_end import jwt_end
 from trayapp.core.model import Problem, Secret
 from trayapp.core.outcomes import Ambiguous, Answer, Fault, NotSent, Outcome, Refreshed, Refused, Reply, ServerBusy
@@ -221,7 +222,8 @@ def _secret(value: object) -> Secret | None:
 
 
 def _code(value: object) -> str:
-    return value if isinstance(value, str) and _CODE.fullmatch(value) else ""
+    """`value` if it is an error code, else empty: some servers send back the token itself."""
+    return value if isinstance(value, str) and _CODE.fullmatch(value) and not looks_secret(value) else ""
 
 
 def _lifetime(value: object) -> float | None:

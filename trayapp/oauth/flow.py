@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl, urlsplit
 from authlib.common.security import generate_token
 from authlib.oauth2.client import OAuth2Client
 
+from trayapp.core.activity import looks_secret
 from trayapp.core.model import Problem, Secret, Spec
 from trayapp.core.quirks import accepts_resource, extra_authorization_parameters, scope_parameter
 from trayapp.oauth.callback import HEAD_MAX, Arrival
@@ -108,7 +109,8 @@ class Flow:
         ):
             return Problem("request", f"The answer came from a different server. {NOT_SENT}")
         if "error" in parameters:
-            code = parameters["error"] if ERROR_CODE.fullmatch(parameters["error"]) else ""
+            error = parameters["error"]
+            code = error if ERROR_CODE.fullmatch(error) and not looks_secret(error) else ""
             kind, words = ERRORS.get(code, ("denied", f"{REFUSED}{f' ({code})' if code else ''}."))
             return Problem(kind, words, code=code)
         code = parameters.get("code", "")
