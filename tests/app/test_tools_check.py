@@ -164,3 +164,15 @@ async def test_no_answer_in_time_and_nobody_there() -> None:
     assert answered.silent("notion") == await asked(hang, limit=0.2)
     nobody = ClientAccess("notion", "http://127.0.0.1:9/w/notion", Secret(KEY))
     assert answered.cut_off("notion") == await check("notion", nobody)
+
+
+async def test_an_event_nested_too_deeply() -> None:
+    """It is no answer, on the older transport too."""
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        if request.method == "POST":
+            return web.Response(status=202)
+        told = b"event: endpoint\ndata: /messages\n\nevent: message\ndata: " + b"[" * 100_000 + b"\n\n"
+        return web.Response(body=told, content_type="text/event-stream")
+
+    assert answered.cut_off("notion") == await asked(handle, sse=True)

@@ -75,7 +75,7 @@ async def check(name: str, access: ClientAccess, limit: float = answered.LIMIT) 
         return answered.refused(name, error.code)
     except _TooLargeError:
         return answered.too_large(name)
-    except (aiohttp.ClientError, OSError, ValueError):
+    except (aiohttp.ClientError, OSError, ValueError, RecursionError):
         return answered.cut_off(name)
 
 
