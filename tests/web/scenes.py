@@ -124,8 +124,8 @@ def day(view: WorkloadView) -> list[Segment]:
     rows = [
         part(25 * HOUR, Status.RUNNING, "ok", "Running."),
         part(19.5 * HOUR, Status.UNKNOWN, "asleep", "The computer was asleep."),
-        part(11.0 * HOUR, Status.STARTING, "settling", "The network has just changed; Amberlight tries in a moment."),
-        part(10.99 * HOUR, Status.AUTH_RETRYING, "offline", "There is no network; Amberlight goes on by itself."),
+        part(11.0 * HOUR, Status.STARTING, "settling", "The network just changed."),
+        part(10.99 * HOUR, Status.AUTH_RETRYING, "offline", "No network connection. Amberlight continues automatically."),
         part(10.4 * HOUR, Status.RUNNING, "ok", "Running."),
     ]
     if view.auth.since > rows[-1].at:

@@ -82,7 +82,7 @@ def test_each_workload_says_what_why_and_what_to_do(window: Window, show: Open) 
     amber = window.row("linear").text
     assert "Reconnecting" in amber
     assert "firewall" in amber
-    assert "HTTP 403" in amber
+    assert "(403)" in amber
     assert "for 38 min" in amber
     assert "Next attempt in 4:" in amber
     assert "9 attempts" in amber
@@ -124,7 +124,7 @@ def test_the_worst_is_first_and_stands_in_title_and_tab(window: Window, show: Op
 
     assert ["github", "linear", "atlassian", "notion", "sentry"] == window.order()
     assert "1 workload needs attention" == window.text("#summary")
-    assert "3 connected · linear reconnecting in 4 min" == window.text("#more-summary")
+    assert "3 connected · linear reconnecting, next attempt in 4 min" == window.text("#more-summary")
     assert window.driver.title.startswith("github needs attention")
     icon = window.js("return document.querySelector('link[rel=icon]').href")
     assert icon.startswith("data:image/svg+xml,")
@@ -314,7 +314,7 @@ def test_the_line_tells_the_day(window: Window, show: Open) -> None:
         window.press(key)
         told.append(str(line.get_attribute("aria-valuetext")))
     assert "Connected" in told[0]
-    assert "no network" in told[1]
+    assert "No network" in told[1]
     assert "Starting" in told[2]
     assert "The computer was asleep" in told[3]
     assert "8 h" in told[3]

@@ -223,7 +223,7 @@ function client(title, { text, kind }) {
 }
 
 function relative(at, now) {
-  return at > now ? say.waitIn(length(at - now)).trim() : ago(at, now);
+  return at > now ? say.waitIn(length(at - now)) : ago(at, now);
 }
 
 function line(at, now, kind, what, why) {

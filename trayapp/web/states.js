@@ -75,9 +75,10 @@ export function furtherError(row) {
   return error.summary === row.status_context || error.summary === problem(row) ? "" : error.summary;
 }
 
-// "HTTP 403, invalid_grant" of a problem; empty if it has neither.
+// "HTTP 403, invalid_grant" of a problem, where its sentence doesn't name them.
 export function codes(error) {
-  return [error?.http_status ? say.http(error.http_status) : "", error?.code ?? ""].filter(Boolean).join(", ");
+  const status = error?.http_status;
+  return [status && !error.summary.includes(`(${status})`) ? say.http(status) : "", error?.code ?? ""].filter(Boolean).join(", ");
 }
 
 // Whether a row needs more than its line: something is wrong, waits for a person, or should be known.
@@ -166,7 +167,7 @@ export function heading(rows) {
   return good.length ? say.connected(called(good)) : say.paused(called(rest));
 }
 
-// Below it: "3 connected · linear reconnecting in 4 min".
+// Below it: "3 connected · linear reconnecting, next attempt in 4 min".
 export function subheading(rows, now) {
   const { you, reconnecting, starting, good, rest } = sorted(rows);
   const parts = [];
@@ -182,7 +183,7 @@ function wait(rows, now) {
   const at = Math.min(...rows.map((row) => instant(row.auth.next_attempt_at)).filter(Number.isFinite));
   if (!Number.isFinite(at)) return "";
   if (at - now < 1000) return say.waitNow();
-  return rows.length === 1 ? say.waitIn(length(at - now)) : say.waitNext(length(at - now));
+  return say.waitNext(length(at - now));
 }
 
 // The window's title: the important part comes first, because tabs are narrow.

@@ -1,7 +1,7 @@
 // What a workload needs and what can be done about it: in its row while something is wrong, and on its page.
 //
-// It makes no requests; buttons carry the verb that `actions.js` carries out. Texts that depend on the time are written by
-// `tick`, once a second while they are in sight.
+// It makes no requests: `actions.js` carries out the buttons' verbs. `tick` writes what depends on the time, once a second
+// while it's in sight.
 
 import { asked } from "./actions.js";
 import { capitalized, make, parts, put, seen, stamp } from "./dom.js";
@@ -32,7 +32,7 @@ export class Trouble {
     put(ref.problem, text);
     seen(ref.problem, text !== "");
     const lines = [
-      error && say.lastError(error) + (code ? ` (${code})` : ""),
+      error && say.lastError(error, code),
       renewal(row),
       signInWarning(row) && say.signInWarning(signInWarning(row)),
     ];

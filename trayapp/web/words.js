@@ -1,5 +1,5 @@
-// All texts of the page. `WORDS` fills the HTML by its `data-t` attributes, where `code` in backticks is set as code;
-// the functions make the sentences that depend on something. Which sentence applies is decided in states.js.
+// All texts of the page. `WORDS` fills the HTML by its `data-t` attributes (backticks: code); `say` makes the sentences
+// that depend on something. Which sentence applies is decided in states.js.
 
 // The state labels, one set for the whole program; a row of the list brings its own.
 export const LABELS = {
@@ -66,7 +66,7 @@ export const WORDS = {
   finishChecking: "Checking your servers…",
   finishText: "Amberlight asks each of them for its tools, as a client does.",
   finishGood: "You're all set",
-  finishGoodText: "Your servers answer through Amberlight. Look for its icon to see how they are.",
+  finishGoodText: "Your servers answer through Amberlight. Its icon shows how they are.",
   finishBadText: "Everything else is set up. Fix this now, or later on the dashboard.",
   finishNothing: "Nothing is set up yet",
   finishNothingText: "Add a server first. You can come back at any time.",
@@ -317,8 +317,8 @@ export const say = {
   partReconnecting: (of, wait) => `${of.length === 1 ? of[0] : of.length} reconnecting${wait}`,
   partStarting: (n) => `${n} starting`,
   partPaused: (n) => `${n} paused`,
-  waitIn: (time) => ` in ${time}`,
-  waitNext: (time) => `, next in ${time}`,
+  waitIn: (time) => `in ${time}`,
+  waitNext: (time) => `, next attempt in ${time}`,
   waitNow: () => " now",
   asOf: (time) => `Last seen at ${time}.`,
   pageTitle: (what) => (what ? `${what} · Amberlight` : "Amberlight"),
@@ -339,7 +339,7 @@ export const say = {
   nextNow: () => "Next attempt now",
   attempts: (n) => counted(n, "attempt", "attempts"),
   ceiling: (time) => `asks you to sign in if not back by ${time}`,
-  lastError: (text) => `Last error: ${text}`,
+  lastError: (text, code) => `Last error: ${code ? `${text.replace(/\.$/, "")} (${code}).` : text}`,
   signInWarning: (text) => `Last sign-in: ${text}`,
   endsOn: (day) => `Can't be renewed; ends on ${day}.`,
   noEnd: () => "Can't be renewed; no known end.",
