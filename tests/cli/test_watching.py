@@ -43,7 +43,7 @@ def test_changes_in_a_pipe(views: list[Any], capsys: Capture) -> None:
 
     assert 130 == main(["list", "--watch"])
     told = capsys.readouterr()
-    assert "amberlight: Port 8765 is in use.\n" == told.err
+    assert f"amberlight: Port 8765 is in use.\namberlight: {AWAY}\n" == told.err
     lines = told.out.splitlines()
     assert ["notes: Connected", "notes: Reconnecting (next attempt now)", "notes: Connected"] == [
         each[18:] for each in lines
@@ -52,6 +52,28 @@ def test_changes_in_a_pipe(views: list[Any], capsys: Capture) -> None:
     assert 130 == main(["list", "--watch", "--all", "--format", "json"])
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [good, row("wiki", "stopped", "paused"), bad, good] == rows
+
+
+def test_a_pipe_is_told_of_a_pause_and_of_an_app_that_went_away(views: list[Any], capsys: Capture) -> None:
+    """Also without `--all`; what was paused from the start isn't listed. Once the app is back, all is told again."""
+
+    good, paused, other = row("notes"), row("notes", "stopped", "paused"), row("wiki", "stopped", "paused")
+    views += [View([good, other]), View([paused, other]), View([paused, other]), None, None, View([good, other])]
+
+    assert 130 == main(["list", "--watch"])
+    told = capsys.readouterr()
+    assert ["notes: Connected", "notes: Paused", "notes: Connected"] == [each[18:] for each in told.out.splitlines()]
+    assert f"amberlight: {AWAY}\n" == told.err
+
+    del views[1:3]
+    assert 130 == main(["list", "--watch"])
+    told = capsys.readouterr()
+    assert ["notes: Connected", "notes: Connected"] == [each[18:] for each in told.out.splitlines()]
+
+    assert 130 == main(["list", "--watch", "--format", "json"])
+    told = capsys.readouterr()
+    assert [good] == [json.loads(line) for line in told.out.splitlines()]
+    assert f"amberlight: {AWAY}\n" == told.err
 
 
 def test_on_a_terminal(views: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:

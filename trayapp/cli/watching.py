@@ -71,12 +71,20 @@ def _print_changes(views: Iterator[View | None], *, everything: bool, as_json: b
     """A line for each workload at first, then for each that looks different; problems of Amberlight itself as errors."""
     before: dict[str, tuple[str, str]] = {}
     problems: tuple[str, ...] = ()
+    away = False
     for view in views:
+        if view is None and not away:
+            print_error(f"amberlight: {AWAY}")
+            if not as_json:
+                before.clear()  # the rows say that it is back
+        away = view is None
         if view is not None and view.problems != problems:
             problems = view.problems
             for problem in problems:
                 print_error(f"amberlight: {problem}")
-        for row in listed(view.rows if view else (), everything=everything):
+        for row in view.rows if view else ():
+            if row.get("name") not in before and not listed([row], everything=everything):
+                continue
             now = time.time()
             name, auth = str(row.get("name")), row.get("auth")
             told = str(row.get("status")), str(auth.get("detail") if isinstance(auth, Mapping) else "")
