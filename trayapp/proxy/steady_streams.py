@@ -150,7 +150,7 @@ class ClientStreams:
             data = next(iter(messages.events(block + b"\n\n")), None)
             try:
                 said = json.loads(data) if data is not None else None
-            except ValueError:
+            except (ValueError, RecursionError):
                 said = None
             if isinstance(said, dict):
                 if said.get("method") == "notifications/subscriptions/acknowledged":
