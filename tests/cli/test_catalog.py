@@ -20,7 +20,7 @@ def test_the_whole_catalog(capsys: Capture) -> None:
     assert 0 == main(["catalog"])
     lines = capsys.readouterr().out.splitlines()
     assert [server.name for server in SERVERS] == [line.split()[0] for line in lines[: len(SERVERS)]]
-    assert "slack" in next(line for line in lines if "needs a client id" in line and "Slack" in line)
+    assert "slack" in next(line for line in lines if "needs a client ID" in line and "Slack" in line)
     assert "amberlight add NAME" in lines[-1]
 
 
@@ -97,7 +97,7 @@ def test_a_client_id_is_asked_for_first(paths: Paths, app: FakeApp, capsys: Capt
 
     assert 2 == main(["add", "slack"])
     err = capsys.readouterr().err
-    assert "client id of your own" in err
+    assert "client ID of your own" in err
     assert "https://api.slack.com/apps" in err
     assert "amberlight add slack --client-id ID" in err
     assert "A workspace admin has to approve it" in err

@@ -180,7 +180,7 @@ def test_an_address(text: str, name: str, url: str) -> None:
     [
         ("notoin", "Did you mean notion?"),
         ("zzzzzz", "Enter its address"),
-        ("github", "needs a client id of your own. See: amberlight add github"),
+        ("github", "needs a client ID of your own. See: amberlight add github"),
         ("http://plain.example.com/mcp", "can't be added"),
         ("https://[", "a valid address"),
         ("https://example.com/mcp?api_key=x", "can't be added"),

@@ -277,7 +277,7 @@ async def test_a_server_without_registration_needs_a_client_id() -> None:
         problem = await refused(server, ClientRecords())
 
     assert "registration" == problem.kind
-    assert "doesn't register apps automatically. Create a client id there" in problem.summary
+    assert "doesn't register apps automatically. Create a client ID there" in problem.summary
     assert [] == server.authorized
 
 

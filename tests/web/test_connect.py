@@ -200,7 +200,7 @@ def test_opened_from_the_menu(window: Window, stage: Stage, query: str, chosen: 
     """A link may name the workload; one that is gone opens the section for all."""
 
     window.open(stage.link().replace("/#", f"/?connect={query}#"))
-    assert chosen == window.see("#connect-what").get_attribute("value")
+    window.until(lambda: chosen == window.see("#connect-what").get_attribute("value"), "not chosen")
     assert window.driver.current_url.endswith(f"/#clients/{query}")
     assert "once" not in window.driver.current_url
 

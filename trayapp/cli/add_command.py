@@ -119,7 +119,7 @@ def _incomplete(keys: Mapping[str, Any]) -> list[str]:
     if not {"issuer", "metadata_url"} & keys.keys() and len(endpoints) == 1 and not by_device:
         sentences.append("give the sign-in server: --issuer, or both --authorization-endpoint and --token-endpoint")
     if "issuer" not in keys and len(endpoints) == 2 and "client_id" not in keys:
-        sentences.append("give the client id that is registered there: --client-id")
+        sentences.append("give the client ID that is registered there: --client-id")
     return sentences
 
 

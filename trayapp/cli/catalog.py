@@ -68,21 +68,21 @@ def _client_needed(server: Server) -> str:
     redirect = f"http://127.0.0.1:{EXAMPLE_PORT}/callback"
     options = f"--client-id ID --client-secret --redirect-port {EXAMPLE_PORT}"
     lines = [
-        f"amberlight: {server.title} needs a client id of your own. Nothing was added.",
+        f"amberlight: {server.title} needs a client ID of your own. Nothing was added.",
         f"Create one {server.client_from}, with the redirect address {redirect}",
         f"Then: amberlight add {server.name} {options}   (without --client-secret if it has none)",
     ]
     if server.notes:
         lines.append(server.notes)
     lines.append(f"More from {server.vendor}: {server.source}")
-    lines.append(f"To try it without a client id: amberlight add {server.name} {server.url}")
+    lines.append(f"To try it without a client ID: amberlight add {server.name} {server.url}")
     return "\n".join(lines)
 
 
 def _details(server: Server) -> str:
     facts = [("address", server.url), ("transport", "HTTP with SSE" if server.sse else "streamable HTTP")]
     if server.needs_client:
-        facts.append(("client id", f"create one {server.client_from}"))
+        facts.append(("client ID", f"create one {server.client_from}"))
     if server.notes:
         facts.append(("note", server.notes))
     facts.append(("source", server.source))
@@ -98,7 +98,7 @@ def _rows(servers: Sequence[Server]) -> str:
     column = max(len(server.name) for server in servers)
     lines = [
         f"{server.name:<{column}}  {server.title}: {server.about}"
-        + (" (needs a client id)" if server.needs_client else "")
+        + (" (needs a client ID)" if server.needs_client else "")
         for server in servers
     ]
     return "\n".join(f"{line[: width - 1]}…" if 0 < width < len(line) else line for line in lines)

@@ -13,7 +13,7 @@ def typed(text: str) -> ImportableEntry | str:
     """A name of the catalog or an address, as an entry; or a sentence about it."""
     if (server := BY_NAME.get(text.lower())) is not None:
         if server.needs_client:
-            return f"{server.title} needs a client id of your own. See: amberlight add {server.name}"
+            return f"{server.title} needs a client ID of your own. See: amberlight add {server.name}"
         return _made(server.name, server.url)
     if not re.search(r"[.:/]", text):
         similar = near(text.lower())

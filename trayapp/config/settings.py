@@ -65,14 +65,15 @@ _APP = (
     Setting(
         "notifications",
         notice_kinds,
-        "what to notify about: sign_in (sign-in needed), reconnecting (a client is waiting), ending, permission",
+        "what to notify about: sign_in (sign-in needed), reconnecting (a client is waiting), ending (a login ends soon), "
+        "permission (a client needs more)",
         NOTICE_KINDS,
     ),
     Setting("quiet_hours", hours, 'hold notifications during these hours, like "22:00-07:00"', ""),
     Setting(
         "activity",
         flag,
-        "remember for 7 days which client used which workload; false also deletes what was remembered",
+        "record for 7 days which client used which workload; turning it off also deletes what was recorded",
         True,
     ),
     Setting("allowed_users", users, "other users of this computer who may connect with a local key (Linux)", ()),
@@ -82,7 +83,7 @@ _APP = (
 
 _WORKLOAD = (
     Setting("url", url, "URL of the server (required)"),
-    Setting("issuer", issuer, "sign-in server whose metadata names the endpoints; by default, found from the url"),
+    Setting("issuer", issuer, "sign-in server whose metadata names the endpoints; by default, found from the URL"),
     Setting(
         "metadata_url",
         url,
@@ -93,7 +94,7 @@ _WORKLOAD = (
     Setting("revocation_endpoint", url, "where removed logins are revoked (RFC 7009)"),
     Setting("device_authorization_endpoint", url, "where device codes come from, if not from the issuer (RFC 8628)"),
     Setting("flow", flow, "how to sign in: browser, or device (enter a code on any device)", "browser"),
-    Setting("client_id", text, "client id at the sign-in server; by default, Amberlight registers one"),
+    Setting("client_id", text, "client ID at the sign-in server; by default, Amberlight registers one"),
     Setting(
         "scopes",
         scopes,

@@ -41,7 +41,7 @@ def advice(view: WorkloadView) -> tuple[str, str]:
     if status is Status.REMOVING:
         return NO_ACTION_NEEDED
     if status is Status.UNAUTHENTICATED and view.auth.signing_in:
-        return "reauthorize", "Finish signing in in your browser. You can reopen the page from here."
+        return "reauthorize", "Finish signing in. You can reopen the page from here."
     if detail is Detail.UPSTREAM_REJECTS and not view.auth.renewable:
         return "reauthorize", f"{REMEDIES[detail]} {IF_ACCESS}"
     if detail is Detail.PERMISSION_NEEDED and view.auth.reauthorize_scopes:

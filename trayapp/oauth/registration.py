@@ -230,7 +230,7 @@ def _error_code(reply: Answer) -> str:
     return code if isinstance(code, str) and re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", code) else ""
 
 
-CREATE_CLIENT = "Create a client id there and set client_id."
+CREATE_CLIENT = "Create a client ID there and set client_id."
 
 
 def _refusal_problem(endpoints: Endpoints, status: int, code: str, about_redirects: bool) -> Problem:
