@@ -213,3 +213,13 @@ def test_a_running_client_may_overwrite_it(window: Window, stage: Stage, monkeyp
     press(window, "Claude Code", "Connect")
 
     window.until(lambda: "may overwrite this change" in row(window, "Claude Code").text, "not said")
+
+
+def test_nothing_is_cut_off_in_a_narrow_window(window: Window, stage: Stage) -> None:
+    """The choice of workloads moves below its label."""
+
+    window.look(width=360)
+    window.open(stage.link())
+    window.go("clients")
+    choice = window.see("#connect-what")
+    assert window.js("return arguments[0].getBoundingClientRect().right", choice) <= 360 - 8
