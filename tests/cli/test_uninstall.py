@@ -125,7 +125,7 @@ def test_with_logins_and_files_nothing_is_left(paths: Paths, app: FakeApp, clien
     """But the program. What others have in the directory of the settings stays."""
 
     runs(app)
-    for name in ("mine", paths.install_file.name):
+    for name in ("mine", paths.install_file.name, ".config.toml.0b77ba18"):
         (paths.config_file.parent / name).write_text("x")
 
     assert 0 == main(["uninstall", "--yes", "--logins", "--files"])
@@ -151,6 +151,17 @@ def test_files_stay_while_a_login_needs_them(paths: Paths, app: FakeApp, client_
     assert "still in the keyring" in out
     assert "so that Amberlight can delete these logins" in out
     assert paths.install_file.exists()
+
+
+def test_what_was_not_revoked_is_not_retried(paths: Paths, app: FakeApp, client_file: Path, capsys: Capture) -> None:
+    """As Amberlight has quit by then."""
+
+    removal = {"name": "notes", "server": "as.test", "deleted": True, "revoked": False, "until": "2026-01-02T03:04:05Z"}
+    runs(app, removals=[removal])
+
+    assert 0 == main(["uninstall", "--yes", "--logins", "--files"])
+    out = capsys.readouterr().out
+    assert "may still be valid at as.test, which didn't confirm that it's revoked. To be sure, remove" in out
 
 
 def test_a_workload_that_stays_is_a_failure(

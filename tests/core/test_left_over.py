@@ -40,6 +40,7 @@ def test_it_says_what_is_left_and_what_to_do(removal: Removal, text: str) -> Non
     if removal.deleted:
         text = text.replace("It may", "The login of old may", 1)
     assert text == left_over(removal)
+    assert text.replace(" Amberlight retries for an hour.", "") == left_over(removal, quits=True)
 
 
 def test_the_menu_has_a_line_for_each() -> None:

@@ -151,7 +151,7 @@ def left_over(client: ApiClient, name: str) -> str:
     return next(iter(left_over_texts(removals, name)), "")
 
 
-def left_over_texts(removals: object, name: str = "") -> list[str]:
+def left_over_texts(removals: object, name: str = "", *, quits: bool = False) -> list[str]:
     """What the app's `removals` say is still to be done, for one workload or for all."""
     from trayapp.core.sentences import left_over
     from trayapp.core.snapshot import Removal
@@ -161,7 +161,8 @@ def left_over_texts(removals: object, name: str = "") -> list[str]:
         if isinstance(each, dict) and name in ("", each.get("name")):
             deleted, revoked = each.get("deleted") is True, each.get("revoked") is True
             who, server = clean(each.get("name")), clean(each.get("server") or "")
-            found.append(left_over(Removal(who, server, deleted, revoked, parse_time(each.get("until")))))
+            removal = Removal(who, server, deleted, revoked, parse_time(each.get("until")))
+            found.append(left_over(removal, quits=quits))
     return found
 
 

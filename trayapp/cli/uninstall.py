@@ -172,7 +172,7 @@ def _delete_logins(plan: _Plan) -> list[str]:
     names = [str(row.get("name")) for row in rows]
     if names:
         _fail(plan, f"{_named(names)} couldn't be removed in time. See: amberlight logs")
-    rest = left_over_texts(removals)
+    rest = left_over_texts(removals, quits=True)
     if removed := [name for name in plan.names if name not in names]:
         logins = "" if rest else " and its login" if len(removed) == 1 else " and their logins"
         print_line(f"Removed {_named(removed)}{logins}.")
@@ -201,7 +201,8 @@ def _quit(plan: _Plan, client: ApiClient, paths: Paths) -> bool:
 def _delete_files(plan: _Plan, paths: Paths) -> None:
     """Our own directories, and of the settings' directory, which may hold other files, only our file."""
     try:
-        for file in (paths.config_file, paths.config_file.with_name(paths.install_file.name)):
+        drafts = paths.config_file.parent.glob(f".{paths.config_file.name}.{'[0-9a-f]' * 8}")  # of a write cut short
+        for file in (paths.config_file, paths.config_file.with_name(paths.install_file.name), *drafts):
             file.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             paths.config_file.parent.rmdir()

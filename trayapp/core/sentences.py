@@ -339,8 +339,11 @@ def left_over_short(removal: Removal) -> str:
     return f"{removal.name}: its removed login may still be valid at {removal.server}"
 
 
-def left_over(removal: Removal) -> str:
-    """What is still to be done for a login that was removed or signed out, and what a person can do about it."""
+def left_over(removal: Removal, *, quits: bool = False) -> str:
+    """What is still to be done for a login that was removed or signed out, and what a person can do about it.
+
+    `quits`: Amberlight ends now, and retries nothing.
+    """
     sentences = []
     if not removal.deleted:
         sentences.append(
@@ -352,7 +355,7 @@ def left_over(removal: Removal) -> str:
         why = "didn't confirm that it's revoked" if offered else "doesn't support revocation"
         what = f"The login of {removal.name}" if removal.deleted else "It"
         sentences.append(f"{what} may still be valid at {removal.server or 'its server'}, which {why}.")
-        if removal.until is not None:
+        if removal.until is not None and not quits:
             sentences.append("Amberlight retries for an hour.")
         sentences.append("To be sure, remove Amberlight's access in your account there.")
     return " ".join(sentences)
