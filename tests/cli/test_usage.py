@@ -37,6 +37,7 @@ Capture = pytest.CaptureFixture[str]
             "exec",
         ),
         ("run --background --no-page", "--background and --no-page exclude each other", "run"),
+        ("change-port 0", "argument PORT: must be a port number from 1 to 65535", "change-port"),
         ("wait notes --for happy", "argument --for: must be one of: connected, reconnecting", "wait"),
     ],
 )

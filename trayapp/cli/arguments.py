@@ -101,6 +101,13 @@ def port(text: str) -> int:
     return int(text)
 
 
+def listening_port(text: str) -> int:
+    """A port number that can be listened on."""
+    if not (text.isdecimal() and text.isascii() and len(text) < 6 and 0 < int(text) <= 65535):
+        raise ArgumentTypeError("must be a port number from 1 to 65535")
+    return int(text)
+
+
 def client_name(text: str) -> str:
     """A CLIENT that `connect` knows."""
     from trayapp.clients.table import BY_NAME, TABLE

@@ -6,7 +6,17 @@ import argparse
 from typing import Any
 
 from trayapp import __version__
-from trayapp.cli.arguments import client_name, limit, lines, one_of, port, reader, seconds, variable, workload_name
+from trayapp.cli.arguments import (
+    client_name,
+    limit,
+    lines,
+    listening_port,
+    one_of,
+    reader,
+    seconds,
+    variable,
+    workload_name,
+)
 from trayapp.cli.entry_grammar import BY_DEVICE, config_command, entry_commands
 from trayapp.cli.parser import Groups, Parser, add_command, add_format, add_since, named, one_or_all
 
@@ -129,7 +139,7 @@ def _own_commands(commands: Any) -> None:
         "amberlight change-port\namberlight change-port 9000",
         "The port is written to config.toml and used immediately. The files of connected clients are updated.",
     )
-    change_port.add_argument("port", metavar="PORT", type=port, nargs="?", help="the port (one that is free)")
+    change_port.add_argument("port", metavar="PORT", type=listening_port, nargs="?", help="the port (one that is free)")
     add_format(change_port)
 
     add_format(add_command(commands, "quit", "quit the running Amberlight", "amberlight quit"))

@@ -114,7 +114,8 @@ async def read_object(request: web.Request, fields: Mapping[str, type]) -> Json:
     data = _parse(body)
     for key in data:
         if key not in fields:
-            raise _bad(f"The body has an unknown field. Known fields: {', '.join(sorted(fields))}.")
+            known = f"Known fields: {', '.join(sorted(fields))}." if fields else "It takes none."
+            raise _bad(f"The body has an unknown field. {known}")
     for key, kind in fields.items():
         if key in data and kind is not object and type(data[key]) is not kind:
             raise _bad(f"The field {key} must be {_TYPE_NAMES[kind]}.")
