@@ -10,7 +10,7 @@ import pytest
 from tests.cli.fake_app import FakeApp
 from trayapp.cli import background_start, main
 from trayapp.cli.background_start import StartFailedError, app_that_answers
-from trayapp.cli.client import ApiClient, ApiError
+from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.config import quit_marker
 from trayapp.config.loader import Paths
 from trayapp.stdio.starter import Starter
@@ -86,6 +86,24 @@ def test_an_app_that_never_listens(paths: Paths, app: FakeApp, monkeypatch: pyte
     app.replies["GET /status"] = 409, {"error": "x", "message": "Not so."}
     with pytest.raises(ApiError, match="Not so"):
         answered(paths, Scripted(paths, True, ""))
+
+
+def test_the_key_of_an_app_that_was_killed(paths: Paths, app: FakeApp) -> None:
+    """For a moment the new one answers, while server.json has the old one's key. One that already ran is a failure."""
+
+    def asked(*errors: Exception) -> background_start.Answered:
+        left = list(errors)
+
+        def ask(client: ApiClient) -> dict[str, object]:
+            if left:
+                raise left.pop(0)
+            return {"version": "0.1.0"}
+
+        return app_that_answers(paths, ask, starter=Scripted(paths, True, ""), limit=5.0)
+
+    assert asked(NotRunningError(""), ApiError(403, "forbidden", "The key.")).started
+    with pytest.raises(ApiError, match="The key"):
+        asked(ApiError(403, "forbidden", "The key."))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX processes")

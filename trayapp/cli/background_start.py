@@ -55,7 +55,8 @@ def app_that_answers(
                 raise StartFailedError(sentence + (_last_words(paths) if told else "")) from None
             started = True
         except ApiError as error:
-            if error.status:  # an answer, and not the first moment of its life
+            early = started and error.status == 403  # server.json is still that of a killed one
+            if error.status and not early:  # an answer, and not the first moment of its life
                 raise
             problem = str(error)
         time.sleep(POLL)
