@@ -154,7 +154,9 @@ def test_who_quit_meant_it(place: Process) -> None:
 def test_without_a_key(place: Process) -> None:
     """A sentence as an error, and the same on standard error."""
     bridge = Bridge(place, "nobody")
-    sentence = "nobody has no local key. Check the name with `amberlight list`. Then run `amberlight client-config nobody`."
+    sentence = (
+        "nobody has no local key. Check the name with `amberlight list`. Then run `amberlight client-config nobody`."
+    )
     assert sentence == bridge.ask("initialize", INITIALIZE)["error"]["message"]
     assert (0, f"amberlight stdio: {sentence}\n") == bridge.end()
 

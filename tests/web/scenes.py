@@ -125,7 +125,9 @@ def day(view: WorkloadView) -> list[Segment]:
         part(25 * HOUR, Status.RUNNING, "ok", "Running."),
         part(19.5 * HOUR, Status.UNKNOWN, "asleep", "The computer was asleep."),
         part(11.0 * HOUR, Status.STARTING, "settling", "The network just changed."),
-        part(10.99 * HOUR, Status.AUTH_RETRYING, "offline", "No network connection. Amberlight continues automatically."),
+        part(
+            10.99 * HOUR, Status.AUTH_RETRYING, "offline", "No network connection. Amberlight continues automatically."
+        ),
         part(10.4 * HOUR, Status.RUNNING, "ok", "Running."),
     ]
     if view.auth.since > rows[-1].at:

@@ -66,9 +66,7 @@ class Logind:
         if signals.present:
             await self._take_lock(signals)
         else:
-            self._log_change(
-                "logind is not there: the clock notices wakes, and nothing delays sleep for an answer"
-            )
+            self._log_change("logind is not there: the clock notices wakes, and nothing delays sleep for an answer")
 
     async def _take_lock(self, signals: ServiceSignals) -> None:
         """Take the lock unless it is held already (a sleep that was called off before `done`)."""
