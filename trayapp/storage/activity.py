@@ -13,13 +13,14 @@ import contextlib
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from trayapp.core.activity import Request, Use, use_of
-from trayapp.system.private_files import NotPrivateError, private_directory, private_file
+from trayapp.storage.database import Transaction, files_of, open_private_database
+from trayapp.system.private_files import NotPrivateError
 from trayapp.system.worker import ClosedError, Worker
 
 RETENTION = 7 * 86400.0  # s
@@ -246,7 +247,7 @@ class Activity:
     def _insert(self, db: sqlite3.Connection, requests: Sequence[Request]) -> bool:
         rows = [astuple(use_of(request)) for request in requests]
         marks = ", ".join("?" for _ in fields(Use))
-        with _transaction(db):
+        with Transaction(db):
             db.executemany(f"INSERT INTO use ({_COLUMNS}) VALUES ({marks})", rows)  # noqa: S608 - our own words
             self._trim(db)
         return True
@@ -268,25 +269,11 @@ class Activity:
             return self._db
         if self._file is None:
             raise FileNotFoundError
-        private_directory(self._file.parent)
-        for name in self._files():
-            private_file(name)
-        self._file.touch(mode=0o600)  # SQLite gives its two other files the mode of this one
-        db = sqlite3.connect(self._file, isolation_level=None)
-        try:
-            _prepare(db)
-        except BaseException:
-            db.close()
-            raise
-        self._db = db
-        return db
-
-    def _files(self) -> list[Path]:
-        file = self._file
-        return [] if file is None else [file.with_name(file.name + tail) for tail in ("", "-wal", "-shm")]
+        self._db = open_private_database(self._file, _prepare)
+        return self._db
 
     def _exists(self) -> bool:
-        return self._db is not None or any(file.exists() for file in self._files()[:1])
+        return self._db is not None or (self._file is not None and self._file.exists())
 
     def _close(self) -> None:
         db, self._db = self._db, None
@@ -296,23 +283,11 @@ class Activity:
 
     def _delete(self) -> None:
         self._close()
-        for file in self._files():
+        for file in () if self._file is None else files_of(self._file):
             try:
                 file.unlink(missing_ok=True)
             except OSError as error:
                 log.warning("the activity can't be deleted: %s", error)
-
-
-@contextlib.contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[None]:
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
 
 
 def _prepare(db: sqlite3.Connection) -> None:
@@ -325,7 +300,7 @@ def _prepare(db: sqlite3.Connection) -> None:
     for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "cache_size = -128", "secure_delete = ON"):
         db.execute(f"PRAGMA {pragma}")
     if not tables:
-        with _transaction(db):
+        with Transaction(db):
             db.execute(_SCHEMA)
             db.execute(f"PRAGMA user_version = {VERSION}")
 

@@ -22,7 +22,8 @@ from typing import Any, TypeVar
 from trayapp.core.messages import Note
 from trayapp.core.model import Login, Saved
 from trayapp.storage import rows
-from trayapp.system.private_files import NotPrivateError, private_directory, private_file
+from trayapp.storage.database import TAILS, Transaction, files_of, open_private_database
+from trayapp.system.private_files import NotPrivateError
 from trayapp.system.worker import ClosedError, Worker
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ RETENTION = 30 * 86400.0  # s of history
 PRUNE_EVERY = 86400.0  # s
 CACHE = 256  # KB of pages; SQLite's 2 MB would fill up with history that nobody reads
 TOGETHER = 500  # jobs of one transaction at most: about 10 ms
-BUSY_TIMEOUT = 2.0  # s to wait while another process, such as a backup, reads the file
+BUSY_TIMEOUT = 2.0  # s to wait while another process, such as a backup, reads the file; every attempt waits for it
 
 SCHEMA = (
     "CREATE TABLE workload (name TEXT PRIMARY KEY, generation INTEGER, state TEXT NOT NULL DEFAULT '{}')",
@@ -207,7 +208,7 @@ class Journal:
         def work(db: sqlite3.Connection) -> list[Any]:
             try:
                 together = batch[0].joins and any(job.writes for job in batch)
-                with _Transaction(db) if together else nullcontext():
+                with Transaction(db) if together else nullcontext():
                     return [job.work(db) for job in batch]
             except Exception as error:
                 if len(batch) > 1 and not _is_of_the_file(error):
@@ -252,21 +253,8 @@ class Journal:
 
     def _open(self) -> sqlite3.Connection:
         if self._db is None:
-            private_directory(self._path.parent)
-            for name in self._files():
-                private_file(name)
-            self._path.touch(mode=0o600)  # SQLite gives its two other files the mode of this one
-            db = sqlite3.connect(self._path, timeout=BUSY_TIMEOUT, isolation_level=None)
-            try:
-                _prepare(db)
-            except BaseException:
-                db.close()
-                raise
-            self._db = db
+            self._db = open_private_database(self._path, _prepare, BUSY_TIMEOUT)
         return self._db
-
-    def _files(self) -> tuple[Path, ...]:
-        return tuple(self._path.with_name(self._path.name + tail) for tail in ("", "-wal", "-shm"))
 
     def _close_db(self) -> None:
         db, self._db = self._db, None
@@ -281,7 +269,7 @@ class Journal:
         self._close_db()
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._now_wall()))
         kept = self._path.with_name(f"{self._path.name}.damaged-{stamp}")
-        for file, tail in zip(self._files(), ("", "-wal", "-shm"), strict=True):
+        for file, tail in zip(files_of(self._path), TAILS, strict=True):
             if file.exists():
                 file.replace(kept.with_name(kept.name + tail))
         log.warning(
@@ -303,22 +291,6 @@ class Journal:
 _TABLES_BY_NAME = rows.TABLES_BY_NAME
 
 
-class _Transaction:
-    """BEGIN IMMEDIATE … COMMIT, or ROLLBACK. `sqlite3`'s own context manager relies on implicit transactions."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def __enter__(self) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if kind is None:
-            self._db.execute("COMMIT")
-        elif self._db.in_transaction:
-            self._db.execute("ROLLBACK")
-
-
 def _prepare(db: sqlite3.Connection) -> None:
     """Check that the tables are ours and complete, or create them; nothing in the file is changed before that."""
     (version,) = db.execute("PRAGMA user_version").fetchone()
@@ -334,7 +306,7 @@ def _prepare(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA synchronous = FULL")
     db.execute(f"PRAGMA cache_size = -{CACHE}")
     if version != VERSION:
-        with _Transaction(db):
+        with Transaction(db):
             for statement in (*SCHEMA, *TIMELINE_SCHEMA) if fresh else TIMELINE_SCHEMA:
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {VERSION}")
