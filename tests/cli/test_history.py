@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,6 +14,8 @@ from trayapp.cli import history, main
 from trayapp.cli.columns import width
 from trayapp.cli.output import Style, parse_time
 from trayapp.config.loader import Paths
+
+pytestmark = pytest.mark.usefixtures("utc")
 
 Capture = pytest.CaptureFixture[str]
 NOW = 1767323100.0  # 2026-01-02T03:05:00Z
@@ -43,16 +44,6 @@ PLAIN = """\
 2026-01-02 02:30  Offline        1 min   No network connection.
 2026-01-02 02:31  sideways       1 min   A state of  [31mtomorrow.
 2026-01-02 02:32  Being removed  33 min"""
-
-
-@pytest.fixture(autouse=True)
-def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Local time is UTC."""
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
 
 
 def test_states_with_their_times() -> None:

