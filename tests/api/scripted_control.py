@@ -151,14 +151,15 @@ class FakeControl:
         self.calls.append(("paste", name, url))
         return self.paste_answer
 
-    async def remove(self, name: str) -> Rejected | None:
-        self.known(name)
-        self.calls.append(("remove", name))
+    async def remove(self, names: Sequence[str]) -> Mapping[str, Rejected]:
+        for name in names:
+            self.known(name)
+        self.calls.append(("remove", *names))
         self.asked.set()
         if self.remove_gate is not None:
             await self.remove_gate.wait()
-            self.calls.append(("removed", name))
-        return self.rejected
+            self.calls.append(("removed", *names))
+        return {} if self.rejected is None else dict.fromkeys(names, self.rejected)
 
     async def add(self, draft: Draft) -> str | Rejected:
         more = (*filter(None, (draft.secret,)), *(["check"] if draft.check else []))

@@ -437,7 +437,7 @@ async def test_a_body_that_is_described_is_taken_and_no_other(site: Site) -> Non
     [
         ("stop", [("post", "pause", "b"), ("post", "pause", "a")]),
         ("restart", [("post", "resume", "b"), ("post", "resume", "a")]),
-        ("delete", [("remove", "b"), ("remove", "a")]),
+        ("delete", [("remove", "b", "a")]),
     ],
 )
 async def test_several_at_once(site: Site, word: str, calls: list[tuple[str, ...]]) -> None:

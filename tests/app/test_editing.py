@@ -12,11 +12,12 @@ import pytest
 from tests.app.test_runtime import CONFIG, Program
 from tests.engine.engines import login_of
 from trayapp.cli.client import ApiError
-from trayapp.config import editor
+from trayapp.config import editor, toml_edit
 from trayapp.config.loader import load
 from trayapp.core.model import Secret, Trouble
 from trayapp.core.presentation import Verb
 from trayapp.oauthtest import OAuthServer
+from trayapp.server.keys import Keys
 
 BASE = "/api/v1beta"
 ONE = f"{BASE}/workloads/one"
@@ -81,6 +82,56 @@ def test_several_are_removed(program: Program, server: OAuthServer) -> None:
         for name in ("one", *names):
             seen = [name in snapshot.workloads for snapshot in program.snapshots[began:]]
             assert sorted(seen, reverse=True) == seen, f"{name} came back"
+
+
+def counted(monkeypatch: pytest.MonkeyPatch, where: Any, name: str) -> list[str]:
+    """Grows with each call of this function."""
+    calls: list[str] = []
+    function = getattr(where, name)
+
+    def call(*arguments: Any) -> Any:
+        calls.append(name)
+        return function(*arguments)
+
+    monkeypatch.setattr(where, name, call)
+    return calls
+
+
+def test_many_are_removed_by_few_edits(program: Program, server: OAuthServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is parsed for editing a few times and the keys are written once, however many workloads go."""
+
+    names = [f"w{number}" for number in range(40)]
+    more = "".join(f'[workloads.{name}]\nurl = "http://127.0.0.1:9/mcp"\n' for name in names)
+    program.write(CONFIG.format(port=0, server=server) + more)
+    parsed = counted(monkeypatch, toml_edit, "_document")
+    written = counted(monkeypatch, Keys, "_write")
+    with program:
+        program.becomes("running ok")
+        program.until(lambda: {*names, "one"} == set(program.last.workloads), "the start")
+        for name in names:
+            program.runtime.keys.key(name)
+        written.clear()
+        program.client.request("POST", f"{BASE}/workloads/delete", {"names": ["one", *names]}, 30.0)
+        assert set() == named(program)
+        assert 1 == len(written)
+        assert len(parsed) < 10
+
+
+def test_of_several_the_site_wide_one_stays(program: Program, server: OAuthServer) -> None:
+    """The answer names the file that it is in; the others are gone."""
+
+    text = program.paths.config_file.read_text()
+    program.paths.site_config_file.parent.mkdir()
+    program.paths.site_config_file.write_text('[workloads.site]\nurl = "http://127.0.0.1:9/mcp"\n')
+    program.write(text)
+    with program:
+        program.becomes("running ok")
+        body = {"names": ["site", "one"]}
+        status, code, answer = refused(program, "POST", f"{BASE}/workloads/delete", body)
+        assert (409, "configuration") == (status, code)
+        assert "only an administrator can change" in answer["message"]
+        assert {"site"} == named(program)
+        assert "one" not in program.keystore._logins
 
 
 @pytest.mark.parametrize("why", ["read-only", "site"])

@@ -164,13 +164,12 @@ def test_a_stuck_writer_is_named(paths: Paths, monkeypatch: pytest.MonkeyPatch) 
 def test_knows_the_site_file(paths: Paths) -> None:
     """A workload of the site-wide file is recognised: this user cannot remove it."""
 
-    assert not editor.in_site_file(paths, "old")
+    assert frozenset() == editor.in_site_file(paths)
 
     paths.site_config_file.parent.mkdir(parents=True)
     paths.site_config_file.write_text(FILE)
 
-    assert editor.in_site_file(paths, "old")
-    assert not editor.in_site_file(paths, "x")
+    assert {"old"} == editor.in_site_file(paths)
 
 
 def test_a_failed_write_leaves_nothing_behind(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -224,10 +224,7 @@ class _Api:
         return post
 
     async def remove_several(self, request: web.Request) -> web.Response:
-        names = await self._names(request)
-        results = await asyncio.gather(*map(self.editing.remove_one, names), return_exceptions=True)
-        for failed in filter(None, results):
-            raise failed
+        await self.editing.remove_all(await self._names(request))
         return empty_reply(202)
 
     async def _names(self, request: web.Request) -> list[str]:

@@ -168,8 +168,8 @@ class Control(Protocol):
         """Pass on a redirect URL that a person copied; None if the sign-in in progress took it."""
         ...
 
-    async def remove(self, name: str) -> Rejected | None:
-        """Revoke and delete the login and take the workload out of the configuration; None on success."""
+    async def remove(self, names: Sequence[str]) -> Mapping[str, Rejected]:
+        """Revoke and delete the logins and take the workloads out of the configuration; by name, why one is still there."""
         ...
 
     async def add(self, draft: Draft) -> str | Rejected:

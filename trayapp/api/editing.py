@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from aiohttp import web
@@ -77,15 +77,17 @@ class EditingApi:
     async def remove(self, request: web.Request) -> web.Response:
         name = self._view(request).name
         await read_object(request, {})
-        await self.remove_one(name)
+        await self.remove_all([name])
         return empty_reply(202)
 
-    async def remove_one(self, name: str) -> None:
-        """Remove a workload. Raises `Refusal`."""
-        rejected = await asyncio.shield(self._detached(f"remove {name}", self._control.remove(name)))
-        self._forget(name)
-        if rejected is not None:
-            _refuse(rejected)
+    async def remove_all(self, names: Sequence[str]) -> None:
+        """Remove these workloads. Raises `Refusal` if one of them is still there."""
+        job = self._control.remove(names)
+        rejected = await asyncio.shield(self._detached(f"remove {', '.join(names)}", job))
+        for name in names:
+            self._forget(name)
+        for each in rejected.values():
+            _refuse(each)
 
     async def workload_settings(self, request: web.Request) -> web.Response:
         return _table(await self._control.settings(self._view(request).name))

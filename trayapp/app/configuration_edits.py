@@ -71,7 +71,8 @@ class ConfigurationEdits:
         self._sign_in.rename(name, new)
         self._hooks.activity(name, new)
 
-    def _forget_client_data(self, name: str) -> None:
-        self._keys.forget(name)
-        self._hooks.forget_endpoint(name)
-        self._hooks.activity(name, "")
+    def _forget_client_data(self, names: Sequence[str]) -> None:
+        self._keys.forget(*names)
+        for name in names:
+            self._hooks.forget_endpoint(name)
+            self._hooks.activity(name, "")

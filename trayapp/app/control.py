@@ -150,9 +150,9 @@ class AppControl:
         """Take a redirect URL that a person copied; None if the flow accepted it."""
         return self.engine.sign_ins.paste(name, url)
 
-    async def remove(self, name: str) -> Rejected | None:
-        """Revoke and delete the login and its records, and take the workload out of the configuration."""
-        return await self._app.edits.removing.remove(name)
+    async def remove(self, names: Sequence[str]) -> Mapping[str, Rejected]:
+        """Revoke and delete the logins and their records, and take the workloads out of the configuration."""
+        return await self._app.edits.removing.remove(names)
 
     async def add(self, draft: Draft) -> str | Rejected:
         """Write a workload into the configuration and load it from there."""

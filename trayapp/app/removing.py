@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from trayapp.api.controls import Rejected
@@ -27,14 +28,14 @@ POLL = 0.1  # s between two checks whether the workload is gone
 
 
 class Removing:
-    """On the engine's loop. `forget_client_data` deletes the local key; `forget_client` the registered client; `is_moving`
+    """On the engine's loop. `forget_client_data` deletes the local keys; `forget_client` the registered client; `is_moving`
     says whether a rename of the workload isn't complete yet."""
 
     def __init__(
         self,
         engine: Engine,
         configuration: Configuration,
-        forget_client_data: Callable[[str], None],
+        forget_client_data: Callable[[Sequence[str]], None],
         forget_client: Callable[[str], Awaitable[object]],
         is_moving: Callable[[str], bool],
     ) -> None:
@@ -49,34 +50,49 @@ class Removing:
         self._turn = asyncio.Lock()
         self._failed: dict[str, Rejected] = {}  # removals whose entry could not be taken out
 
-    async def remove(self, name: str) -> Rejected | None:
-        """Remove it; why that isn't possible. Returns while a slow server is still revoking the login."""
+    async def remove(self, names: Sequence[str]) -> Mapping[str, Rejected]:
+        """Remove them; by name, why one is still there. Returns while a slow server is still revoking a login.
+
+        However many they are, config.toml is looked at once: its parser takes a while for hundreds of workloads.
+        """
         try:
-            await self._configuration.in_thread(lambda: _check(self._configuration, name))
-            if name not in self._engine.workloads:
-                raise RejectedError(Rejected(404, "unknown_workload", NO_SUCH_WORKLOAD))
-            if self._is_moving(name):
-                raise RejectedError(
-                    Rejected(409, "busy", f"{name} is being renamed. Unlock your keyring, then try again.")
-                )
-            task = self._removing.get(name)
-            if task is None:
-                self._failed.pop(name, None)
-                task = self._removing[name] = self._engine.task(f"remove {name}", self._remove(name), needed=True)
-                task.add_done_callback(lambda _: self._removing.pop(name, None))
-            await asyncio.wait((task,), timeout=ANSWER_LIMIT)
+            site = await self._configuration.in_thread(lambda: _check(self._configuration))
         except RejectedError as error:
-            return error.rejected
-        return self._failed.get(name)
+            return dict.fromkeys(names, error.rejected)
+        refused = {name: reason for name in names if (reason := self._refusal(name, site)) is not None}
+        left = [name for name in names if name not in refused]
+        self._begin([name for name in left if name not in self._removing])
+        if tasks := [task for name in left if (task := self._removing.get(name)) is not None]:
+            await asyncio.wait(tasks, timeout=ANSWER_LIMIT)
+        return refused | {name: self._failed[name] for name in left if name in self._failed}
+
+    def _refusal(self, name: str, site: Collection[str]) -> Rejected | None:
+        """Why it can't be removed. Never delete a login whose entry can't go."""
+        if name in site:
+            return rejections.site_file(name, self._configuration.paths.site_config_file)
+        if name not in self._engine.workloads:
+            return Rejected(404, "unknown_workload", NO_SUCH_WORKLOAD)
+        if self._is_moving(name):
+            return Rejected(409, "busy", f"{name} is being renamed. Unlock your keyring, then try again.")
+        return None
+
+    def _begin(self, names: Sequence[str]) -> None:
+        for name in names:
+            self._failed.pop(name, None)
+            self._hidden.add(name)
+            self._engine.post(Action(Verb.REMOVE, name))
+            task = self._removing[name] = self._engine.task(f"remove {name}", self._remove(name), needed=True)
+            task.add_done_callback(partial(self._ended, name))
+        self._forget_client_data(names)
+
+    def _ended(self, name: str, _: asyncio.Task[None]) -> None:
+        self._removing.pop(name, None)
 
     def hides(self, name: str) -> bool:
         """Whether it is being removed, so that its entry in config.toml doesn't count any more."""
         return name in self._hidden
 
     async def _remove(self, name: str) -> None:
-        self._hidden.add(name)
-        self._engine.post(Action(Verb.REMOVE, name))
-        self._forget_client_data(name)
         await asyncio.sleep(0)  # the click is taken up
         while self._is_going(name):  # noqa: ASYNC110 - the engine ends it by itself, in its own time
             await asyncio.sleep(POLL)
@@ -104,15 +120,12 @@ class Removing:
 def _edit(configuration: Configuration, names: tuple[str, ...]) -> None:
     from trayapp.config import editor
 
-    for name in names:
-        editor.remove(configuration.paths, name)
+    editor.remove(configuration.paths, *names)
 
 
-def _check(configuration: Configuration, name: str) -> None:
-    """Never delete a login whose entry can't be removed."""
+def _check(configuration: Configuration) -> frozenset[str]:
+    """The workloads whose entries can't be removed; raises what an edit would raise if none can."""
     from trayapp.config import editor
 
-    paths = configuration.paths
-    if editor.in_site_file(paths, name):
-        raise RejectedError(rejections.site_file(name, paths.site_config_file))
-    editor.check_editable(paths)
+    editor.check_editable(configuration.paths)
+    return editor.in_site_file(configuration.paths)

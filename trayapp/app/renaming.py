@@ -145,7 +145,7 @@ def _refuse_site_file(configuration: Configuration, name: str) -> None:
     from trayapp.config import editor
 
     paths = configuration.paths
-    if editor.in_site_file(paths, name):
+    if name in editor.in_site_file(paths):
         raise RejectedError(rejections.site_file(name, paths.site_config_file))
     editor.check_editable(paths)
 

@@ -175,14 +175,15 @@ def rename(paths: Paths, name: str, new: str) -> None:
     _edit(paths, edit)
 
 
-def remove(paths: Paths, name: str) -> bool:
-    """Remove `[workloads.NAME]`; False if the user's file has none. Raises `EditError`, `ConfigError` and `OSError`."""
+def remove(paths: Paths, *names: str) -> bool:
+    """Remove `[workloads.NAME]` of each; False if the user's file has none. Raises `EditError`, `ConfigError`, `OSError`."""
 
     def edit(text: str, data: Mapping[str, Any]) -> str:
         workloads = data.get("workloads")
-        if not isinstance(workloads, Mapping) or name not in workloads:
+        there = [name for name in names if name in workloads] if isinstance(workloads, Mapping) else []
+        if not there:
             return text
-        left = toml_edit.without(text, workload_table(name))
+        left = toml_edit.without(text, *map(workload_table, there))
         return left if left.strip() else NONE_LEFT + line_end(text)
 
     return _edit(paths, edit, validate=False)  # also out of a file with mistakes
@@ -197,11 +198,11 @@ def check_editable(paths: Paths) -> None:
         toml_edit.check(old.text)
 
 
-def in_site_file(paths: Paths, name: str) -> bool:
-    """Whether the site-wide file has this workload, so that the user can't remove it. Raises `ConfigError`."""
+def in_site_file(paths: Paths) -> frozenset[str]:
+    """The workloads of the site-wide file, which the user can't remove. Raises `ConfigError`."""
     file = paths.site_config_file
     workloads = parse(file, within(file, lambda: read_file(file)) or "").get("workloads")
-    return isinstance(workloads, dict) and name in workloads
+    return frozenset(workloads) if isinstance(workloads, dict) else frozenset()
 
 
 def limited_load(paths: Paths, text: str | None = None, environ: Mapping[str, str] | None = None) -> Config:

@@ -42,17 +42,17 @@ def changed(text: str, table: Key, changes: Changes) -> str:
     return _checked(result, _with(data, table, changes))
 
 
-def without(text: str, table: Key) -> str:
-    """The text without `[table]`, which must be in it."""
-    *outer, last = table
+def without(text: str, *tables: Key) -> str:
+    """The text without these tables, which must be in it and stand in the same one."""
     expected, document = tomllib.loads(text), _document(text)
     for data in (expected, document):
-        holder = _section(data, tuple(outer))
-        if holder is None or last not in holder:
-            raise CannotEditError(f"[{'.'.join(table)}] wasn't found")
-        del holder[last]
+        for *outer, last in tables:
+            holder = _section(data, tuple(outer))
+            if holder is None or last not in holder:
+                raise CannotEditError(f"[{'.'.join((*outer, last))}] wasn't found")
+            del holder[last]
     made = document.as_string()
-    return _checked(made, expected) if _section(tomllib.loads(made), tuple(outer)) is not None else made
+    return _checked(made, expected) if _section(tomllib.loads(made), tables[0][:-1]) is not None else made
 
 
 def renamed(text: str, table: Key, name: str) -> str:

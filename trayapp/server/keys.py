@@ -55,10 +55,12 @@ class Keys:
             keys[new] = key
             self._write(keys)
 
-    def forget(self, name: str) -> None:
-        """Delete the key of a removed workload: it stays invalid even if a workload of that name is added again."""
+    def forget(self, *names: str) -> None:
+        """Delete the keys of removed workloads: they stay invalid even if one of that name is added again."""
         keys = self._read()
-        if keys.pop(name, None) is not None:
+        if gone := keys.keys() & names:
+            for name in gone:
+                del keys[name]
             self._write(keys)
 
     def _read(self) -> dict[str, Secret]:
