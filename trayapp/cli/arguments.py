@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 DAY = 86400.0  # s
 WAIT_MAX = 30 * DAY
 SINCE_MAX = 3650 * DAY
+LINES_MAX = 1_000_000  # the log is at most 4 MB
 
 
 def workload_name(text: str) -> str:
@@ -88,9 +89,9 @@ def variable(text: str) -> str:
 
 
 def lines(text: str) -> int:
-    """A number of lines."""
-    if not (text.isdecimal() and text.isascii() and len(text) < 8):
-        raise ArgumentTypeError("must be a whole number, like 50")
+    """A number of lines. None at all would look as if there were none."""
+    if not (text.isdecimal() and text.isascii() and len(text) < 8 and 1 <= int(text) <= LINES_MAX):
+        raise ArgumentTypeError(f"must be a whole number from 1 to {LINES_MAX}")
     return int(text)
 
 
