@@ -1,9 +1,9 @@
 // The section of activity: which client used which workload, when, and what for. Nothing of what was asked or answered.
 
 import { make, put, seen } from "./dom.js";
+import { say, WORDS } from "./section_words.js";
 import { ask, Failure } from "./session.js";
 import { clock, full, instant, length } from "./times.js";
-import { say, WORDS } from "./words.js";
 
 const LIMIT = 100;
 const SOON = 1000; // ms; a busy client makes many requests, and one look covers them

@@ -1,8 +1,8 @@
 // The search for a known server in the dialog that adds a workload.
 
 import { $, make } from "./dom.js";
+import { say, WORDS } from "./section_words.js";
 import { ask, Failure } from "./session.js";
-import { say, WORDS } from "./words.js";
 
 const SHOWN = 5;
 

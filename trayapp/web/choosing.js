@@ -2,9 +2,9 @@
 
 import { aloud, host, make, put } from "./dom.js";
 import { suggested } from "./dialogs.js";
+import { say, WORDS } from "./section_words.js";
 import { ask } from "./session.js";
 import { button, footer, heading, line, sentence, status } from "./steps.js";
-import { say, WORDS } from "./words.js";
 
 const SHOWN = 5;
 const ADDRESS = /^(https?:\/\/\S+|localhost(:\d+)?(\/\S*)?|[^\s/:]+(\.[^\s/:]+)+(:\d+)?(\/\S*)?)$/i;

@@ -3,8 +3,8 @@
 
 import { $, copyText, make, put, seen, stamp } from "./dom.js";
 import { clientState, clientSteps } from "./links.js";
+import { say, WORDS } from "./section_words.js";
 import { ask, Failure } from "./session.js";
-import { say, WORDS } from "./words.js";
 
 const PLAIN = "json"; // settings for a client that is not in the table
 const EACH = "*"; // all workloads, an entry each; "": a single entry for all

@@ -2,9 +2,9 @@
 
 import { aloud, make, put } from "./dom.js";
 import { clientState, clientSteps } from "./links.js";
+import { say, WORDS } from "./section_words.js";
 import { ask } from "./session.js";
 import { button, footer, heading, line, sentence, status } from "./steps.js";
-import { say, WORDS } from "./words.js";
 
 export class Connecting {
   // The clients that lack a workload, each with what to connect: {client, names, replace}. An entry with a login of the

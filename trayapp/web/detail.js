@@ -4,12 +4,13 @@ import { $, copyText, host, make, put, seen, stamp } from "./dom.js";
 import { append, DAY, fromRow, loadDays } from "./history.js";
 import { clientState } from "./links.js";
 import { show } from "./marks.js";
+import { say, WORDS } from "./section_words.js";
 import { ask, Failure } from "./session.js";
 import { label, mark, rank, renewal } from "./states.js";
 import { draw, drawAxis, outline, segments, spanText } from "./timeline.js";
 import { ago, clock, full, instant, length } from "./times.js";
 import { Trouble } from "./trouble.js";
-import { KINDS, say, WORDS } from "./words.js";
+import { KINDS } from "./words.js";
 
 const TOLD = 40; // rows of the list of changes; enough for a day on one bad network
 

@@ -2,9 +2,9 @@
 
 import { capitalized, copyText, make, put, seen } from "./dom.js";
 import { show } from "./marks.js";
+import { LEVELS, say, WORDS } from "./section_words.js";
 import { ask, Failure } from "./session.js";
 import { clock, full, instant } from "./times.js";
-import { LEVELS, say, WORDS } from "./words.js";
 
 const MARKS = { ok: "tick", warning: "warning", problem: "cross" };
 const RANKS = { ok: "running", warning: "retrying", problem: "error" };

@@ -2,8 +2,8 @@
 
 import { clearSearch, wireSearch } from "./catalog.js";
 import { $, copyText, host, put, seen } from "./dom.js";
+import { say, WORDS } from "./section_words.js";
 import { ask, Failure } from "./session.js";
-import { say, WORDS } from "./words.js";
 
 const FIELDS = ["name", "url", "issuer", "client_id", "client_secret", "scopes"];
 const ADVANCED = new Set(["issuer", "scopes"]);

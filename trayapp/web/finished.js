@@ -1,10 +1,10 @@
 // The last step of set-up: each workload is asked for its tools as a client does it, and what is left to do is said.
 
 import { aloud, make, put, seen } from "./dom.js";
+import { say, WORDS } from "./section_words.js";
 import { ask } from "./session.js";
 import { button, footer, heading, sentence } from "./steps.js";
 import { rank } from "./states.js";
-import { say, WORDS } from "./words.js";
 
 const AT_ONCE = 4; // requests
 

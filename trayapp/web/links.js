@@ -1,6 +1,6 @@
 // How a client stands to workloads, in words, and what can be done about it. Nothing here touches the DOM.
 
-import { say, STALE } from "./words.js";
+import { say, STALE } from "./section_words.js";
 
 // How a client stands to one workload or to several, and how that looks. `found` are the entries of its file, `all` is the
 // state of the single entry for all workloads if it is not among them.

@@ -4,8 +4,8 @@
 // Kinds, choices and meanings come from the app, so that a new setting needs nothing here.
 
 import { $, aloud, capitalized, make, put, seen } from "./dom.js";
+import { GROUPS, say, SOURCES, WORDS } from "./section_words.js";
 import { ask, Failure } from "./session.js";
-import { GROUPS, say, SOURCES, WORDS } from "./words.js";
 
 const FOLDED = new Set(["timing"]); // rarely needed
 const LISTS = new Set(["durations", "texts"]);
@@ -64,7 +64,7 @@ class Field {
     else if (kind === "choices") for (const box of this.boxes) box.checked = (value ?? []).includes(box.value);
     else if (!held || this.text === this.shown) this.control.value = LISTS.has(kind) ? (value ?? []).join(kind === "texts" ? " " : ", ") : (value ?? "");
     this.shown = this.text;
-    put(this.state, [SOURCES[setting.source] ?? "", setting.note, setting.restart && setting.changed ? WORDS.afterRestart : ""].filter(Boolean).join(" "));
+    put(this.state, [SOURCES[setting.source] ?? "", setting.note].filter(Boolean).join(" "));
     seen(this.reset, setting.changed && !setting.required);
     this.complain("");
   }

@@ -7,10 +7,10 @@ import { Choosing } from "./choosing.js";
 import { Connecting } from "./connecting.js";
 import { $, aloud, make } from "./dom.js";
 import { Finished } from "./finished.js";
+import { say, WORDS } from "./section_words.js";
 import { ask, Failure } from "./session.js";
 import { rank } from "./states.js";
 import { SigningIn } from "./signing.js";
-import { say, WORDS } from "./words.js";
 
 const STEPS = { choose: Choosing, signIn: SigningIn, connect: Connecting, finish: Finished };
 const ORDER = Object.keys(STEPS);

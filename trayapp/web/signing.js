@@ -4,10 +4,10 @@
 import { act, asked, paste, settle } from "./actions.js";
 import { aloud, host, make, put, seen } from "./dom.js";
 import { show } from "./marks.js";
+import { say, WORDS } from "./section_words.js";
 import { button, footer, heading, line } from "./steps.js";
 import { label, mark, rank } from "./states.js";
 import { Trouble } from "./trouble.js";
-import { say, WORDS } from "./words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 
