@@ -21,6 +21,28 @@ from trayapp.core.snapshot import WorkloadView
 Open = Callable[..., Stage]
 
 
+# Answers of the API whose fields the page may read: all of them. Its objects are closed and have each key always, so a field
+# that isn't there is one that the schemas don't have.
+WATCH = """
+(() => {
+  const parse = JSON.parse;
+  const known = new WeakMap();
+  const asked = new Set(["then", "toJSON"]); // by the language
+  const handler = {
+    get(target, key) {
+      if (typeof key === "string" && !(key in target) && !asked.has(key) && !Array.isArray(target))
+        console.error(`no such field: ${key}, of ${Object.keys(target)}`);
+      return watched(Reflect.get(target, key));
+    },
+  };
+  function watched(value) {
+    if (value === null || typeof value !== "object") return value;
+    if (!known.has(value)) known.set(value, new Proxy(value, handler));
+    return known.get(value);
+  }
+  JSON.parse = (...all) => watched(parse(...all));
+})();
+"""
 READ = """
 return document.body !== null && !document.body.classList.contains("reading")
   && document.querySelectorAll("#list > .row").length === arguments[0]"""
@@ -35,12 +57,19 @@ def _chromium() -> Iterator[Window]:
 
 
 @pytest.fixture
-def window(_chromium: Window) -> Iterator[Window]:
-    """The window: light, wide, without motion, and without anything a previous test's page stored."""
+def window(request: pytest.FixtureRequest, _chromium: Window) -> Iterator[Window]:
+    """The window: light, wide, without motion, and without anything a previous test's page stored.
+
+    A test fails in which the page read a field that the API doesn't have, unless its module is about speed.
+    """
     _chromium.look()
     _chromium.forget()
+    if getattr(request.module, "WATCHED", True):
+        _chromium.cdp("Page.addScriptToEvaluateOnNewDocument", source=WATCH)
     yield _chromium
+    missing = [each for each in _chromium.errors() if "no such field" in each]
     _chromium.forget()
+    assert [] == missing
 
 
 @pytest.fixture

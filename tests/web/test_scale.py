@@ -18,6 +18,7 @@ from trayapp.core.view import style_of
 
 pytestmark = pytest.mark.real
 
+WATCHED = False  # the page's reading takes its usual time
 COUNT = 200
 # Wall time depends on the machine and what else it does; the limits leave room for one that is busy. The number of
 # layouts does not: some elements make Chromium lay out each row by itself when it is put elsewhere (seen: `details`,
