@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cli.fake_app import KEY, FakeApp, row
+from tests.small_disk import small_disk
 from trayapp import __version__
 from trayapp.cli import main, report
 from trayapp.config.loader import Paths
@@ -110,6 +112,37 @@ def test_no_file_is_overwritten(canaries: Paths, capsys: Capture, tmp_path: Path
         assert f"amberlight: {name}: " in capsys.readouterr().err
     assert "mine" == (tmp_path / "mine").read_text()
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_file_for_each_report(
+    canaries: Paths, capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also for those of the same second: a name that is free is taken, and none is said to be another's."""
+
+    monkeypatch.setattr(time, "time", lambda: 1_800_000_000.0)
+    for words in ([], ["--format", "json", "-o", "mine"], [], []):
+        assert 0 == main(["report", *words])
+    said = [line.split(". ")[0] for line in capsys.readouterr().out.splitlines() if line.startswith("Wrote ")]
+    files = sorted(tmp_path.glob("amberlight-report-*"))
+    assert 3 == len(files)
+    assert {f"Wrote {file.name}" for file in files} == set(said)
+    stem = min(files, key=lambda file: len(file.name)).stem
+    assert [f"{stem}-2.txt", f"{stem}-3.txt", f"{stem}.txt"] == [file.name for file in files]
+    assert all(0o600 == file.stat().st_mode & 0o777 for file in files)
+
+
+def test_a_full_disk_leaves_no_half_report(
+    canaries: Paths, capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So the next try finds its name free."""
+
+    with small_disk(tmp_path / "disk") as disk:
+        disk.fill()
+        monkeypatch.chdir(disk.path)
+        assert 1 == main(["report", "-o", "mine"])
+        assert "amberlight: mine: No space left on device" in capsys.readouterr().err
+        assert not Path("mine").exists()
+        monkeypatch.chdir(tmp_path)
 
 
 def test_printed(canaries: Paths, capsys: Capture, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from tests.vault.keyrings import CANARY, login
 from trayapp.core.messages import Note
 from trayapp.core.model import Problem, Saved, SignedOut
 from trayapp.engine.ports import Journal as JournalPort
+from trayapp.storage.database import files_of
 from trayapp.storage.journal import RETENTION, TOGETHER, Journal
 from trayapp.storage.rows import HistoryRow
 
@@ -335,6 +336,25 @@ async def test_a_damaged_file_is_moved_aside(
     assert before == db.with_name("state.db.damaged-20270115T080000Z").read_bytes()
     assert 1 == caplog.text.count("No login is lost")
     assert await journal.status() is None
+
+
+def _replaced(db: Path, data: bytes) -> None:
+    for file in files_of(db):
+        file.unlink(missing_ok=True)
+    db.write_bytes(data)
+
+
+async def test_what_was_moved_aside_before_stays(open_journal: Open, db: Path) -> None:
+    """Damage twice in a second makes two files, and a rest of an earlier one isn't mixed with the next."""
+
+    first = _damaged(db, _garbage)
+    assert await open_journal().intent("gh", login(1), 1, WALL)
+    kept = db.with_name("state.db.damaged-20270115T080000Z")
+    _replaced(db, b"another" * 100)
+
+    assert await open_journal().intent("gh", login(1), 1, WALL)
+    assert first == kept.read_bytes()
+    assert b"another" * 100 == kept.with_name(f"{kept.name}-2").read_bytes()
 
 
 def _spoil_pages(db: Path) -> None:

@@ -33,19 +33,37 @@ def report(arguments: argparse.Namespace, paths: Paths) -> int:
     if arguments.output == "-":
         print_line(text)
         return OK
-    file = Path(arguments.output or file_name(now))
-    _write_new(file, text)
+    file = _written(arguments.output or "", file_name(now), text)
     said = f"Wrote {clean(file)}. It has no secrets, but names your workloads and servers. Read it before you send it."
     print_result(arguments, said, file=str(file))
     return OK
 
 
+def _written(chosen: str, named: str, text: str) -> Path:
+    """Write the file of the chosen name, or the first of our own that is free. Raises `OSError`."""
+    if chosen:
+        _write_new(Path(chosen), text)
+        return Path(chosen)
+    file, number = Path(named), 1
+    while True:
+        try:
+            _write_new(file, text)
+            return file
+        except FileExistsError:  # there may be several in a second
+            number += 1
+            file = Path(named).with_stem(f"{Path(named).stem}-{number}")
+
+
 def _write_new(file: Path, text: str) -> None:
-    """A new file that only its owner can read. Raises `OSError` if there is one already."""
+    """A new file that only its owner can read, whole or not at all. Raises `OSError` if there is one already."""
     with errors_name(file):
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as opened:
-            opened.write(text + "\n")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as opened:
+                opened.write(text + "\n")
+        except OSError:
+            file.unlink(missing_ok=True)
+            raise
 
 
 def app(paths: Paths) -> Json:

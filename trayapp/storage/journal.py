@@ -268,7 +268,7 @@ class Journal:
         """Move the damaged files aside for inspection, so that a new database is started."""
         self._close_db()
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._now_wall()))
-        kept = self._path.with_name(f"{self._path.name}.damaged-{stamp}")
+        kept = _free(self._path.with_name(f"{self._path.name}.damaged-{stamp}"))
         for file, tail in zip(files_of(self._path), TAILS, strict=True):
             if file.exists():
                 file.replace(kept.with_name(kept.name + tail))
@@ -286,6 +286,15 @@ class Journal:
         self._db.execute("DELETE FROM gap WHERE ended < ?", old)
         newest = "SELECT max(id) FROM segment GROUP BY name"  # the current state may be older than that
         self._db.execute(f"DELETE FROM segment WHERE wall < ? AND id NOT IN ({newest})", old)  # noqa: S608
+
+
+def _free(path: Path) -> Path:
+    """This path, or one with a number: damage may come twice in a second, and nothing set aside is lost."""
+    free, number = path, 1
+    while any(file.exists() for file in files_of(free)):
+        number += 1
+        free = path.with_name(f"{path.name}-{number}")
+    return free
 
 
 _TABLES_BY_NAME = rows.TABLES_BY_NAME
