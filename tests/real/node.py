@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from filelock import FileLock
@@ -46,19 +48,27 @@ def _part(posix: str, windows: str) -> Path:
     return path
 
 
-def packages(source: Path = HERE, limit: float = INSTALL_LIMIT, verb: str = "ci") -> Path:
+def packages(source: Path = HERE, limit: float = INSTALL_LIMIT, verb: str = "ci", only: Sequence[str] = ()) -> Path:
     """A directory whose `node_modules` holds what `package-lock.json` in `source` names; installed at the first call.
 
-    `verb` "install" tolerates a lock file without the optional packages of other platforms.
+    `verb` "install" tolerates a lock file without the optional packages of other platforms. With `only`, which needs it,
+    these of the packages are enough: the rest is not installed for them, and used if it is there.
     """
     target = cache_directory() / f"node-{_digest(source)}"
-    if (target / "node_modules").is_dir():
+    if _complete(target):
         return target
+    if only:
+        digest = hashlib.sha256("\0".join(only).encode()).hexdigest()[:8]
+        target = target.with_name(f"{target.name}-{digest}")
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{target}.lock", timeout=limit):
-        if not (target / "node_modules").is_dir():
-            _install(source, target, limit, verb)
+        if not _complete(target):
+            _install(source, target, limit, verb, only)
     return target
+
+
+def _complete(target: Path) -> bool:
+    return (target / "node_modules").is_dir()
 
 
 def cache_directory() -> Path:
@@ -72,13 +82,15 @@ def _digest(source: Path) -> str:
     return hashlib.sha256(b"\0".join((source / name).read_bytes() for name in names)).hexdigest()[:16]
 
 
-def _install(source: Path, target: Path, limit: float, verb: str) -> None:
+def _install(source: Path, target: Path, limit: float, verb: str, only: Sequence[str]) -> None:
     """`npm ci` (or install) beside the target, then one rename: a broken installation is never taken for a complete one."""
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="installing-", ignore_cleanup_errors=True) as name:
         work = Path(name) / "packages"
         work.mkdir()
         for file in ("package.json", "package-lock.json"):
             shutil.copy(source / file, work)
+        if only:
+            _reduce(work / "package.json", only)
         command = [str(node()), str(npm()), verb, "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]
         try:
             done = subprocess.run(command, cwd=work, capture_output=True, text=True, timeout=limit, check=False)
@@ -87,3 +99,10 @@ def _install(source: Path, target: Path, limit: float, verb: str) -> None:
         if done.returncode:
             raise NodeMissing(f"npm could not install what package-lock.json names:\n{done.stderr.strip()[-800:]}")
         work.rename(target)
+
+
+def _reduce(file: Path, only: Sequence[str]) -> None:
+    """Leave these dependencies; npm then passes over what the lock file has for others."""
+    package = json.loads(file.read_text(encoding="utf-8"))
+    package["dependencies"] = {name: package["dependencies"][name] for name in only}
+    file.write_text(json.dumps(package), encoding="utf-8")

@@ -32,6 +32,21 @@ def test_no_registry_is_named() -> None:
     assert [package for package in packages if "resolved" in package or "integrity" not in package] == []
 
 
+def test_some_of_the_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They come in the versions of the lock file and alone, unless all are there."""
+
+    monkeypatch.setattr(node, "cache_directory", lambda: tmp_path)
+    some = node.packages(verb="install", only=("axe-core",))
+    assert ["axe-core"] == [each.name for each in (some / "node_modules").iterdir() if not each.name.startswith(".")]
+    pinned = json.loads(Path(node.__file__).with_name("package-lock.json").read_text())["packages"]
+    installed = json.loads((some / "node_modules/axe-core/package.json").read_text())
+    assert pinned["node_modules/axe-core"]["version"] == installed["version"]
+
+    whole = tmp_path / some.name.rpartition("-")[0]
+    (whole / "node_modules").mkdir(parents=True)
+    assert whole == node.packages(verb="install", only=("axe-core",))
+
+
 def test_metadata_names_the_relay(relay: Relay, idp: Idp) -> None:
     """Every address that the server announces goes through the relay."""
 

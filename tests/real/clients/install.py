@@ -23,9 +23,9 @@ def wanted() -> bool:
     return os.environ.get("AMBERLIGHT_CLIENTS") == "1"
 
 
-def packages() -> Path:
-    """The directory whose `node_modules` holds the programs. Raises `node.NodeMissing`."""
-    return node.packages(HERE, LIMIT, "install")
+def packages(*only: str) -> Path:
+    """The directory whose `node_modules` holds the programs, or at least `only` these. Raises `node.NodeMissing`."""
+    return node.packages(HERE, LIMIT, "install", only)
 
 
 def go_client() -> Path:
