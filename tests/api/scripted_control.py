@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from trayapp.api.controls import Draft, Edited, PortChanged, Rejected, SettingsTable
+from trayapp.api.controls import Draft, Edited, PortChanged, Rejected, Removed, SettingsTable
 from trayapp.clients.connecting import ALL, Change, Row
 from trayapp.clients.connections import Connection, State
 from trayapp.clients.survey import Found
@@ -151,7 +151,7 @@ class FakeControl:
         self.calls.append(("paste", name, url))
         return self.paste_answer
 
-    async def remove(self, names: Sequence[str]) -> Mapping[str, Rejected]:
+    async def remove(self, names: Sequence[str]) -> Removed:
         for name in names:
             self.known(name)
         self.calls.append(("remove", *names))
@@ -159,7 +159,8 @@ class FakeControl:
         if self.remove_gate is not None:
             await self.remove_gate.wait()
             self.calls.append(("removed", *names))
-        return {} if self.rejected is None else dict.fromkeys(names, self.rejected)
+        notes = ("The sign-in to github was cancelled.",)
+        return Removed({}, notes) if self.rejected is None else Removed(dict.fromkeys(names, self.rejected))
 
     async def add(self, draft: Draft) -> str | Rejected:
         more = (*filter(None, (draft.secret,)), *(["check"] if draft.check else []))

@@ -170,6 +170,25 @@ def test_an_entry_that_cannot_go_after_all(program: Program, monkeypatch: pytest
         assert set() == named(program)
 
 
+def signing_in(program: Program) -> None:
+    """Begin a sign-in that nobody completes."""
+    program.becomes("running ok")
+    program.client.request("POST", f"{ONE}/reauthorize", {"browser": False}, 30.0)
+    program.until(lambda: program.last.workloads["one"].auth.signing_in, "the sign-in")
+
+
+@pytest.mark.parametrize("path", ["DELETE /workloads/one", "POST /workloads/delete"])
+def test_a_removal_says_that_it_ended_a_sign_in(program: Program, path: str) -> None:
+    """For one workload and for several."""
+
+    method, _, where = path.partition(" ")
+    with program:
+        signing_in(program)
+        body = {"names": ["one"]} if method == "POST" else None
+        answer = program.client.request(method, BASE + where, body, 30.0)
+        assert ["The sign-in to one was cancelled."] == answer["notes"]
+
+
 def test_a_sign_out_keeps_the_workload(program: Program, server: OAuthServer) -> None:
     """The login is revoked and deleted, the entry stays."""
 
@@ -330,6 +349,43 @@ def test_a_renamed_workload_keeps_all_it_has(program: Program, server: OAuthServ
     with restarted:
         restarted.until(lambda: restarted.status("two") == "running ok", "green")
         assert ["two"] == list(restarted.last.workloads)
+
+
+def test_a_rename_says_that_it_ended_a_sign_in(program: Program) -> None:
+    """And how to begin another, under the new name."""
+
+    with program:
+        signing_in(program)
+        answer = program.client.edit("one", {"name": "two"})
+        again = "To sign in again, run `amberlight reauthorize two`."
+        assert [f"The sign-in to one was cancelled. {again}"] == answer["notes"]
+        program.green("two")
+        assert not program.last.workloads["two"].auth.signing_in
+
+
+def test_a_rename_that_cannot_begin_ends_no_sign_in(program: Program) -> None:
+    """It's still under way, and nothing else is said."""
+
+    with program:
+        signing_in(program)
+        program.paths.config_file.chmod(0o400)
+        _, _, body = refused(program, "PATCH", ONE, {"name": "two"})
+        assert "cancelled" not in body["message"]
+        assert program.last.workloads["one"].auth.signing_in
+
+
+def test_a_rename_that_fails_says_that_it_ended_a_sign_in(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk filled up meanwhile: the sign-in has ended all the same."""
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", str(program.paths.config_file))
+
+    with program:
+        signing_in(program)
+        monkeypatch.setattr(editor, "rename", full)
+        _, _, body = refused(program, "PATCH", ONE, {"name": "two"})
+        assert "No space left on device" in body["message"]
+        assert body["message"].endswith("was cancelled. To sign in again, run `amberlight reauthorize one`.")
 
 
 def test_a_paused_workload_stays_paused(program: Program) -> None:

@@ -391,10 +391,10 @@ def test_remove(paths: Paths, app: FakeApp, capsys: Capture) -> None:
     given_config(paths)
     gone = 404, {"error": "unknown_workload", "message": "none"}
     app.replies["GET /workloads/github/status"] = [(200, row()), (200, row("github", "removing")), gone]
-    app.replies["DELETE /workloads/github"] = 202, None
+    app.replies["DELETE /workloads/github"] = 202, {"notes": ["The sign-in to\x1b github was cancelled."]}
 
     assert 0 == main(["remove", "github", "--yes"])
-    assert "Removed github." in capsys.readouterr().out
+    assert "Removed github.\nThe sign-in to  github was cancelled.\n" == capsys.readouterr().out
     assert ["GET", "DELETE", "GET", "GET", "GET"] == [what.split()[0] for what, _ in app.requests]
 
 

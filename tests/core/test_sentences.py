@@ -14,6 +14,8 @@ def test_what_is_missing_is_named() -> None:
 
     assert "There's no workload named jira." == sentences.no_workload("jira")
     assert "No sign-in to jira is in progress." == sentences.no_sign_in("jira")
+    assert "The sign-in to jira was cancelled." == sentences.sign_in_cancelled("jira")
+    assert sentences.sign_in_cancelled("jira", "new").endswith("To sign in again, run `amberlight reauthorize new`.")
 
 
 @pytest.mark.parametrize(

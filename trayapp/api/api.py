@@ -224,8 +224,7 @@ class _Api:
         return post
 
     async def remove_several(self, request: web.Request) -> web.Response:
-        await self.editing.remove_all(await self._names(request))
-        return empty_reply(202)
+        return await self.editing.remove_all(await self._names(request))
 
     async def _names(self, request: web.Request) -> list[str]:
         """The body's `{"names": [...]}` without duplicates. Raises `Refusal` if any is wrong; there are no groups."""

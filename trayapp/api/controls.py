@@ -64,6 +64,14 @@ class Edited:
 
 
 @dataclass(frozen=True, slots=True)
+class Removed:
+    """What a removal came to: by name, why a workload is still there; and what else to know, a sentence each."""
+
+    refused: Mapping[str, Rejected] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SettingsTable:
     """All settings of one table. `problem`: why the user's file can't be changed; `notes`: by setting, what to know."""
 
@@ -168,8 +176,8 @@ class Control(Protocol):
         """Pass on a redirect URL that a person copied; None if the sign-in in progress took it."""
         ...
 
-    async def remove(self, names: Sequence[str]) -> Mapping[str, Rejected]:
-        """Revoke and delete the logins and take the workloads out of the configuration; by name, why one is still there."""
+    async def remove(self, names: Sequence[str]) -> Removed:
+        """Revoke and delete the logins and take the workloads out of the configuration."""
         ...
 
     async def add(self, draft: Draft) -> str | Rejected:

@@ -20,7 +20,7 @@ from trayapp.api.schemas import KEYS
 from trayapp.core.model import Secret
 from trayapp.core.public import Json
 from trayapp.core.snapshot import WorkloadView
-from trayapp.server.replies import Refusal, empty_reply, json_reply, read_object
+from trayapp.server.replies import Refusal, json_reply, read_object
 
 if TYPE_CHECKING:
     from trayapp.config.described import Row
@@ -77,17 +77,17 @@ class EditingApi:
     async def remove(self, request: web.Request) -> web.Response:
         name = self._view(request).name
         await read_object(request, {})
-        await self.remove_all([name])
-        return empty_reply(202)
+        return await self.remove_all([name])
 
-    async def remove_all(self, names: Sequence[str]) -> None:
+    async def remove_all(self, names: Sequence[str]) -> web.Response:
         """Remove these workloads. Raises `Refusal` if one of them is still there."""
         job = self._control.remove(names)
-        rejected = await asyncio.shield(self._detached(f"remove {', '.join(names)}", job))
+        removed = await asyncio.shield(self._detached(f"remove {', '.join(names)}", job))
         for name in names:
             self._forget(name)
-        for each in rejected.values():
+        for each in removed.refused.values():
             _refuse(each)
+        return json_reply({"notes": list(removed.notes)}, 202)
 
     async def workload_settings(self, request: web.Request) -> web.Response:
         return _table(await self._control.settings(self._view(request).name))

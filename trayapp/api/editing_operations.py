@@ -55,7 +55,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "DELETE",
         ONE,
         "Revoke and delete its login, and take it out of the configuration.",
-        {202: None},
+        {202: ref("Removed")},
         body={},
         refusals=(409,),
     ),

@@ -54,6 +54,7 @@ SCHEMAS: Mapping[str, Json] = {
         "The workload afterwards. `message` says what was done; `notes` what is left to do, a sentence each.",
         {"workload": ref("Workload"), "message": TEXT, "notes": array(TEXT)},
     ),
+    "Removed": object_of("`notes` are what else to know, a sentence each.", {"notes": array(TEXT)}),
     "Error": object_of(
         "Every refusal; `field` names an invalid field of the body, and `fields` all of them, with a sentence each. "
         "With `client_id_needed`: the redirect address to register, the port that belongs to it, and whether the server "

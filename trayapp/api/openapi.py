@@ -33,10 +33,10 @@ _REFUSALS = {
 }
 
 
-def _several(id_: str, summary: str) -> Operation:
+def _several(id_: str, summary: str, answer: Json | None = None) -> Operation:
     path = f"{ALL}/{id_.removesuffix('_several')}"
     return Operation(
-        id_, "POST", path, summary, {202: None}, body={"names": array(NAME)}, required=("names",), refusals=(404,)
+        id_, "POST", path, summary, {202: answer}, body={"names": array(NAME)}, required=("names",), refusals=(404,)
     )
 
 
@@ -97,7 +97,7 @@ OPERATIONS: tuple[Operation, ...] = (
     click("retry_all", f"{ALL}/retry", "Try to refresh all of them now."),
     _several("stop_several", "Pause these workloads."),
     _several("restart_several", "Resume these workloads."),
-    _several("delete_several", "Revoke and delete the logins of these workloads and forget them."),
+    _several("delete_several", "Revoke and delete the logins of these workloads and forget them.", ref("Removed")),
     Operation("configuration", "GET", ONE, "How it is configured.", {200: ref("Configuration")}),
     Operation("status", "GET", f"{ONE}/status", "How it is.", {200: ref("WorkloadStatus")}),
     Operation(

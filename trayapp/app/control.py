@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from trayapp.api.controls import Draft, Edited, PortChanged, Rejected, SettingsTable
+from trayapp.api.controls import Draft, Edited, PortChanged, Rejected, Removed, SettingsTable
 from trayapp.app.client_files import NO_PROXY, ClientFiles
 from trayapp.app.configuration_edits import ConfigurationEdits
 from trayapp.core import answered
@@ -150,7 +150,7 @@ class AppControl:
         """Take a redirect URL that a person copied; None if the flow accepted it."""
         return self.engine.sign_ins.paste(name, url)
 
-    async def remove(self, names: Sequence[str]) -> Mapping[str, Rejected]:
+    async def remove(self, names: Sequence[str]) -> Removed:
         """Revoke and delete the logins and their records, and take the workloads out of the configuration."""
         return await self._app.edits.removing.remove(names)
 

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from trayapp.api.controls import Rejected
+from trayapp.api.controls import Rejected, Removed
 from trayapp.app import rejections
 from trayapp.app.editing import Configuration
 from trayapp.app.rejections import RejectedError
 from trayapp.core.presentation import Action, Verb
-from trayapp.core.sentences import NO_SUCH_WORKLOAD
+from trayapp.core.sentences import NO_SUCH_WORKLOAD, sign_in_cancelled
 
 if TYPE_CHECKING:
     from trayapp.engine.engine import Engine
@@ -50,21 +50,26 @@ class Removing:
         self._turn = asyncio.Lock()
         self._failed: dict[str, Rejected] = {}  # removals whose entry could not be taken out
 
-    async def remove(self, names: Sequence[str]) -> Mapping[str, Rejected]:
-        """Remove them; by name, why one is still there. Returns while a slow server is still revoking a login.
+    async def remove(self, names: Sequence[str]) -> Removed:
+        """Remove them. Returns while a slow server is still revoking a login.
 
         However many they are, config.toml is looked at once: its parser takes a while for hundreds of workloads.
         """
         try:
             site = await self._configuration.in_thread(lambda: _check(self._configuration))
         except RejectedError as error:
-            return dict.fromkeys(names, error.rejected)
+            return Removed(dict.fromkeys(names, error.rejected))
         refused = {name: reason for name in names if (reason := self._refusal(name, site)) is not None}
         left = [name for name in names if name not in refused]
+        notes = tuple(sign_in_cancelled(name) for name in left if self._is_signing_in(name))
         self._begin([name for name in left if name not in self._removing])
         if tasks := [task for name in left if (task := self._removing.get(name)) is not None]:
             await asyncio.wait(tasks, timeout=ANSWER_LIMIT)
-        return refused | {name: self._failed[name] for name in left if name in self._failed}
+        return Removed(refused | {name: self._failed[name] for name in left if name in self._failed}, notes)
+
+    def _is_signing_in(self, name: str) -> bool:
+        view = self._engine.view_of(name)
+        return view is not None and view.auth.signing_in
 
     def _refusal(self, name: str, site: Collection[str]) -> Rejected | None:
         """Why it can't be removed. Never delete a login whose entry can't go."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from trayapp.api.controls import Rejected
@@ -18,6 +19,7 @@ from trayapp.app.rejections import RejectedError
 from trayapp.app.renames import Renames
 from trayapp.core.messages import Pause, Resume
 from trayapp.core.model import Phase, Trouble
+from trayapp.core.sentences import sign_in_cancelled
 from trayapp.engine.ports import StoredLogin
 from trayapp.system.private_files import NotPrivateError
 
@@ -58,24 +60,26 @@ class Renaming:
         self._turn = asyncio.Lock()
 
     async def rename(self, name: str, new: str) -> Sequence[str]:
-        """Rename it; what became of clients' entries, a sentence each. Raises `RejectedError`."""
+        """Rename it; what became of clients' entries and of a sign-in, a sentence each. Raises `RejectedError`."""
         async with self._turn:
             await self._check(name, new)
             was_paused = self._engine.workloads[name].phase is Phase.PAUSED
+            signing_in = self._engine.workloads[name].signing_in
             self._begin(name, new, resume=not was_paused)
             try:
                 await self._pause(name)
                 await self._write(name, new)
-            except RejectedError:
+            except RejectedError as error:
                 if not await self._configuration.in_thread(lambda: _is_there(self._configuration, new)):
                     self._abandon(name, new)
                     if not was_paused:
                         self._engine.apply(name, Resume(self._engine.now()))
-                    raise
+                    raise _with_note(error, sign_in_cancelled(name, name) if signing_in else "") from None
             self._renames.commit()
             await self._configuration.load()
             self._forget_endpoint(name)
-        return await self._repoint(name, new)
+        ended = [sign_in_cancelled(name, new)] if signing_in else []
+        return [*ended, *await self._repoint(name, new)]
 
     async def _check(self, name: str, new: str) -> None:
         removals = self._engine.effects.removals
@@ -135,6 +139,12 @@ class Renaming:
 
 
 UNSAVED = "The login of {name} isn't saved in the keyring yet. Unlock or start your keyring, then try again."
+
+
+def _with_note(error: RejectedError, note: str) -> RejectedError:
+    """Say, too, what has happened all the same."""
+    rejected = error.rejected
+    return RejectedError(replace(rejected, message=f"{rejected.message} {note}")) if note else error
 
 
 def _reject(code: str, text: str) -> NoReturn:

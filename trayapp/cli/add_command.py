@@ -12,7 +12,7 @@ from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, OK, USAGE
 from trayapp.cli.entry_keys import configuration_keys, key_errors
 from trayapp.cli.errors import api_error_text, refuse_missing_file, sign_in_later
-from trayapp.cli.output import clean, parse_time, print_error, print_line, print_result
+from trayapp.cli.output import clean, parse_time, print_error, print_line, print_noted
 from trayapp.cli.questions import Questions
 from trayapp.config.paths import Paths
 from trayapp.core.model import Secret
@@ -133,10 +133,11 @@ def remove(arguments: argparse.Namespace, paths: Paths) -> int:
     if not arguments.yes and not _confirmed(f"Remove {name}? Its login is revoked and deleted. [y/N] "):
         print_line("Nothing was changed.")
         return OK
-    gone = take_out(client, name)
+    removed = client.remove(name)
+    gone = _wait_until_gone(client, name)
     text = f"Removed {name}." if gone else f"Removing {name}. Its server is still revoking the login."
     rest = left_over(client, name) if gone else ""
-    print_result(arguments, text, name=name, removed=gone, left=rest or None)
+    print_noted(arguments, text, removed, name=name, removed=gone, left=rest or None)
     if rest:
         print_error(f"amberlight: {rest}")
     return OK

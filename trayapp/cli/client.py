@@ -152,10 +152,10 @@ class ApiClient:
         """Change settings of the app."""
         return self.request("PATCH", f"{BASE}/settings", body, SLOW_LIMIT)
 
-    def remove(self, name: str) -> None:
+    def remove(self, name: str) -> Json:
         """Revoke and delete the login and take the workload out of the configuration. A slow server may still be
         revoking."""
-        self.request("DELETE", self._workload_path(name), limit=SLOW_LIMIT)
+        return self.request("DELETE", self._workload_path(name), limit=SLOW_LIMIT)
 
     def token(self, name: str, min_validity: float) -> Json:
         query = urlencode({"min_validity": f"{min_validity:g}", "wait": f"{TOKEN_WAIT:g}"})

@@ -9,7 +9,7 @@ from typing import Any
 from trayapp.cli.client import ApiClient, NotRunningError
 from trayapp.cli.codes import FAILED, OK, USAGE
 from trayapp.cli.entry_keys import configuration_keys, key_errors
-from trayapp.cli.output import clean, print_error, print_line, print_result
+from trayapp.cli.output import clean, print_error, print_noted, print_result
 from trayapp.config.paths import Paths
 
 
@@ -46,7 +46,8 @@ def change(arguments: argparse.Namespace, paths: Paths, name: str, body: Mapping
         if "client_secret" in body:
             raise  # the keyring is the app's
         return _change_file(arguments, paths, name, body)
-    print_result(arguments, clean(client.edit(name, dict(body)).get("message")), name=name)
+    answer = client.edit(name, dict(body))
+    print_noted(arguments, clean(answer.get("message")), answer, name=name)
     return OK
 
 
@@ -58,7 +59,7 @@ def _change_file(arguments: argparse.Namespace, paths: Paths, name: str, keys: M
         raise editor.EditError(f"there's no workload {name} in {paths.config_file}")
     changed = editor.change(paths, workload_table(name), keys)
     text = f"Changed {name} in {paths.config_file}." if changed else f"{name} already has these values."
-    print_result(arguments, text, name=name)
+    print_noted(arguments, text, {}, name=name)
     return OK
 
 
@@ -83,9 +84,9 @@ def _in_editor(arguments: argparse.Namespace, paths: Paths) -> int:
     if new is None:
         return FAILED
     if new == old or not editor.replace_block(paths, name, old, new):
-        print_result(arguments, "Nothing was changed.", name=name)
+        print_noted(arguments, "Nothing was changed.", {}, name=name)
         return OK
-    return loaded(arguments, paths, f"Changed {name}.", name=name)
+    return loaded(arguments, paths, f"Changed {name}.", name=name, notes=[])
 
 
 def loaded(arguments: argparse.Namespace, paths: Paths, text: str, **facts: object) -> int:
@@ -108,14 +109,10 @@ def rename(arguments: argparse.Namespace, paths: Paths) -> int:
     client = ApiClient.of(paths)
     if name == new:
         client.status(name)
-        print_result(arguments, f"{name} is already called that.", name=new, notes=[])
+        print_noted(arguments, f"{name} is already called that.", {}, name=new)
         return OK
     answer = client.edit(name, {"name": new})
-    notes = [clean(note) for note in answer.get("notes") or ()]
-    print_result(arguments, clean(answer.get("message")), name=new, notes=notes)
-    if arguments.format == "text":
-        for note in notes:
-            print_line(note)
+    print_noted(arguments, clean(answer.get("message")), answer, name=new)
     return OK
 
 

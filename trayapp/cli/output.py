@@ -109,6 +109,15 @@ def print_result(arguments: argparse.Namespace, text: str, **facts: object) -> N
         print_line(text)
 
 
+def print_noted(arguments: argparse.Namespace, text: str, answer: Json, **facts: object) -> None:
+    """The same, with the `notes` of the app's answer: what else to know or to do, a line each."""
+    notes = [clean(note) for note in answer.get("notes") or ()]
+    print_result(arguments, text, **facts, notes=notes)
+    if getattr(arguments, "format", "text") != "json":
+        for note in notes:
+            print_line(note)
+
+
 # --- times -----------------------------------------------------------------------------------------------------------
 
 

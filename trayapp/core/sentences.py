@@ -313,6 +313,12 @@ def no_sign_in(name: str) -> str:
     return f"No sign-in to {name} is in progress."
 
 
+def sign_in_cancelled(name: str, again: str = "") -> str:
+    """An edit has ended it; `again` is what the workload is called now, if there still is one to sign in to."""
+    text = f"The sign-in to {name} was cancelled."
+    return f"{text} To sign in again, run `amberlight reauthorize {again}`." if again else text
+
+
 def help_for(view: WorkloadView) -> str:
     """What the user of a client can do about it, in one sentence."""
     return help_of(view.name, view.status, view.auth.detail)
