@@ -73,6 +73,14 @@ def test_frozen(tmp_path: Path) -> None:
     assert (str(tmp_path / "usr/bin/amberlight"), "run") == login_command(frozen)
 
 
+def test_a_mac_runs_downloads_from_a_place_that_vanishes(tmp_path: Path) -> None:
+    """Until the bundle has been moved: refused, with a hint."""
+
+    place = tmp_path / "AppTranslocation/0A1B/d/Amberlight.app/Contents/MacOS/amberlight"
+    with pytest.raises(CannotStartError, match="Applications folder"):
+        login_command(interpreter(tmp_path, executable=program(place), frozen=True, installed=False))
+
+
 def test_windows_opens_no_console(tmp_path: Path) -> None:
     """pythonw where it exists, as scripts would open a console window."""
 

@@ -73,3 +73,14 @@ async def test_a_program_that_does_not_read_its_input_succeeds(programs: Path) -
 
     program(programs, "wl-copy", "exit 0")
     assert await clipboard.copy("x" * 1_000_000)
+
+
+async def test_macos_is_told_that_the_text_is_utf8(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a login no locale is set, and pbcopy would take each byte for a letter."""
+
+    monkeypatch.setattr(sys, "platform", "darwin")
+    for name in ("LC_ALL", "LC_CTYPE", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    program(programs, "pbcopy", f'echo "$LC_CTYPE" > {programs}/locale; /bin/cat > {programs}/text')
+    assert await clipboard.copy("größer ✔")
+    assert ("UTF-8\n", "größer ✔") == ((programs / "locale").read_text(), (programs / "text").read_text())

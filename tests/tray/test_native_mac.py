@@ -5,9 +5,14 @@ The fake has the shape of pystray's backend: the same methods, the same order of
 
 from __future__ import annotations
 
+import signal
 import struct
+import sys
+import threading
 from types import SimpleNamespace
 from typing import Any
+
+import pytest
 
 from tests.tray.strict_pystray import MENU, QUIT, RED, RunningBackend, ScreenThread, StrictIcon, pystray
 from trayapp.core.presentation import Action, MenuItem, Verb
@@ -49,10 +54,21 @@ class MacBase(StrictIcon):
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, screen=mac_screen, **more)
         native_call = self._native
-        self._status_bar = SimpleNamespace(thickness=lambda: 22.0)
+        self._status_bar = SimpleNamespace(
+            thickness=lambda: 22.0, removeStatusItem_=lambda item: native_call("removed")
+        )
+        self._app = SimpleNamespace(run=self._appkit_loop)
         button = SimpleNamespace(setImage_=lambda image: native_call("image"))
         self._status_item = SimpleNamespace(button=lambda: button, setMenu_=lambda menu: native_call("menu"))
         self._menu_handle: Any = None
+
+    def _mark_ready(self) -> None:
+        self.screen.thread = threading.current_thread()
+        super()._mark_ready()
+
+    def _appkit_loop(self) -> None:
+        self.screen.pump(lambda: self.stopped)
+        self._visible = False
 
     def _show(self) -> None:
         super()._show()
@@ -79,7 +95,9 @@ class MacBase(StrictIcon):
         self.stopped = True
 
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 mac_screen = ScreenThread()
+mac_signals: dict[int, Any] = {}
 
 
 def tag_of(menu: Any, text: str) -> int:
@@ -101,7 +119,8 @@ class Mac(RunningBackend):
         mac_screen = self.screen
         NsImage.made.clear()
         appkit, foundation = SimpleNamespace(NSImage=NsImage), SimpleNamespace(NSData=NsData)
-        made = native.mac_class(MacBase, pystray, foundation, appkit, self.screen.call_after)
+        call_after, on_signal = self.screen.call_after, mac_signals.__setitem__
+        made = native.mac_class(MacBase, pystray, foundation, appkit, call_after, on_signal)
         self.icon = made("Amberlight", self.actions.append, self.on_host)
 
     def click(self, tag: int) -> None:
@@ -118,7 +137,7 @@ def test_on_macos_every_call_is_made_in_the_main_thread() -> None:
         assert "title 1 needs sign-in" in mac.icon.seen
         assert "menu" == mac.icon.seen[-1]
         assert [(True, mac.screen.thread)] == mac.hosts
-    assert "stop" == mac.icon.seen[-1]
+    assert ["stop", "removed"] == mac.icon.seen[-2:]
 
 
 def test_on_macos_the_image_is_sharp_and_in_colour() -> None:
@@ -171,3 +190,50 @@ def test_tags_forget_old_menus() -> None:
             tags.append(lambda: None)
     assert 1000 == len(tags)
     assert 20 == len(tags._calls)
+
+
+def test_on_macos_a_program_outside_a_bundle_has_no_icon_in_the_dock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's own bundle would show one; and a program without a bundle may show nothing before this."""
+
+    seen: list[object] = []
+    application = SimpleNamespace(setActivationPolicy_=seen.append)
+    appkit = SimpleNamespace(
+        NSApplication=SimpleNamespace(sharedApplication=lambda: application), NSApplicationActivationPolicyAccessory=1
+    )
+
+    class Base:
+        def __init__(self, *arguments: Any, **more: Any) -> None:
+            seen.append("icon")
+
+    modules = {
+        "AppKit": appkit,
+        "Foundation": SimpleNamespace(),
+        "pystray": SimpleNamespace(Icon=Base),
+        "PyObjCTools": SimpleNamespace(
+            AppHelper=SimpleNamespace(callAfter=print), MachSignals=SimpleNamespace(signal=print)
+        ),
+    }
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, name, module)  # type: ignore[arg-type]
+    native.mac_backend("Amberlight", print, print)
+
+    assert [1, "icon"] == seen
+
+
+def test_on_macos_a_signal_reaches_the_handler_that_python_has() -> None:
+    """pystray's own would end the process on Ctrl-C, with a login perhaps not stored, and let SIGTERM wait for a click."""
+
+    handled: list[object] = []
+    before = {number: signal.signal(number, lambda *given: handled.append(given[0])) for number in SIGNALS}
+    try:
+        icon = Mac().icon
+        icon._stop = lambda: None
+        icon._app = SimpleNamespace(run=lambda: [mac_signals[number](number) for number in SIGNALS])
+        mac_screen.thread = threading.current_thread()
+        icon._run()
+        assert list(SIGNALS) == handled
+        signal.raise_signal(signal.SIGTERM)
+        assert [*SIGNALS, signal.SIGTERM] == handled
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

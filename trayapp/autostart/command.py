@@ -18,6 +18,7 @@ from trayapp.autostart.state import AutostartError
 NAME = "amberlight"
 RUN = "run"
 NOT_INSTALLED = "Can't start at login, because this Amberlight isn't installed. Install it"
+TRANSLOCATED = "AppTranslocation"  # in the path where macOS runs a download until somebody moves it
 PACKAGED = Path("/usr/bin/amberlight")  # what the Debian package links to its program below /opt
 
 
@@ -54,6 +55,8 @@ def login_command(given: Interpreter | None = None) -> tuple[str, ...]:
     """The command, without a shell. Raises `CannotStartError` if Amberlight is only checked out."""
     running = given or Interpreter.current()
     if running.frozen:
+        if TRANSLOCATED in running.executable.parts:
+            raise CannotStartError("Can't start at login from here. Move Amberlight to the Applications folder first.")
         return str(_windowless(running, "amberlightw.exe") if running.windows else _packaged_link(running)), RUN
     if running.windows:
         return _windows(running)

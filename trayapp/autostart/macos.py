@@ -23,7 +23,7 @@ from trayapp.system.plain_files import read_plain
 LABEL = "io.github.amberlight"
 MAX_AGENT_SIZE = 65536  # bytes; ours has a few hundred
 LAUNCHCTL_LIMIT = 10.0  # s; launchctl answers immediately or not at all
-SETTINGS = "System Settings, General, Login Items"
+SETTINGS = "System Settings, General, Login Items & Extensions"  # before macOS 15 just Login Items
 
 Launchctl = Callable[..., tuple[int, str]]  # its arguments → exit code and output
 

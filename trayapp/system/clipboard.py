@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import sys
 
@@ -25,11 +26,18 @@ async def copy(text: str) -> bool:
     return False
 
 
+def _environment() -> dict[str, str] | None:
+    """pbcopy reads its input in the encoding of the locale, and a login sets none."""
+    if sys.platform != "darwin":
+        return None
+    return {**{name: value for name, value in os.environ.items() if name != "LC_ALL"}, "LC_CTYPE": "UTF-8"}
+
+
 async def _pipe_to(program: tuple[str, ...], text: str) -> bool:
     quiet = asyncio.subprocess.DEVNULL
     try:
         process = await asyncio.create_subprocess_exec(
-            *program, stdin=asyncio.subprocess.PIPE, stdout=quiet, stderr=quiet
+            *program, stdin=asyncio.subprocess.PIPE, stdout=quiet, stderr=quiet, env=_environment()
         )
     except OSError:  # it exists but can't be run
         return False

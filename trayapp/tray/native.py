@@ -14,6 +14,8 @@ from __future__ import annotations
 import io
 import logging
 import queue
+import signal
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -171,10 +173,26 @@ class CallbackTags:
         return self._calls.get(tag, lambda *_: None)
 
 
+def _signal_handlers() -> dict[int, Callable[..., Any]]:
+    """Python's handlers of the signals that end a program. Only the main thread may have any."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    return {number: handler for number, handler in handlers.items() if callable(handler)}
+
+
 def mac_class(
-    base: type[Any], pystray: Any, foundation: Any, appkit: Any, call_after: Callable[..., None]
+    base: type[Any],
+    pystray: Any,
+    foundation: Any,
+    appkit: Any,
+    call_after: Callable[..., None],
+    on_signal: Callable[[int, Callable[..., Any]], object],
 ) -> type[Any]:
-    """The macOS icon class. Only the main thread touches AppKit; `call_after` posts to it."""
+    """The macOS icon class. Only the main thread touches AppKit; `call_after` posts to it.
+
+    `on_signal` has AppKit's loop call a function when a signal comes.
+    """
 
     class MacIcon(native_class(base, pystray, plain_label, plain_label)):  # type: ignore[misc]
         def __init__(self, *arguments: Any) -> None:
@@ -183,6 +201,20 @@ def mac_class(
 
         def apply(self, change: ViewUpdate) -> None:
             call_after(self._apply_now, change)
+
+        def _run(self) -> None:
+            """pystray's own, but with Python's signal handlers: AppKit's loop runs none of them by itself, and pystray
+            would have Ctrl-C end the process on the spot."""
+            self._mark_ready()
+            handlers = _signal_handlers()
+            for number, handler in handlers.items():
+                on_signal(number, handler)
+            try:
+                self._app.run()
+            finally:
+                for number, handler in handlers.items():
+                    signal.signal(number, handler)
+                self._status_bar.removeStatusItem_(self._status_item)
 
         def _stop(self) -> None:
             call_after(super()._stop)
@@ -242,9 +274,11 @@ def mac_backend(title: str, on_action: Callable[[Action], None], on_host: OnHost
     import AppKit
     import Foundation
     import pystray
-    from PyObjCTools import AppHelper
+    from PyObjCTools import AppHelper, MachSignals
 
-    made = mac_class(pystray.Icon, pystray, Foundation, AppKit, AppHelper.callAfter)
+    # As LSUIElement in our bundle: no icon in the Dock. A program without a bundle may show nothing before it says so.
+    AppKit.NSApplication.sharedApplication().setActivationPolicy_(AppKit.NSApplicationActivationPolicyAccessory)
+    made = mac_class(pystray.Icon, pystray, Foundation, AppKit, AppHelper.callAfter, MachSignals.signal)
     backend: TrayBackend = made(title, on_action, on_host)
     return backend
 

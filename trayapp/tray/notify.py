@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from trayapp.core.presentation import Action, Notice
+from trayapp.core.presentation import Action, Notice, Verb
 from trayapp.tray import pixmap
 from trayapp.tray.channel import Channel, ChannelError, Listener
 
@@ -87,8 +87,13 @@ class NotificationCentre:
             log.exception("the click on a notification failed")
 
 
+LIBRARY_LOGS = ("desktop_notifier.backends.base", "desktop_notifier.backends.macos")  # where it logs failures
+SWITCHED_OFF = "they are switched off in the system's settings"
+NOT_FOR_US = "the system has none for this program"  # macOS has them for app bundles only
+
+
 class _FailureCapture(logging.Filter):
-    """Catches the exceptions that desktop-notifier logs instead of raising, and drops their tracebacks."""
+    """Catches the failures that desktop-notifier logs instead of raising, and drops their tracebacks."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -97,8 +102,11 @@ class _FailureCapture(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         if record.exc_info and record.exc_info[1] is not None:
             self.problem = record.exc_info[1]
-            return False
-        return True
+        elif record.name == LIBRARY_LOGS[1] and record.levelno >= logging.WARNING:  # the system's error, as text only
+            self.problem = ChannelError(record.getMessage())
+        else:
+            return True
+        return False
 
 
 class DesktopNotifierChannel:
@@ -112,7 +120,8 @@ class DesktopNotifierChannel:
         self._on_action = listener.on_action
         self._shown: dict[str, str] = {}
         self._failures = _FailureCapture()
-        logging.getLogger("desktop_notifier.backends.base").addFilter(self._failures)
+        for name in LIBRARY_LOGS:
+            logging.getLogger(name).addFilter(self._failures)
         self._notifier: Any = desktop_notifier.DesktopNotifier(
             app_name=app_name,
             app_icon=desktop_notifier.Icon(path=pixmap.APP_PNG),  # by default it is Python's logo
@@ -122,11 +131,21 @@ class DesktopNotifierChannel:
         await self.withdraw(notice.key)
         self._failures.problem = None
         capabilities = await self._notifier.get_capabilities()
+        if self._library.Capability.TITLE not in capabilities:
+            raise ChannelError(NOT_FOR_US)
+        if not await self._notifier.request_authorisation():  # macOS asks the person once, then only answers
+            raise ChannelError(SWITCHED_OFF)
         buttons = notice.buttons if self._library.Capability.BUTTONS in capabilities else ()
         shown = await self._notifier.send(
             title=notice.title,
             message=notice.body,
-            buttons=[self._library.Button(title=text, on_pressed=self._poster(action)) for text, action in buttons],
+            buttons=[
+                # Numbered, not named at random: on macOS, all notifications whose buttons have the same titles share the
+                # identifiers of the first.
+                self._library.Button(title=text, on_pressed=self._poster(action), identifier=str(number))
+                for number, (text, action) in enumerate(buttons)
+            ],
+            on_clicked=self._poster(Action(Verb.SHOW)),
         )
         if self._failures.problem is not None:
             raise ChannelError(str(self._failures.problem) or type(self._failures.problem).__name__)
@@ -138,7 +157,8 @@ class DesktopNotifierChannel:
             await self._notifier.clear(shown)
 
     async def close(self) -> None:
-        logging.getLogger("desktop_notifier.backends.base").removeFilter(self._failures)
+        for name in LIBRARY_LOGS:
+            logging.getLogger(name).removeFilter(self._failures)
 
     def _poster(self, action: Action) -> Callable[[], None]:
         return lambda: self._post(action)
