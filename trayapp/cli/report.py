@@ -18,7 +18,7 @@ from trayapp.cli.codes import OK
 from trayapp.cli.doctor import run_checks
 from trayapp.cli.output import clean, print_json, print_line, print_result
 from trayapp.config.paths import Paths
-from trayapp.system.private_files import errors_name
+from trayapp.system.private_files import create_private, errors_name
 
 Json = dict[str, Any]
 
@@ -57,7 +57,7 @@ def _written(chosen: str, named: str, text: str) -> Path:
 def _write_new(file: Path, text: str) -> None:
     """A new file that only its owner can read, whole or not at all. Raises `OSError` if there is one already."""
     with errors_name(file):
-        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        handle = create_private(file, os.O_WRONLY)
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as opened:
                 opened.write(text + "\n")

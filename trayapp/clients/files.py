@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from trayapp.system.plain_files import open_plain, read_plain, within
+from trayapp.system.private_files import PRIVACY, create_private
 
 SIZE_MAX = 32 << 20  # bytes; Claude Code keeps histories in the same file
 
@@ -48,8 +48,10 @@ def read(file: Path, size_max: int = SIZE_MAX) -> FileContents:
 
 
 def others_may_read(file: Path) -> bool:
-    """Whether other users of this machine may read or change the file, as far as its mode says. Raises `OSError`."""
-    return os.name == "posix" and bool(file.stat().st_mode & 0o077)
+    """Whether other users may read or change the file, as its mode or access list says. Raises `OSError`."""
+    if PRIVACY is not None:
+        return PRIVACY.others_may_read(file)
+    return bool(file.stat().st_mode & 0o077)
 
 
 def make_private(file: Path) -> None:
@@ -57,7 +59,10 @@ def make_private(file: Path) -> None:
     try:
         descriptor = within(file, lambda: open_plain(file))
         try:
-            os.fchmod(descriptor, os.fstat(descriptor).st_mode & 0o700)
+            if sys.platform != "win32":
+                os.fchmod(descriptor, os.fstat(descriptor).st_mode & 0o700)
+            elif PRIVACY is not None:
+                PRIVACY.hide(file)
         finally:
             os.close(descriptor)
     except OSError as error:
@@ -90,7 +95,7 @@ def _back_up(old: FileContents, stamp: str, folder: Path) -> Path:
     while True:
         name = f"{old.file.name}.amberlight-backup-{stamp}" + (f"-{number}" if number > 1 else "")
         try:
-            handle = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            handle = create_private(folder / name, os.O_WRONLY)
         except FileExistsError:
             number += 1
             continue
@@ -102,8 +107,8 @@ def _back_up(old: FileContents, stamp: str, folder: Path) -> Path:
 
 
 def _replace(target: Path, old: FileContents, data: bytes, *, private: bool) -> None:
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")  # 0600 from the start
-    draft = Path(name)
+    draft = target.with_name(f".{target.name}.{os.urandom(4).hex()}")
+    handle = create_private(draft, os.O_WRONLY)
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)
@@ -111,7 +116,10 @@ def _replace(target: Path, old: FileContents, data: bytes, *, private: bool) -> 
             os.fsync(stream.fileno())
         found = target.stat()
         _give_to_owner(draft, old.file, found)
-        draft.chmod(found.st_mode & (0o700 if private else 0o777))
+        if PRIVACY is None:
+            draft.chmod(found.st_mode & (0o700 if private else 0o777))
+        elif not private:
+            PRIVACY.copy(target, draft)
         if read_plain(target, len(old.data)) != old.data:  # its own program may have written meanwhile
             raise FileError(f"{old.file} has just been changed by another program; try again")
         draft.replace(target)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from trayapp.core.model import Secret
 from trayapp.server.instance import process_exists
-from trayapp.system.private_files import NotPrivateError, check_directory, private_directory, replace_file
+from trayapp.system.private_files import PRIVACY, NotPrivateError, check_directory, private_directory, replace_file
 
 NAME = "server.json"
 CONNECT_LIMIT = 1.0  # s; on this machine
@@ -90,7 +90,7 @@ def read(directory: Path) -> ServerInfo | None:
         reason = "it's a symbolic link" if path.is_symlink() else error.strerror or str(error)
         raise ServerFileError(f"{path} can't be read: {reason}.") from None
     try:
-        _check_ours(path, os.fstat(fd))
+        _check_ours(path, fd)
     except ServerFileError:
         os.close(fd)
         raise
@@ -157,7 +157,7 @@ def _make_private(directory: Path) -> None:
     """Make sure the directory exists, is really ours, and can't be read or written by others."""
     try:
         check_directory(directory)
-        if sys.platform != "win32" and directory.exists():  # Windows: the user's directories are private by their ACL
+        if sys.platform != "win32" and directory.exists():  # Windows: `check_directory` has looked at the owner
             status = directory.stat()
             if status.st_uid != os.getuid():
                 raise ServerFileError(f"{directory} belongs to another user.")
@@ -178,7 +178,8 @@ def _refuse_special_file(path: Path) -> None:
         raise ServerFileError(f"{path} isn't a regular file.")
 
 
-def _check_ours(path: Path, status: os.stat_result) -> None:
+def _check_ours(path: Path, descriptor: int) -> None:
+    status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         raise ServerFileError(f"{path} isn't a regular file.")
     if sys.platform != "win32":
@@ -186,3 +187,5 @@ def _check_ours(path: Path, status: os.stat_result) -> None:
             raise ServerFileError(f"{path} belongs to another user.")
         if status.st_mode & 0o077:
             raise ServerFileError(f"{path} can be read by others. Set its mode to 0600.")
+    elif PRIVACY is not None and (problem := PRIVACY.problem(descriptor)):
+        raise ServerFileError(f"{path} {problem}. Remove it and start Amberlight again.")

@@ -14,6 +14,7 @@ from typing import Any
 from trayapp.config.paths import Paths
 from trayapp.server.instance import holder, process_exists
 from trayapp.system.plain_files import open_plain
+from trayapp.system.private_files import PRIVACY
 
 SERVER_MAX = 64 * 1024  # bytes; ours has 200
 KEYS_MAX = 4 << 20  # bytes; 10,000 keys are 1 MB
@@ -74,6 +75,8 @@ def _json(file: Path, limit: int) -> Any:
             if sys.platform != "win32" and (
                 status.st_uid != os.getuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
             ):
+                return None
+            if PRIVACY is not None and PRIVACY.problem(opened.fileno()):
                 return None
             text = opened.read(limit + 1)
         return json.loads(text) if len(text) <= limit else None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-from trayapp.system.private_files import private_directory, private_file
+from trayapp.system.private_files import open_private, private_directory, private_file
 
 TAILS = ("", "-wal", "-shm")  # what SQLite adds to a file's name
 BUSY_TIMEOUT = 5.0  # s to wait while another process, such as a backup, reads the file
@@ -25,7 +26,7 @@ def open_private_database(
     private_directory(path.parent)
     for name in files_of(path):
         private_file(name)
-    path.touch(mode=0o600)  # SQLite gives its two other files the mode of this one
+    os.close(open_private(path, os.O_WRONLY))  # SQLite gives its two other files the mode of this one
     db = sqlite3.connect(path, timeout=timeout, isolation_level=None)
     try:
         prepare(db)

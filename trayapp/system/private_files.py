@@ -2,7 +2,7 @@
 
 Wider modes are corrected and logged. A symbolic link in the place of our own file is refused, because its target isn't
 ours to write. In the place of a directory it is followed if link and target are the user's own: people keep state on
-another disk. On Windows the profile's access list protects the files, and modes are left alone.
+another disk. On Windows an access list takes the place of the mode (`windows_private.py`).
 """
 
 from __future__ import annotations
@@ -11,15 +11,29 @@ import contextlib
 import logging
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trayapp.system.not_private import NotPrivateError as NotPrivateError
+
+if TYPE_CHECKING:
+    from trayapp.system.windows_private import WindowsPrivacy
 
 log = logging.getLogger(__name__)
 log.addHandler(logging.NullHandler())  # what is said here is for the log, never for the terminal of a command
 
 
-class NotPrivateError(Exception):
-    """A file or directory that can't be made private. The text is a sentence for people."""
+def _privacy() -> WindowsPrivacy | None:
+    if sys.platform != "win32":
+        return None
+    from trayapp.system.windows_private import load_privacy
+
+    return load_privacy()
+
+
+PRIVACY = _privacy()  # None where modes protect files
 
 
 def private_directory(path: Path, *, shared: bool = False) -> Path:
@@ -28,6 +42,9 @@ def private_directory(path: Path, *, shared: bool = False) -> Path:
     `shared` means that the directory is the person's own, who may open or link it as they like.
     """
     check_directory(path, shared=shared)
+    if PRIVACY is not None and not shared:
+        PRIVACY.make_directory(path)
+        return path
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not shared:
         if path.stat().st_mode & stat.S_ISVTX:
@@ -38,6 +55,8 @@ def private_directory(path: Path, *, shared: bool = False) -> Path:
 
 def check_directory(path: Path, *, shared: bool = False) -> None:
     """Raise `NotPrivateError` if what is at `path` can't be our directory. Changes nothing; may be missing."""
+    if PRIVACY is not None and not shared:
+        PRIVACY.check_directory(path)
     try:
         link = path.lstat()
     except (FileNotFoundError, NotADirectoryError):  # the latter is for `mkdir` to report: it knows the file in the way
@@ -92,7 +111,7 @@ def write_private(path: Path, text: str, *, shared: bool = False) -> None:
 def replace_file(path: Path, text: str) -> None:
     """The write itself, through a draft beside `path`; for whoever has made sure of the directory. Raises `OSError`."""
     draft = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    handle = create_private(draft, os.O_WRONLY)
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
             file.write(text)
@@ -112,12 +131,23 @@ def open_private(path: Path, flags: int) -> int:
     For files that are written on and on; `private_file` alone would leave a moment for a link to come in between.
     """
     private_file(path)
-    flags |= os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    if PRIVACY is not None:
+        with contextlib.suppress(FileExistsError):
+            PRIVACY.make_file(path)
+    flags |= os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     handle = os.open(path, flags, 0o600)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
         raise NotPrivateError(_not_a_file(path))
     return handle
+
+
+def create_private(path: Path, flags: int) -> int:
+    """A descriptor of a new file, for its owner alone from its first moment. Raises `FileExistsError` or `OSError`."""
+    if PRIVACY is None:
+        return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+    PRIVACY.make_file(path)
+    return os.open(path, flags | getattr(os, "O_BINARY", 0))
 
 
 def touch_private(path: Path) -> None:
@@ -149,7 +179,8 @@ def _target(link: Path) -> str:
 
 
 def _restrict_mode(path: Path, mode: int) -> None:
-    if os.name != "posix":
+    if PRIVACY is not None:
+        PRIVACY.restrict_file(path)
         return
     found = stat.S_IMODE(path.stat().st_mode)
     if found & ~mode:
