@@ -206,6 +206,21 @@ def test_a_token_in_doubt_is_tried_although_the_kernel_says_offline(marked: bool
     assert p.now.at + 1200.0 == deadlines.opens_at(p.w, shut)
 
 
+@pytest.mark.parametrize(("again", "pause"), [(0.0, 10.0), (0.5, 10.0), (-30.0, 60.0)])
+def test_a_token_put_in_doubt_against_the_kernels_word_is_tried_again_within_a_grace_of_a_minute(
+    again: float, pause: float
+) -> None:
+    """An attempt made although the kernel said "offline" lost its answer: it was sent, so there is a network after all.
+
+    The mark (`again` s after that attempt began) is its own; an older one says nothing about it.
+    """
+    p = reached(Phase.WAITING)
+    shut, last = Gate(offline=True, closed_since=p.now.at), p.now.at + 100.0
+    p.w = replace(p.w, maybe_spent=True, marked_at=last + again, last_attempt_at=last)
+
+    assert last + pause == deadlines.opens_at(p.w, shut)
+
+
 def test_a_token_in_doubt_does_not_wait_for_the_limit_of_attempts() -> None:
     """The dead ends of a burst had used M8's limit up, and the server's grace ran out meanwhile. One series more, no more."""
 

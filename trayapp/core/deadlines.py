@@ -12,7 +12,7 @@ from trayapp.core.model import Login, Phase, Policy, Series, Step, Trigger, Work
 from trayapp.core.quirks import grace_of, provider_of
 
 GRACE_MAX = 600.0  # s; M10: how long a token in doubt is retried against the gate (Atlassian's grace)
-FIRST_IN_DOUBT = 10.0  # s after the gate closed until a token in doubt is tried anyway
+FIRST_IN_DOUBT = 10.0  # s after the gate closed, or after what put a token in doubt, until that is tried anyway
 AGAIN_IN_DOUBT = 60.0  # s until the next such attempt; rare enough for M8's limit
 
 
@@ -66,7 +66,8 @@ def despite_gate_at(w: Workload, gate: Gate) -> float:
     closed, last = gate.closed_since or 0.0, w.last_attempt_at or 0.0
     since, pause = max(closed, last), w.spec.policy.tick_interval
     if w.maybe_spent and w.marked_at is not None and since < w.marked_at + GRACE_MAX:
-        pause = min(pause, AGAIN_IN_DOUBT if last > closed else FIRST_IN_DOUBT)
+        unsent = closed < last and w.marked_at < last  # otherwise it put the token in doubt: there is a network
+        pause = min(pause, AGAIN_IN_DOUBT if unsent else FIRST_IN_DOUBT)
     return since + pause
 
 
