@@ -57,7 +57,7 @@ class Refusals:
         self._world, self._truths = world, truths
         self.of: dict[str, Refused] = {}  # by token
         self._verdicts: dict[str, tuple[str, str]] = {}  # by workload: token and code of an answer on its way
-        self._original: dict[str, tuple[str, float]] = {}  # by workload: the token of the latest sign-in, and when
+        self._originals: dict[str, float] = {}  # by token: when a sign-in gave it; a crash may have lost it
         self._doubted: dict[str, bool] = {}  # by workload: whether its token was in doubt before the attempt under way
         self._well: dict[str, float] = {}  # red workloads that could be asked for, and since when
         self._run_ended: dict[int, float] = {}
@@ -66,7 +66,7 @@ class Refusals:
 
     def signed_in(self, name: str, token: str) -> None:
         """The person has signed in."""
-        self._original[name] = token, self._world.clocks.t
+        self._originals[token] = self._world.clocks.t
 
     def run_ended(self, number: int) -> None:
         """A run of the program is over."""
@@ -101,7 +101,7 @@ class Refusals:
         """Whether sending it again unasked can do no harm (M7)."""
         if known.lost or known.in_doubt or not may_recheck(truth.server.endpoint):
             return False
-        return known.code in CLIENT or self._original.get(truth.name, ("", 0.0))[0] == token
+        return known.code in CLIENT or token in self._originals
 
     def _required(self, truth: Truth, token: str, known: Refused) -> bool:
         """Whether it must be sent again: the program has to know that the token is the sign-in's own."""
@@ -109,7 +109,7 @@ class Refusals:
             return False
         if not self._remembered(known, self._world.runs) or not self.ran_on(*known.settled):
             return False  # a run that ended with the verdict may have left the token in doubt
-        return known.code in CLIENT or self._world.disk.lost_at < self._original[truth.name][1]
+        return known.code in CLIENT or self._world.disk.lost_at < self._originals[token]
 
     def answered(self, call: Call, reply: Answer) -> None:
         """A complete answer is about to reach the program."""
