@@ -1,6 +1,7 @@
 """Paths of all files Amberlight uses. No other module asks the platform for a directory.
 
-They come from platformdirs, so the XDG variables move them on Linux. Our directories are 0700 and our files 0600.
+They come from platformdirs, so the XDG variables move them on Linux. AMBERLIGHT_HOME, or the directory `amberlight-home`
+beside a frozen program, takes them all. Our directories are 0700 and our files 0600.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from platformdirs import PlatformDirs
 
 APP = "amberlight"
+HOME = "AMBERLIGHT_HOME"
+PORTABLE = "amberlight-home"  # the portable archive for Windows has it
 MAKE_LIMIT = 1.0  # s for a directory that the app can do without at its start
 
 
@@ -37,6 +40,8 @@ class Paths:
     @classmethod
     def default(cls) -> Paths:
         """The paths for this user."""
+        if (root := _root()) is not None:
+            return cls.under(root)
         from platformdirs import PlatformDirs
 
         dirs = PlatformDirs(APP, appauthor=False)
@@ -159,6 +164,15 @@ class Paths:
             within(settings, lambda: private_directory(settings, shared=True), MAKE_LIMIT)
         for directory in self.own_directories:
             private_directory(directory)
+
+
+def _root() -> Path | None:
+    """The one directory for everything, if there is to be one."""
+    named = Path(os.environ.get(HOME, ""))
+    if named.is_absolute():
+        return named
+    beside = Path(sys.executable).with_name(PORTABLE)
+    return beside if getattr(sys, "frozen", False) and beside.is_dir() else None
 
 
 def _private_runtime_dir(dirs: PlatformDirs) -> Path | None:
