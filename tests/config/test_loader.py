@@ -307,6 +307,44 @@ def test_bad_addresses(paths: Paths, url: str, words: str, key: str) -> None:
     assert "hunter2" not in sentence
 
 
+LONG = "x" * 70_000
+
+
+@pytest.mark.parametrize(
+    "value",
+    [f"https://x.example/{LONG}", f"{LONG}", "1h" * 35_000, [LONG], ["https://x.example"] * 5000, ["1s"] * 5000],
+    ids=["address", "text", "duration", "long item", "many items", "many durations"],
+)
+@pytest.mark.parametrize("setting", known.SETTINGS, ids=lambda setting: setting.name)
+def test_no_value_is_endless(setting: known.Setting, value: object) -> None:
+    """Whatever the setting, the sentence is short; so is what a file may have of texts that are valid otherwise."""
+
+    with pytest.raises(ValueError, match=r"^.{10,200}$"):
+        setting.check(value)
+
+
+@pytest.mark.parametrize("key", ["url", "issuer", "metadata_url", "client_id", "resource"])
+def test_the_longest_text(key: str) -> None:
+    """2,048 characters are taken, one more is refused with the limit."""
+
+    check = known.IN_WORKLOAD[key].check
+    longest = "https://x.example/".ljust(2048, "y")
+
+    assert longest == check(longest)
+    with pytest.raises(ValueError, match="must have at most 2048 characters"):
+        check(longest + "y")
+
+
+def test_the_longest_list() -> None:
+    """Many scopes are taken, but not more than an address can hold."""
+
+    check = known.IN_WORKLOAD["scopes"].check
+
+    assert 200 == len(check(["read:issue-details:jira"] * 200))
+    with pytest.raises(ValueError, match="must have at most 8192 characters in all"):
+        check(["read:issue-details:jira"] * 400)
+
+
 def test_an_issuer_has_no_query(paths: Paths) -> None:
     """RFC 8414 section 2: an issuer has neither query nor fragment."""
 

@@ -15,6 +15,9 @@ from trayapp.config.durations import parse_duration, quoted
 from trayapp.core.notice_kinds import KINDS as NOTICE_KINDS
 
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+TEXT_MAX: Final = 2048  # characters of a text: as much as browsers and servers take of an address, and no ID is longer
+LIST_MAX: Final = 8192  # characters of a list of texts in all: scopes go to the sign-in page in its address
+ITEMS_MAX: Final = 100  # durations of a series
 
 T = TypeVar("T")
 Check = Callable[[Any], Any]
@@ -25,6 +28,22 @@ def _typed(value: object, wanted: type[T], expected: str) -> T:
     if type(value) is not wanted:
         raise ValueError(f"must be {expected}, not {_type_name(value)}")
     return value
+
+
+def _text(value: object, expected: str) -> str:
+    """A text of bearable length. It's shown in many places, and sent with each request."""
+    words = _typed(value, str, expected)
+    if len(words) > TEXT_MAX:
+        raise ValueError(f"must have at most {TEXT_MAX} characters")
+    return words
+
+
+def _list(value: object, expected: str) -> list[Any]:
+    """The same for a list."""
+    items = _typed(value, list, expected)
+    if sum(len(item) + 1 if type(item) is str else 1 for item in items) > LIST_MAX:
+        raise ValueError(f"must have at most {LIST_MAX} characters in all")
+    return items
 
 
 def _type_name(value: object) -> str:
@@ -42,7 +61,7 @@ def duration(value: object) -> float:
 
 def duration_or_zero(value: object) -> float:
     """Seconds, zero or more."""
-    seconds = parse_duration(_typed(value, str, 'a duration in quotes, like "10s" or "1h30m"'))
+    seconds = parse_duration(_text(value, 'a duration in quotes, like "10s" or "1h30m"'))
     if seconds < 0:
         raise ValueError('must be at least zero, like "10s"')
     return seconds
@@ -53,6 +72,8 @@ def durations(value: object) -> tuple[float, ...]:
     items = _typed(value, list, 'a list of durations, like ["0s", "2s", "5s"]')
     if not items:
         raise ValueError('must name at least one duration, like ["0s", "2s", "5s"]')
+    if len(items) > ITEMS_MAX:
+        raise ValueError(f"must name at most {ITEMS_MAX} durations")
     return tuple(duration_or_zero(v) for v in items)
 
 
@@ -118,7 +139,7 @@ def notice_kinds(value: object) -> tuple[str, ...]:
 
 def hours(value: object) -> str:
     """A time of day, from and to; empty: none."""
-    span = _typed(value, str, 'a text like "22:00-07:00"').replace(" ", "").replace("–", "-")
+    span = _text(value, 'a text like "22:00-07:00"').replace(" ", "").replace("–", "-")
     if span and not re.fullmatch(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]-(?:[01][0-9]|2[0-3]):[0-5][0-9]", span):
         raise ValueError('must be two times of the day, like "22:00-07:00", or "" for none')
     return span
@@ -140,7 +161,7 @@ def mcp(value: object) -> str:
 
 def text(value: object) -> str:
     """Printable ASCII, not empty (RFC 6749 appendix A.1: VSCHAR)."""
-    words = _typed(value, str, "a text in quotes")
+    words = _text(value, "a text in quotes")
     if not re.fullmatch(r"[\x20-\x7e]+", words) or words.strip() != words:
         raise ValueError("must be printable ASCII text without spaces around it")
     return words
@@ -148,7 +169,7 @@ def text(value: object) -> str:
 
 def scopes(value: object) -> tuple[str, ...]:
     """A list of scope tokens (RFC 6749 section 3.3)."""
-    tokens = _typed(value, list, 'a list of strings, like ["read", "offline_access"]')
+    tokens = _list(value, 'a list of strings, like ["read", "offline_access"]')
     for scope in tokens:
         if type(scope) is not str or not re.fullmatch(r"[\x21\x23-\x5b\x5d-\x7e]+", scope):
             raise ValueError('must be a list of strings without spaces or quotes, like ["read", "offline_access"]')
@@ -157,7 +178,7 @@ def scopes(value: object) -> tuple[str, ...]:
 
 def url(value: object) -> str:
     """A URL a token may be sent to: https, or http on this machine; no user name, no fragment."""
-    address = _typed(value, str, 'a URL in quotes, like "https://mcp.example.com/mcp"')
+    address = _text(value, 'a URL in quotes, like "https://mcp.example.com/mcp"')
     if not re.fullmatch(r"[\x21-\x7e]+", address):
         raise ValueError("must be a URL without spaces or special characters; percent-encode them")
     try:
@@ -187,7 +208,7 @@ def issuer(value: object) -> str:
 def resource(value: object) -> str:
     """An absolute URI without fragment (RFC 8707 section 2); any scheme, because some servers use their own. Empty: none
     is sent."""
-    address = _typed(value, str, "a URL in quotes")
+    address = _text(value, "a URL in quotes")
     if address and not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:[\x21-\x22\x24-\x7e]+", address):
         raise ValueError('must be an absolute URL without spaces and # (RFC 8707), or "" to send none')
     return address
@@ -195,7 +216,7 @@ def resource(value: object) -> str:
 
 def origins(value: object) -> tuple[str, ...]:
     """A list of web origins, as in the header Origin (RFC 6454 section 6.2)."""
-    items = _typed(value, list, 'a list of strings, like ["https://app.example.com"]')
+    items = _list(value, 'a list of strings, like ["https://app.example.com"]')
     for item in items:
         if type(item) is not str or not re.fullmatch(r"[a-z][a-z0-9+.-]*://[\x21-\x29\x2b-\x2e\x30-\x7e]+", item):
             raise ValueError('must be a list of origins without a path, like ["https://app.example.com"]')
@@ -204,7 +225,7 @@ def origins(value: object) -> tuple[str, ...]:
 
 def users(value: object) -> tuple[int, ...]:
     """A list of users of this machine, by name or number; their user ids."""
-    items = _typed(value, list, 'a list of users, like ["alice", 1001]')
+    items = _list(value, 'a list of users, like ["alice", 1001]')
     return tuple(item if type(item) is int and 0 <= item < 1 << 32 else _user_id(item) for item in items)
 
 
