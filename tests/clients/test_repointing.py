@@ -10,7 +10,7 @@ import pytest
 
 from trayapp.clients import edits
 from trayapp.clients.changes import Changes
-from trayapp.clients.connecting import Wanted, connect, disconnect
+from trayapp.clients.connecting import Wanted, connect, disconnect, put_all
 from trayapp.clients.entries import Access, Transport, entry, seen
 from trayapp.clients.places import Machine
 from trayapp.clients.repointing import repoint, repointed
@@ -112,3 +112,66 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pyt
     assert "Cursor still uses old: ~/.cursor/mcp.json can't be replaced: No space left on device." in told.text
     assert "amberlight connect cursor new" in told.text
     assert OLD.url in cursor.read_text()
+
+
+def in_project(folder: Path, changes: Changes, client: str, access: Access) -> Path:
+    """A project's file, as `connect --project` writes it."""
+    file = folder / str(BY_NAME[client].project)
+    changes.apply(BY_NAME[client], file, put_all(BY_NAME[client], {access.name: access}, stdio=True))
+    return file
+
+
+def test_files_of_projects_that_we_wrote(tmp_path: Path) -> None:
+    """Those are updated, too, whichever client's they are; a file that nobody told us of stays, and so does its record."""
+
+    home = tmp_path / "home"
+    machine = Machine("linux", {}, home, which=lambda program: None)
+    changes = Changes(tmp_path / "state", lambda: "2026-01-02")
+    ours = [in_project(tmp_path / "my work", changes, client, OLD) for client in ("claude-code", "vscode", "opencode")]
+    elsewhere = in_project(
+        tmp_path / "other", Changes(tmp_path / "of another computer", lambda: "2026-01-02"), "kiro", OLD
+    )
+    before = elsewhere.read_text()
+
+    texts = [each.text for each in repoint(machine, changes, "old", "new")]
+    assert 3 == len(texts)
+    assert any(text.startswith(f"Updated Claude Code ({tmp_path}/my work/.mcp.json).") for text in texts)
+    assert all('"new"' in file.read_text() and '"old"' not in file.read_text() for file in ours)
+    assert before == elsewhere.read_text()
+
+    assert 3 == len(repoint(machine, changes, "new", "old"))
+    ours[0].unlink()
+    assert 2 == len(repoint(machine, changes, "old", "new"))
+
+
+def test_a_project_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    """With the commands for that project."""
+
+    machine = Machine("linux", {}, tmp_path / "home", which=lambda program: None)
+    changes = Changes(tmp_path / "state", lambda: "2026-01-02")
+    in_project(tmp_path / "my work", changes, "claude-code", OLD).write_text("{")
+    (told,) = repoint(machine, changes, "old", "new")
+
+    assert "Claude Code may still use old: " in told.text
+    where = f"--project '{tmp_path}/my work'"
+    assert (
+        f"amberlight disconnect claude-code old {where}, then amberlight connect claude-code new {where}" in told.text
+    )
+
+
+def test_a_record_of_an_earlier_version(tmp_path: Path) -> None:
+    """It doesn't name the client; the file's name does."""
+
+    machine = Machine("linux", {}, tmp_path / "home", which=lambda program: None)
+    changes = Changes(tmp_path / "state", lambda: "2026-01-02")
+    file = in_project(tmp_path / "p", changes, "claude-code", OLD)
+    record = tmp_path / "state/connected.json"
+    old = {
+        name: {key: each[key] for key in ("digest", "backup", "made")}
+        for name, each in json.loads(record.read_text()).items()
+    }
+    record.write_text(json.dumps(old | {"/nowhere/of-nobody.json": old[str(file)]}))
+
+    assert 1 == len(repoint(machine, changes, "old", "new"))
+    assert changes.wrote(file)("new")
+    assert changes.wrote(file)("by hand, perhaps")

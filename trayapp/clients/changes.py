@@ -10,9 +10,10 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Set
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from trayapp.clients import files
 from trayapp.clients.connections import own_entries
@@ -34,6 +35,8 @@ class _Written:
     digest: str
     backup: str | None  # None with `made`: there was no file; without: it can't be put back as a whole
     made: bool = False
+    client: str = ""  # whose file it is; empty: written by an earlier version
+    entries: tuple[str, ...] | None = None  # those of ours in it that we wrote; None: an earlier version wrote, too
 
 
 def read(client: Client, file: Path) -> FileContents:
@@ -64,7 +67,8 @@ class Changes:
             old = read(client, file)
             try:
                 after = edit(old.text)
-                ours = own_entries(servers(client, after))
+                before, now = servers(client, old.text), servers(client, after)
+                ours = own_entries(now)
             except EditError as error:
                 raise EditError(f"{file}: {error}") from None
             if after == old.text:
@@ -76,13 +80,25 @@ class Changes:
                 self._save(records)
                 return True
             private = any(each.key for each in ours)
-            records[str(file)] = self._write(
-                file, old, after, known if unchanged else None, fresh=known is None, private=private
-            )
-            if not ours:
-                del records[str(file)]
+            written = self._write(file, old, after, known if unchanged else None, fresh=known is None, private=private)
+            if ours:
+                by_us = {each.name for each in ours if now[each.name] != before.get(each.name)}
+                entries = _entries(known, by_us, {each.name for each in ours})
+                records[str(file)] = replace(written, client=client.name, entries=entries)
             self._save(records)
             return True
+
+    def written_files(self) -> dict[Path, str]:
+        """The files with entries that we wrote, with the names of their clients (empty: an earlier version wrote)."""
+        return {Path(file): each.client for file, each in self._load().items()}
+
+    def wrote(self, file: Path) -> Callable[[str], bool]:
+        """Whether an entry of ours in this file, by its name, was written by us and not by hand."""
+        known = self._load().get(str(file))
+        if known is None:
+            return lambda name: False
+        entries = known.entries
+        return lambda name: entries is None or name in entries
 
     def _write(
         self, file: Path, old: FileContents, after: str, known: _Written | None, *, fresh: bool, private: bool
@@ -157,7 +173,7 @@ class Changes:
         """What is remembered; a damaged file means nothing, and then only our entries are taken out."""
         try:
             data = json.loads(files.read(self._record, 1 << 20).text)
-            return {str(file): _Written(str(w["digest"]), w["backup"], bool(w["made"])) for file, w in data.items()}
+            return {str(file): _known(each) for file, each in data.items()}
         except (FileError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return {}
 
@@ -166,6 +182,22 @@ class Changes:
             write_private(self._record, json.dumps({file: asdict(each) for file, each in records.items()}, indent=1))
         except (OSError, NotPrivateError) as error:
             raise FileError(str(error)) from None
+
+
+def _known(fields: Mapping[str, Any]) -> _Written:
+    """A file as it's remembered. Raises `KeyError` or `TypeError`."""
+    entries = fields.get("entries")
+    names = tuple(map(str, entries)) if isinstance(entries, list) else None
+    client = str(fields.get("client", ""))
+    return _Written(str(fields["digest"]), fields["backup"], bool(fields["made"]), client, names)
+
+
+def _entries(known: _Written | None, by_us: Set[str], there: Set[str]) -> tuple[str, ...] | None:
+    """The entries that we wrote, after a change that wrote some; None if nobody knows."""
+    if known is not None and known.entries is None:
+        return None
+    before = set() if known is None else set(known.entries or ())
+    return tuple(sorted((before & there) | by_us))
 
 
 def _create(file: Path, text: str) -> None:

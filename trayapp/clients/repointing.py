@@ -17,7 +17,8 @@ from trayapp.clients.edits import EditError
 from trayapp.clients.entries import PROXY_URL, STDIO
 from trayapp.clients.files import FileError
 from trayapp.clients.places import Machine
-from trayapp.clients.survey import survey
+from trayapp.clients.projects import command, everywhere
+from trayapp.clients.survey import Found
 from trayapp.clients.table import Client
 
 
@@ -30,29 +31,36 @@ class Repointed:
 
 
 def repoint(machine: Machine, changes: Changes, name: str, new: str) -> list[Repointed]:
-    """Change the entries for `name` in the files of all clients. One that can't be changed is reported, not raised."""
+    """Change the entries for `name` in the files of all clients and in those of projects that we wrote to.
+
+    One that can't be read or changed is reported, not raised.
+    """
     found = []
-    for each in survey(machine):
-        client = each.client
+    written_to = changes.written_files()
+    for each in everywhere(machine, changes):
+        client, place = each.client, short(each.file, machine.home)
+        if each.problem and each.file in written_to:
+            reason = each.problem.replace(str(each.file), place)
+            found.append(
+                Repointed(client, f"{client.title} may still use {name}: {reason}. {_fix(machine, each, name, new)}")
+            )
         if each.problem or not own_entries(each.entries, (name,)):
             continue
-        place = short(each.file, machine.home)
         try:
             written = write(changes, client, each.file, repointed(client, name, new))
+            failure = overwritten_text(client).rstrip(".") if written is Written.OVERWRITTEN else ""
         except (FileError, EditError, OSError) as error:
-            found.append(Repointed(client, _failed(client, name, new, str(error).replace(str(each.file), place))))
-            continue
-        if written is Written.OVERWRITTEN:
-            found.append(Repointed(client, _failed(client, name, new, overwritten_text(client).rstrip("."))))
+            failure = str(error).replace(str(each.file), place)
+        if failure:
+            text = f"{client.title} still uses {name}: {failure}. {_fix(machine, each, name, new)}"
         else:
-            done = f"Updated {client.title} ({place}). {client.restart} {running_text(client)}"
-            found.append(Repointed(client, " ".join(done.split())))
+            text = " ".join(f"Updated {client.title} ({place}). {client.restart} {running_text(client)}".split())
+        found.append(Repointed(client, text))
     return found
 
 
-def _failed(client: Client, name: str, new: str, reason: str) -> str:
-    fix = f"amberlight disconnect {client.name} {name}, then amberlight connect {client.name} {new}"
-    return f"{client.title} still uses {name}: {reason}. Fix it: {fix}"
+def _fix(machine: Machine, found: Found, name: str, new: str) -> str:
+    return f"Fix it: {command(machine, 'disconnect', found, name)}, then {command(machine, 'connect', found, new)}"
 
 
 def repointed(client: Client, name: str, new: str) -> Edit:
