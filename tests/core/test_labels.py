@@ -22,7 +22,7 @@ from trayapp.core.snapshot import AuthView, Detail, Health, Status, WorkloadView
         (Status.STARTING, Detail.KEYRING_LOCKED, False, Label.KEYRING_LOCKED),
         (Status.AUTH_RETRYING, Detail.RETRYING, False, Label.RECONNECTING),
         (Status.AUTH_RETRYING, Detail.PORTAL, False, Label.OFFLINE),
-        (Status.AUTH_RETRYING, Detail.KEYRING_UNAVAILABLE, False, Label.RECONNECTING),
+        (Status.AUTH_RETRYING, Detail.KEYRING_UNAVAILABLE, False, Label.KEYRING_UNAVAILABLE),
         (Status.UNAUTHENTICATED, Detail.CEILING, False, Label.SIGN_IN_NEEDED),
         (Status.UNAUTHENTICATED, Detail.NEVER_SIGNED_IN, False, Label.NOT_SIGNED_IN),
         (Status.ERROR, Detail.CONFIG_ERROR, False, Label.CONFIGURATION_ERROR),

@@ -132,7 +132,7 @@ def test_the_worst_is_first_and_stands_in_title_and_tab(window: Window, show: Op
 
 
 LABELS = (
-    "Connected Reconnecting|Sign-in needed|Not signed in|Keyring locked|Offline|Access refused|Configuration error|Paused"
+    "Connected Reconnecting|Sign-in needed|Not signed in|Keyring locked|Keyring unavailable|Offline|Access refused|Configuration error|Paused"
     "|Starting|Being removed|Unknown"
 ).replace("Connected ", "Connected|")
 

@@ -16,6 +16,7 @@ class Label(StrEnum):
     SIGN_IN_NEEDED = "Sign-in needed"
     NOT_SIGNED_IN = "Not signed in"
     KEYRING_LOCKED = "Keyring locked"
+    KEYRING_UNAVAILABLE = "Keyring unavailable"
     OFFLINE = "Offline"
     ACCESS_REFUSED = "Access refused"
     CONFIGURATION_ERROR = "Configuration error"
@@ -26,6 +27,7 @@ class Label(StrEnum):
 # What keeps a workload from a usable token; anything else is on its way back: Reconnecting.
 _OBSTACLES: Mapping[Detail, Label] = {
     Detail.KEYRING_LOCKED: Label.KEYRING_LOCKED,
+    Detail.KEYRING_UNAVAILABLE: Label.KEYRING_UNAVAILABLE,
     Detail.OFFLINE: Label.OFFLINE,
     Detail.PORTAL: Label.OFFLINE,
 }

@@ -75,6 +75,7 @@ SUMMARY_ORDER: tuple[str, ...] = (
     Label.ACCESS_REFUSED,
     Label.CONFIGURATION_ERROR,
     Label.KEYRING_LOCKED,
+    Label.KEYRING_UNAVAILABLE,
     Label.OFFLINE,
     Label.RECONNECTING,
     Label.NOT_SIGNED_IN,
