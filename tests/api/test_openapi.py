@@ -47,6 +47,7 @@ FULL = AuthView(
     last_trigger="tick",
     next_attempt_at=WALL,
     ceiling_at=WALL,
+    account="alice@example.com",
     token_expires_at=WALL,
     retrying_since=WALL,
     last_refreshed_at=WALL,

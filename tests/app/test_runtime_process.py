@@ -23,6 +23,7 @@ from trayapp.oauthtest import Mode, OAuthServer, browse
 
 LIMIT = 20.0  # s
 CANARY = "CANARY"
+ACCOUNT = "Canary Person"  # no e-mail address, which a report is cleaned of anyway
 
 CONFIG = """
 [settings]
@@ -186,6 +187,31 @@ def test_no_token_leaks(process: Process, server: OAuthServer) -> None:
     assert 0 == process.process.wait(LIMIT)
     for path in process.root.rglob("*"):
         assert not path.is_file() or CANARY.encode() not in path.read_bytes(), path
+
+
+def test_the_account_is_shown_and_not_written(process: Process, server: OAuthServer) -> None:
+    """After a sign-in and a refresh, at log level debug: who is signed in is an answer to whoever has the API key, and in
+    no file, no report, and no answer without it."""
+
+    server.id_token_changes = {"preferred_username": ACCOUNT}
+    browse(process.client.post("one", "reauthorize", {"browser": False})["authorization_url"])
+    process.until(lambda: process.status()["auth"]["account"] == ACCOUNT, "the account")
+    server.id_token_changes = {"preferred_username": f"{ACCOUNT} 2"}
+    process.client.post("one", "retry")
+    process.until(lambda: process.status()["auth"]["account"] == f"{ACCOUNT} 2", "the new account")
+
+    lines = [line.split() for line in process.run("status", "one").stdout.splitlines()]
+    assert ["Account:", *ACCOUNT.split(), "2"] in lines
+    (row,) = json.loads(process.run("list", "--format", "json").stdout)
+    assert f"{ACCOUNT} 2" == row["auth"]["account"]
+    assert ACCOUNT not in raw(process, "/api/v1beta/workloads", "wrong")
+    assert ACCOUNT not in raw(process, "/w/one", "wrong")
+    for words in (("report", "-o", "-"), ("report", "--format", "json"), ("logs",), ("history", "one"), ("doctor",)):
+        done = process.run(*words)
+        assert done.stdout
+        assert ACCOUNT not in done.stdout + done.stderr, words
+    for path in process.files():
+        assert ACCOUNT.encode() not in path.read_bytes(), path
 
 
 def signed_in_with_trouble(process: Process) -> Iterator[str]:

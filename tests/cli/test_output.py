@@ -364,6 +364,18 @@ def test_the_status_of_a_login_that_cannot_be_renewed() -> None:
     assert "It ends." in text
 
 
+def test_the_status_says_which_account_is_signed_in() -> None:
+    """On a line of its own, which a terminal can show; no line without an account."""
+
+    known = row("one", "running", account="alice@example.com\x1b[31m")
+    text = status_lines(known, Style(), NOW, verbose=False)
+
+    (line,) = (line for line in text.splitlines() if "Account" in line)
+    assert ["Account:", "alice@example.com", "[31m"] == line.split()
+    for nobody in (row("one", "running"), row("one", "running", account=None)):
+        assert "Account" not in status_lines(nobody, Style(), NOW, verbose=True)
+
+
 @pytest.mark.parametrize(
     ("summary", "status", "code", "text"),
     [

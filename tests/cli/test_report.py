@@ -43,7 +43,10 @@ def canaries(paths: Paths, app: FakeApp, monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.chdir(tmp_path)
     for file, text in (
         (paths.config_file, CONFIG),
-        (paths.log_file, LOG + f"{tmp_path / 'home'}/x and {KEY} and canary-in-environment\n"),
+        (
+            paths.log_file,
+            LOG + f"signed in as Canary Person, {tmp_path / 'home'}/x and {KEY} and canary-in-environment\n",
+        ),
         (paths.command_log_file, "Traceback:\n  client_secret='canary-secret'\n"),
         (paths.keys_file, json.dumps({"version": 1, "keys": {"notes": "canary-key-of-notes-1"}})),
     ):
@@ -52,6 +55,7 @@ def canaries(paths: Paths, app: FakeApp, monkeypatch: pytest.MonkeyPatch, tmp_pa
     auth: dict[str, Any] = {
         "device": {"user_code": "CANA-RYRY", "verification_uri_complete": "https://x?c=canary-code"}
     }
+    auth["account"] = "Canary Person"  # of a server that says no e-mail address
     auth["last_error"] = {"kind": "http", "http_status": 400, "code": "", "summary": "access_token: canary-in-error-1"}
     notes = row("notes", "auth_retrying", "retrying", **auth) | {"label": "Reconnecting"}
     app.replies["GET /workloads?all=true"] = 200, {"workloads": [notes]}
@@ -95,7 +99,8 @@ def test_as_json(canaries: Paths, capsys: Capture, tmp_path: Path) -> None:
     keys = ["made_at", "versions", "configuration", "app", "checks", "log", "commands_log", "background_log"]
     assert keys == list(made)
     assert "notes" == made["configuration"]["workloads"][0]["name"]
-    assert "***" == made["app"]["workloads"][0]["auth"]["device"]
+    auth = made["app"]["workloads"][0]["auth"]
+    assert ("***", "***") == (auth["device"], auth["account"])
 
     assert 0 == main(["report", "--format", "json", "-o", "mine.json"])
     assert {"message", "file"} == json.loads(capsys.readouterr().out).keys()

@@ -65,6 +65,7 @@ def test_every_key_of_auth_is_always_there() -> None:
         "last_trigger": None,
         "next_attempt_at": None,
         "ceiling_at": None,
+        "account": None,
         "usable": False,
         "token_expires_at": None,
         "retrying_since": None,

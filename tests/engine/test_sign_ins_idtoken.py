@@ -13,6 +13,7 @@ from tests.engine.engines import World, keystore_with, running
 from tests.engine.test_sign_ins import alices, begin, ended, spec_with
 from tests.oauth.tls import bare
 from trayapp.core.model import Login, Spec
+from trayapp.core.presentation import Verb
 from trayapp.core.public import auth_json
 from trayapp.engine import engine, sign_ins
 from trayapp.engine.ports import Checked, SignIn
@@ -42,6 +43,13 @@ async def stored_login(world: World) -> Login:
     held = await world.stored()
     assert held is not None
     return held
+
+
+async def refresh(world: World) -> None:
+    """One refresh by hand, to the end."""
+    attempts = world.w().attempts
+    world.do(Verb.RETRY)
+    await world.until(lambda: world.w().attempts > attempts and world.w().attempt is None, "the refresh")
 
 
 async def test_a_checked_account_is_remembered(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -125,6 +133,62 @@ async def test_an_unproved_claim_of_another_account_is_a_candidate(tmp_path: Pat
             problem = await ended(world)
             assert problem is not None
             assert "different_account" == problem.kind
+
+
+async def test_only_a_verified_account_is_shown(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Kept with the login, in no log; a token that proves nothing changes nothing, another account replaces it."""
+
+    caplog.set_level("DEBUG")
+    with OAuthServer(subject="alice") as server:
+        async with running([by_metadata(server)], tmp_path) as world:
+            server.id_token_changes = {"email": "alice@example.com"}
+            assert "alice@example.com" == (await signed_in(world)).account
+            assert "alice@example.com" == auth_json(world.view().auth)["account"]
+            server.id_token_alg, server.id_token_changes = "none", {"email": "evil@example.com"}
+            assert "alice@example.com" == (await signed_in(world)).account
+            server.id_token_alg, server.id_token_changes = "ES256", {"email": "new@example.com"}
+            assert "new@example.com" == (await signed_in(world)).account
+            server.subject = "bob"
+            server.id_token_changes = {"preferred_username": "bob"}
+            await begin(world)
+            problem = await ended(world)
+            assert problem is not None
+            assert "different_account" == problem.kind
+            assert "new@example.com" == auth_json(world.view().auth)["account"]
+            assert "" == await world.engine.sign_ins.begin("one", browser=False, accept=True)
+            assert "bob" == (await stored_login(world)).account
+            world.do(Verb.SIGN_OUT)
+            await world.becomes("unauthenticated never_signed_in")
+            assert auth_json(world.view().auth)["account"] is None
+    assert "example.com" not in caplog.text
+
+
+async def test_an_unverified_account_is_not_shown(tmp_path: Path) -> None:
+    """At a first sign-in there is none from before."""
+
+    with OAuthServer(subject="alice", id_token_alg="none", id_token_changes={"email": "a@example.com"}) as server:
+        async with running([by_metadata(server)], tmp_path) as world:
+            assert ("", "") == ((await signed_in(world)).subject, (await stored_login(world)).account)
+            assert auth_json(world.view().auth)["account"] is None
+
+
+@pytest.mark.parametrize("rotate", [True, False])
+async def test_a_refresh_updates_the_account(rotate: bool, tmp_path: Path) -> None:
+    """If its ID token is the same person's; another person's changes nothing, and neither asks for the server's keys."""
+
+    with OAuthServer(subject="alice", rotate=rotate, id_token_changes={"email": "alice@example.com"}) as server:
+        async with running([by_metadata(server)], tmp_path) as world:
+            assert "alice@example.com" == (await signed_in(world)).account
+            for changes, account in (
+                ({"email": "new@example.com"}, "new@example.com"),
+                ({"email": "evil@example.com", "sub": "mallory"}, "new@example.com"),
+                ({}, "new@example.com"),
+            ):
+                server.id_token_changes = dict(changes)
+                await refresh(world)
+                assert account == (await stored_login(world)).account
+                assert account == auth_json(world.view().auth)["account"]
+            assert 1 == server.count("jwks")
 
 
 class Slow:

@@ -11,11 +11,9 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
 from trayapp.oauth import jose
-from trayapp.oauth.idtoken import ExpectedClaims
 
 WALL = 1_800_000_000.0
 CLIENT, ISSUER = "desktop", "https://as.test"
-EXPECTED = ExpectedClaims(CLIENT, ISSUER, wall=WALL)
 KEYS: dict[str, Any] = {
     "RS256": RSAKey.generate_key(2048, {"kid": "r"}),
     "PS256": RSAKey.generate_key(2048, {"kid": "p"}),

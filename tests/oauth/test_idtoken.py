@@ -1,4 +1,4 @@
-"""ID token validation: what a token must say, and that a bad one never costs the login."""
+"""ID token validation: a token that was made for somebody else ends the sign-in, and a bad one never costs the login."""
 
 from __future__ import annotations
 
@@ -13,119 +13,17 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from hypothesis import given
-from hypothesis import strategies as st
 from joserfc.jwk import ECKey, KeySet, OctKey
 
-from tests.oauth.idtokens import CLIENT, EXPECTED, ISSUER, PUBLIC, WALL, claims, signed, unsigned
+from tests.oauth.idtokens import CLIENT, ISSUER, PUBLIC, WALL, signed, unsigned
 from tests.oauth.tls import bare
 from trayapp.core.model import AccessToken, Login, Moment, Secret
 from trayapp.engine.ports import Checked, NewLogin
 from trayapp.oauth import idtoken, jose
-from trayapp.oauth.idtoken import (
-    ExpectedClaims,
-    IdTokens,
-    ValidatorProcess,
-    claims_of,
-    mismatch,
-    subject_of,
-    time_fault,
-)
+from trayapp.oauth.idtoken import IdTokens, ValidatorProcess
 from trayapp.oauth.metadata import Endpoints
 from trayapp.oauth.wire import Wire
 from trayapp.oauthtest.background import Background
-
-# --- claims ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("changes", "expected", "words"),
-    [
-        ({}, EXPECTED, ""),
-        ({"aud": [CLIENT]}, EXPECTED, ""),
-        ({"aud": ["api", CLIENT], "azp": CLIENT}, EXPECTED, ""),
-        ({"iss": "https://evil.test"}, EXPECTED, "another issuer"),
-        ({"iss": ISSUER + "/"}, EXPECTED, "another issuer"),
-        ({"iss": ...}, EXPECTED, "another issuer"),
-        ({"iss": [ISSUER]}, EXPECTED, "another issuer"),
-        ({"iss": "https://any.test"}, ExpectedClaims(CLIENT, wall=WALL), ""),  # nobody knows the issuer
-        ({"aud": "other"}, EXPECTED, "another client"),
-        ({"aud": ...}, EXPECTED, "another client"),
-        ({"aud": {"desktop": 1}}, EXPECTED, "another client"),
-        ({"aud": ["api", CLIENT]}, EXPECTED, ""),  # several, and no azp
-        ({"azp": None}, EXPECTED, "another client"),
-        ({"azp": "other"}, EXPECTED, "another client"),
-        ({"nonce": "n"}, EXPECTED, ""),
-        ({"nonce": "n"}, ExpectedClaims(CLIENT, ISSUER, "n", WALL), ""),
-        ({"nonce": "m"}, ExpectedClaims(CLIENT, ISSUER, "n", WALL), "another sign-in"),
-        ({}, ExpectedClaims(CLIENT, ISSUER, "n", WALL), "another sign-in"),
-        ({"iss": "accounts.google.com"}, ExpectedClaims(CLIENT, "https://accounts.google.com"), ""),
-        ({"iss": "accounts.google.com"}, EXPECTED, "another issuer"),
-        (
-            {"iss": "https://ms.test/77/v2.0", "tid": "77"},
-            ExpectedClaims(CLIENT, "https://ms.test/{tenantid}/v2.0"),
-            "",
-        ),
-        (
-            {"iss": "https://ms.test/78/v2.0", "tid": "77"},
-            ExpectedClaims(CLIENT, "https://ms.test/{tenantid}/v2.0"),
-            "another issuer",
-        ),
-    ],
-)
-def test_mismatch_by_issuer_audience_and_nonce(
-    changes: dict[str, object], expected: ExpectedClaims, words: str
-) -> None:
-    """Issuer, audience, authorized party and nonce (OpenID Connect Core 3.1.3.7)."""
-
-    assert words == mismatch(claims(**changes), expected)
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({}, ""),
-        ({"exp": WALL - 60}, ""),  # two clocks may differ
-        ({"exp": WALL - 180}, "already expired"),
-        ({"exp": ...}, "no expiry"),
-        ({"exp": "tomorrow"}, "no expiry"),
-        ({"exp": True}, "no expiry"),
-        ({"exp": 10**400}, "no expiry"),
-        ({"nbf": WALL + 60}, ""),
-        ({"nbf": WALL + 600}, "isn't valid yet"),
-        ({"iat": WALL + 600}, "isn't valid yet"),
-        ({"iat": ...}, ""),
-    ],
-)
-def test_time_faults(changes: dict[str, object], words: str) -> None:
-    """A wrong clock is no reason to lose anything, but the sentence names it."""
-
-    found = time_fault(claims(**changes), WALL)
-    assert words in found
-    assert bool(words) == bool(found)
-
-
-@pytest.mark.parametrize("token", ["", "a", "a.b", "a.b.c", "....", "e30.e30.", "e30.W10.", "e30.bnVsbA.", "é.é.é"])
-def test_what_is_no_token_has_no_subject(token: str) -> None:
-    """Nothing is raised and nobody is named."""
-
-    assert "" == subject_of(Secret(token))
-    assert not claims_of(Secret(token))
-
-
-@given(st.text(max_size=100))
-def test_any_text_has_a_subject_or_none(text: str) -> None:
-    """Printable and short, whatever it is."""
-
-    assert "" == subject_of(Secret(text)) or len(subject_of(Secret(text))) <= 255
-
-
-@pytest.mark.parametrize("subject", [7, None, ["a"], "a" * 256, "a\nb", "\x1b[31m"])
-def test_a_subject_that_is_no_name(subject: object) -> None:
-    """It is not stored."""
-
-    assert "" == subject_of(Secret(unsigned({"alg": "none"}, sub=subject)))
-
 
 # --- the whole check -------------------------------------------------------------------------------------------------
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from tests.oauth.idtokens import KEYS, PUBLIC, judged, signed, unsigned
+from trayapp.core.id_claims import subject_of
 from trayapp.core.model import Secret
 from trayapp.oauth import jose
-from trayapp.oauth.idtoken import subject_of
 
 
 @pytest.mark.filterwarnings("ignore::joserfc.errors.SecurityWarning")

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("quiet_log")
 async def test_a_sign_in_brings_a_login() -> None:
     """Login and access token hold what the server granted, in the clocks of the caller."""
 
-    async with auth_server(grant={"id_token": id_token(sub="alice")}) as server:
+    async with auth_server(grant={"id_token": id_token(sub="alice", email="alice@example.com")}) as server:
         result = await sign_in(
             server, issuer_of(server, scopes=("read", "offline_access"), resource="https://mcp.test/")
         )
@@ -34,6 +34,7 @@ async def test_a_sign_in_brings_a_login() -> None:
     assert (1, Secret(REFRESH), NOW.wall) == (login.generation, login.refresh_token, login.obtained_at)
     assert (f"{server.base}/token", f"{server.base}/revoke") == (login.token_endpoint, login.revocation_endpoint)
     assert (server.issuer, "the-client", "alice") == (login.issuer, login.client_id, login.subject)
+    assert "alice@example.com" == login.account
     assert ("read offline_access", "https://mcp.test/") == (login.scope, login.resource)
     assert 32 == len(login.lineage)
     assert (0, Secret(ACCESS), NOW.at) == (access.serial, access.value, access.obtained_at)
@@ -108,7 +109,19 @@ async def test_an_odd_id_token_gives_no_subject(token: str) -> None:
         result = await sign_in(server)
 
     assert isinstance(result, NewLogin)
-    assert "" == result.login.subject
+    assert ("", "") == (result.login.subject, result.login.account)
+
+
+@pytest.mark.parametrize("odd", ["\u202eevil", "\x1b[31m", "x" * 10_240, "", " ", 7, None, ["a"], {"a": "b"}])
+async def test_an_odd_account_costs_no_sign_in(odd: object) -> None:
+    """Nothing is shown instead of it."""
+
+    said = {"email": odd, "preferred_username": odd, "name": odd}
+    async with auth_server(grant={"id_token": id_token(sub="alice", **said)}) as server:
+        result = await sign_in(server)
+
+    assert isinstance(result, NewLogin)
+    assert ("alice", "") == (result.login.subject, result.login.account)
 
 
 async def test_the_page_shows_success_at_an_address_without_code() -> None:

@@ -29,6 +29,7 @@ logins = st.builds(
     client_secret=st.none() | st.text(max_size=50).map(Secret),
     registration=st.none() | texts.map(Secret),
     subject=st.text(max_size=20),
+    account=st.text(max_size=300),
     scope=st.text(max_size=50),
     resource=st.text(max_size=50),
     revocation_endpoint=st.text(max_size=50),
@@ -128,12 +129,43 @@ def test_what_an_older_program_wrote_is_read() -> None:
     header = {"v": 1, "generation": 7, "candidate": False, "parts": 0, "sha256": digest, "payload": payload}
     found = decode((json.dumps(header),))
 
-    assert (7, "rt", None, None) == (
+    assert (7, "rt", None, None, "") == (
         found.generation,
         found.refresh_token.reveal(),
         found.access_token,
         found.expires_at,
+        found.account,
     )
+
+
+def slot_with(*more: str) -> str:
+    """A slot of the first format with more fields than that has."""
+    fields = ('"refresh_token":"rt","obtained_at":5.0,"lineage":"l","token_endpoint":"t","client_id":"c"', *more)
+    payload = f"{{{','.join(fields)}}}"
+    digest = hashlib.sha256(f"1\n7\n0\n{payload}".encode()).hexdigest()
+    header = {"v": 1, "generation": 7, "candidate": False, "parts": 0, "sha256": digest, "payload": payload}
+    return json.dumps(header)
+
+
+def test_what_a_newer_program_added_is_ignored() -> None:
+    """So is an account by every program that doesn't know it: the login is the same without it."""
+
+    plain, extended = decode((slot_with(),)), decode((slot_with('"later":{"a":[1]}', '"account":"alice@example.com"'),))
+
+    assert replace(plain, account="alice@example.com") == extended
+    (text,) = slots.encode(extended, candidate=False, limit=None)
+    assert 1 == json.loads(text)["v"]
+    (usual,) = slots.encode(plain, candidate=False, limit=None)
+    assert "account" not in usual
+
+
+@pytest.mark.parametrize("odd", ["7", "null", "true", '["alice"]', '{"a":"b"}'])
+def test_an_account_that_is_no_text_costs_no_login(odd: str) -> None:
+    """It is only shown."""
+
+    found = decode((slot_with(f'"account":{odd}'),))
+
+    assert (7, "rt", "") == (found.generation, found.refresh_token.reveal(), found.account)
 
 
 def test_a_changed_version_is_damage() -> None:

@@ -105,6 +105,10 @@ SCHEMAS: Mapping[str, Json] = {
             "last_trigger": nullable(enum_of(Trigger)),
             "next_attempt_at": nullable(TIME),
             "ceiling_at": nullable(TIME),
+            "account": {
+                **nullable(TEXT),
+                "description": "Who is signed in: e-mail address, user name or name, if the server gives an ID token.",
+            },
             "usable": {**FLAG, "description": "There is a usable token."},
             "token_expires_at": nullable(TIME),
             "retrying_since": nullable(TIME),

@@ -43,8 +43,10 @@ def contents(
     paths: Paths, environ: Mapping[str, str], now: float, app: Json, checks: Sequence[Mapping[str, object]]
 ) -> Json:
     """The report as a JSON object, redacted. `app` is how the app and its workloads are, or the problem with that."""
+    accounts: set[str] = set()
     if rows := app.get("workloads"):
-        app = {**app, "workloads": [_without_code(row) for row in rows]}
+        accounts = {str(account) for row in rows if (account := _auth(row).get("account"))}
+        app = {**app, "workloads": [_without_person(row) for row in rows]}
     made: Json = {
         "made_at": rfc3339(now),
         "versions": versions(environ),
@@ -55,7 +57,8 @@ def contents(
         "commands_log": _tail(paths.command_log_file, COMMAND_LOG_LINES),
         "background_log": _tail(paths.background_log_file, COMMAND_LOG_LINES),
     }
-    redacted: Json = redact_all(made, secrets=known_secrets(paths, environ), home=str(Path.home()))
+    secrets = known_secrets(paths, environ) | accounts
+    redacted: Json = redact_all(made, secrets=secrets, home=str(Path.home()))
     return redacted | {"versions": made["versions"]}  # which look opaque, and are ours
 
 
@@ -91,12 +94,17 @@ def configuration(paths: Paths, environ: Mapping[str, str]) -> Json:
     return {"files": files, "settings": asdict(config.settings), "workloads": workloads, "warnings": config.warnings}
 
 
-def _without_code(row: Json) -> Json:
-    """A row of the list; the code of a device sign-in opens the account to whoever types it."""
+def _auth(row: Json) -> Mapping[str, Any]:
     auth = row.get("auth")
-    if not isinstance(auth, Mapping) or not auth.get("device"):
-        return row
-    return {**row, "auth": {**auth, "device": GONE}}
+    return auth if isinstance(auth, Mapping) else {}
+
+
+def _without_person(row: Json) -> Json:
+    """A row of the list without who the person is, and without the code of a device sign-in, which opens the account to
+    whoever types it."""
+    auth = _auth(row)
+    gone = {key: GONE for key in ("account", "device") if auth.get(key)}
+    return {**row, "auth": {**auth, **gone}} if gone else row
 
 
 def known_secrets(paths: Paths, environ: Mapping[str, str]) -> set[str]:

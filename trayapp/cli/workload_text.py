@@ -216,6 +216,7 @@ def status_lines(row: Json, style: Style, now: float, *, verbose: bool) -> str:
     fields = [("Name", clean(row.get("name"))), ("State", state_text(row, style, now)), ("Detail", detail)]
     fields += [
         ("URL", clean(row.get("url"))),
+        ("Account", clean(auth.get("account"))),
         ("Sign-in", device_text(auth.get("device"))),
         ("Since", _moment(auth, "since", now)),
         ("Redirected", f"token requests go to {moved}" if (moved := clean(auth.get("redirected_to"))) else ""),

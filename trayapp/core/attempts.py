@@ -11,6 +11,7 @@ from typing import assert_never
 
 from trayapp.core import rechecks, retry, schedule
 from trayapp.core.deadlines import attempt_limit, ready_at
+from trayapp.core.id_claims import refreshed_account
 from trayapp.core.messages import (
     Abandon,
     CloseIntent,
@@ -32,10 +33,10 @@ from trayapp.core.model import (
     AccessToken,
     Attempt,
     Failing,
+    Login,
     Moment,
     Phase,
     Problem,
-    Secret,
     Series,
     SignedOut,
     Step,
@@ -203,7 +204,9 @@ def _refreshed(w: Workload, e: Finished, outcome: Refreshed) -> Result:
         not_before=0.0,
         redirected_to=outcome.redirected_to,
     )
-    w, effects = _rotate(w, outcome.refresh_token, now, outcome.scope)
+    w, effects = _rotate(w, outcome, now)
+    if not effects:
+        w, effects = _update_account(w, outcome, now)
     if effects and w.storing is not None:
         attempt = None if w.attempt is None else replace(w.attempt, step=Step.STORING)
         return replace(w, attempt=attempt), effects
@@ -247,7 +250,7 @@ def _failed(w: Workload, e: Finished, outcome: NotSent | Ambiguous | ServerBusy,
     if isinstance(outcome, ServerBusy):
         wait = schedule.retry_after(outcome.retry_after, w.spec.policy)
         w = replace(w, not_before=w.not_before if outcome.retry_after is None else e.now.at + wait)
-        w, effects = _rotate(w, outcome.refresh_token, e.now, None)
+        w, effects = _rotate(w, outcome, e.now)
         if effects:  # odd, but it replaces the old token: nothing is in doubt
             doubtful, was_marked = False, False
             w = replace(w, signed_out=None, combination="", refusal=None)  # nor is the new one refused
@@ -333,8 +336,8 @@ def late(w: Workload, e: Finished) -> Result:
     if w.login is None or w.login.lineage != e.lineage or w.login.fingerprint() != e.fingerprint:
         return w, ()
     match e.outcome:
-        case Refreshed(refresh_token=token, scope=scope) if token is not None:
-            w, effects = _rotate(w, token, e.now, scope)
+        case Refreshed() as outcome:
+            w, effects = _rotate(w, outcome, e.now)
             return (replace(w, maybe_spent=False), (*effects, Note("attempt", "late"))) if effects else (w, ())
         case Ambiguous():
             return (replace(w, maybe_spent=True, marked_at=e.now.at) if w.phase in PHASES_THAT_USE_THE_TOKEN else w), ()
@@ -342,9 +345,29 @@ def late(w: Workload, e: Finished) -> Result:
             return w, ()
 
 
-def _rotate(w: Workload, token: Secret | None, now: Moment, scope: str | None) -> Result:
+def _rotate(w: Workload, outcome: Refreshed | ServerBusy, now: Moment) -> Result:
     """Store the next generation; no effect if the server sent no different refresh token."""
+    token = outcome.refresh_token
     if w.login is None or token is None or token == w.login.refresh_token:
         return w, ()
-    login = replace(w.login.rotated(token, now.wall, scope), generation=w.highest_generation + 1)
+    scope = outcome.scope if isinstance(outcome, Refreshed) else None
+    return _store_next(w, replace(w.login.rotated(token, now.wall, scope), account=_account(w.login, outcome, now)))
+
+
+def _update_account(w: Workload, outcome: Refreshed, now: Moment) -> Result:
+    """Store the same refresh token with another account, as the next generation; no effect if it is the same one."""
+    if w.login is None or not w.slots_read or (account := _account(w.login, outcome, now)) == w.login.account:
+        return w, ()
+    return _store_next(w, replace(w.login, account=account))
+
+
+def _account(login: Login, outcome: Refreshed | ServerBusy, now: Moment) -> str:
+    """The account after this answer. Only one that nobody on the way can have written may change it."""
+    if not isinstance(outcome, Refreshed) or not outcome.verified:
+        return login.account
+    return refreshed_account(login, outcome.id_token, now.wall)
+
+
+def _store_next(w: Workload, login: Login) -> Result:
+    login = replace(login, generation=w.highest_generation + 1)
     return store(replace(w, highest_generation=login.generation), login)

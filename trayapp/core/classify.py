@@ -92,7 +92,7 @@ def classify(reply: Reply, provider: str = "", wall: float = 0.0) -> Outcome:
     success = 200 <= reply.status < 300
     if success and (token := _printable_token(body.fields.get("access_token"))):  # row 3
         refreshed = _refreshed(token, body.fields, _server_time(reply.headers, wall))
-        return replace(refreshed, redirected_to=reply.redirected_to)
+        return replace(refreshed, redirected_to=reply.redirected_to, verified=reply.verified)
     if quirk := verdict(provider, reply.status, body.fields):  # row 4
         return Refused(_verdict_problem(reply.status, *quirk, body, provider))
     if success and body.claims_json and not body.json:  # row 5

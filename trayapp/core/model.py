@@ -178,6 +178,7 @@ class Login:
     client_secret: Secret | None = None
     registration: Secret | None = None  # JSON text of a dynamic registration (RFC 7591)
     subject: str = ""
+    account: str = field(default="", repr=False)  # whose it is, for people to read; private, so never in a log
     scope: str = ""
     resource: str = ""
     revocation_endpoint: str = ""

@@ -46,6 +46,7 @@ class Refreshed:
     scope: str | None = None
     id_token: Secret | None = None
     redirected_to: str = ""  # the address that answered, if the endpoint redirected there
+    verified: bool = False  # as in `Answer`
 
 
 @dataclass(frozen=True, slots=True)

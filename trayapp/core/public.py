@@ -79,6 +79,7 @@ def auth_json(auth: AuthView) -> Json:
         "last_trigger": auth.last_trigger,
         "next_attempt_at": rfc3339(auth.next_attempt_at),
         "ceiling_at": rfc3339(auth.ceiling_at),
+        "account": auth.account or None,
         "usable": auth.usable,
         "token_expires_at": rfc3339(auth.token_expires_at),
         "renewable": auth.renewable,

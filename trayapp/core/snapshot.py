@@ -103,6 +103,7 @@ class AuthView:
     reauthorize_scopes: tuple[
         str, ...
     ] = ()  # what a sign-in now would ask for on its behalf: the granted and the missing
+    account: str = field(default="", repr=False)  # whose login it is, if the server says so; private, so never in a log
     unsaved: bool = False  # the newest login could not be written and ends with the program; not in the API
 
 

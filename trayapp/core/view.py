@@ -14,6 +14,7 @@ from typing import TypedDict
 from trayapp.core import access_only, schedule, sentences
 from trayapp.core.deadlines import by_hand, opens_at
 from trayapp.core.gate import Gate
+from trayapp.core.id_claims import account_text
 from trayapp.core.model import Moment, Phase, SignedOut, Step, Trigger, Trouble, Workload
 from trayapp.core.permission import Needs
 from trayapp.core.presentation import Colour, Glyph
@@ -240,13 +241,14 @@ class _LoginFacts(TypedDict, total=False):
     ends_soon: bool
     missing_scopes: tuple[str, ...]
     reauthorize_scopes: tuple[str, ...]
+    account: str
 
 
 def _login_facts(w: Workload, now: Moment) -> _LoginFacts:
-    """What a person should know of a login that lacks something."""
-    facts = _LoginFacts()
+    """Whose login it is, and what a person should know of one that lacks something."""
     if w.login is None:
-        return facts
+        return _LoginFacts()
+    facts = _LoginFacts(account=account_text(w.login.account))
     if not w.login.renewable:
         remind_at = access_only.remind_at(w.login)
         soon = remind_at is not None and now.wall >= remind_at

@@ -314,8 +314,9 @@ def sign_in_again(name: str) -> str:
 
 def without_proof(w: Workload, new: Login) -> Login:
     """A login whose ID token proves nothing: its account is unknown, unless it claims to be the same as before."""
-    same = w.login is not None and w.login.subject == new.subject
-    return new if same else replace(new, subject="")
+    if w.login is None or w.login.subject != new.subject:
+        return replace(new, subject="", account="")
+    return replace(new, account=w.login.account)
 
 
 def differs(w: Workload, new: Login) -> Problem | None:

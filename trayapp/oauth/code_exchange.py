@@ -8,12 +8,12 @@ from dataclasses import replace
 
 from trayapp.core.access_only import LIFE_MAX
 from trayapp.core.classify import classify
+from trayapp.core.id_claims import CHECK_CLOCK, account_of, subject_of
 from trayapp.core.model import AccessToken, Login, Moment, Problem, Secret, Spec
 from trayapp.core.outcomes import Ambiguous, NotSent, Refreshed, Refused, Reply, ServerBusy
 from trayapp.core.quirks import no_refresh_help, provider_of
 from trayapp.engine.ports import NewLogin
 from trayapp.oauth.flow import BAD_REQUEST, REFUSED, UNKNOWN_RESOURCE, UNKNOWN_SCOPES
-from trayapp.oauth.idtoken import CHECK_CLOCK, subject_of
 from trayapp.oauth.metadata import Endpoints
 
 NOT_ACCEPTED = "The server didn't accept the code of this sign-in; try again"
@@ -79,6 +79,7 @@ def _login(spec: Spec, endpoints: Endpoints, refreshed: Refreshed, sent_at: Mome
         client_id=spec.client_id,
         issuer=endpoints.issuer,
         subject=subject_of(refreshed.id_token),
+        account=account_of(refreshed.id_token),
         scope=refreshed.scope or " ".join(spec.scopes),
         resource=spec.resource,
         revocation_endpoint=endpoints.revocation,

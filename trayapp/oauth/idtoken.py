@@ -1,7 +1,7 @@
 """ID token validation (OpenID Connect Core 3.1.3.7): who signed in, and whether that may be believed.
 
-An ID token has one use here: its subject tells one account from another. It is checked after the login is stored, so no
-check ever costs a login. A token made *for somebody else* (issuer, audience, nonce) means that this sign-in isn't the
+Its subject tells one account from another, and its account says to people whose the login is (`core/id_claims.py`). It is
+checked after the login is stored, so no check ever costs a login. A token made *for somebody else* (issuer, audience, nonce) means that this sign-in isn't the
 one that was begun, and it is refused. Anything else that is wrong leaves the login as it is and its account unknown.
 """
 
@@ -11,11 +11,11 @@ import asyncio
 import json
 import logging
 import os
-from base64 import urlsafe_b64decode
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from trayapp.core.id_claims import ANOTHER_ISSUER, ExpectedClaims, algorithm_of, claims_of, mismatch, time_fault
 from trayapp.core.model import Moment, Problem, Secret
 from trayapp.core.outcomes import Fault
 from trayapp.core.sentences import SEE_LOG
@@ -27,14 +27,10 @@ from trayapp.system.processes import FROZEN, NO_WINDOW, end_process, interpreter
 
 log = logging.getLogger(__name__)
 
-LEEWAY = 120.0  # s that two clocks may differ
 KEYS_LIMIT = 5.0  # s for the server's keys
 KEYS_CAP = 256 * 1024  # bytes; Microsoft's have 10,000
 VALIDATION_LIMIT = 10.0  # s for the process, which takes half a second
-SUBJECT_MAX = 255  # characters (section 2)
 WRONG_RECIPIENT = "The server's ID token is for {}, so this isn't the sign-in that you started."
-CHECK_CLOCK = "Check this computer's clock."
-ANOTHER_ISSUER = "another issuer"
 SHOWN_MAX = 80  # characters of an issuer in a sentence
 UNVERIFIED = "Signed in, but couldn't verify the account: {}"
 
@@ -58,16 +54,6 @@ SignatureCheck = Callable[[Awaitable[str]], Awaitable[str]]
 
 class _NoKeysError(Exception):
     """The server's keys couldn't be fetched or read. The text is the end of a sentence."""
-
-
-@dataclass(frozen=True, slots=True)
-class ExpectedClaims:
-    """What an ID token has to say. An empty `issuer` means that none is known; `wall` is now."""
-
-    client_id: str
-    issuer: str = ""
-    nonce: str = ""
-    wall: float = 0.0
 
 
 class IdTokens:
@@ -171,54 +157,6 @@ def _unverified(code: str, reason: str) -> Checked:
     return Checked(Problem("id_token", UNVERIFIED.format(reason)[:200], code=code))
 
 
-# --- claims ----------------------------------------------------------------------------------------------------------
-
-
-def claims_of(token: Secret) -> Mapping[str, Any] | None:
-    """The claims of a token, not verified yet; None if it isn't a JSON Web Token."""
-    return _decode(token, 1)
-
-
-def algorithm_of(token: Secret) -> str:
-    """The `alg` of the token's header; empty if there is none."""
-    algorithm = (_decode(token, 0) or {}).get("alg")
-    return algorithm if isinstance(algorithm, str) else ""
-
-
-def subject_of(token: Secret | None) -> str:
-    """The `sub` that the token claims, or an empty text."""
-    subject = ((claims_of(token) if token else None) or {}).get("sub")
-    showable = isinstance(subject, str) and len(subject) <= SUBJECT_MAX and subject.isprintable()
-    return subject if showable and isinstance(subject, str) else ""
-
-
-def _decode(token: Secret, number: int) -> Mapping[str, Any] | None:
-    parts = token.reveal().split(".")
-    if len(parts) != 3:
-        return None
-    try:
-        found = json.loads(urlsafe_b64decode(parts[number] + "=" * (-len(parts[number]) % 4)))
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def mismatch(claims: Mapping[str, Any], expected: ExpectedClaims) -> str:
-    """Whom else the token was made for, as the end of a sentence; empty if it is for us (items 2 to 5 and 11)."""
-    if expected.issuer and not _same_issuer(claims.get("iss"), expected.issuer, claims):
-        return ANOTHER_ISSUER
-    audience = claims.get("aud")
-    audiences = audience if isinstance(audience, list) else [audience]
-    if expected.client_id not in audiences:
-        return "another client"
-    # Several audiences without `azp` are accepted: Core's second errata dropped that rule, and providers send them.
-    if claims.get("azp", expected.client_id) != expected.client_id:
-        return "another client"
-    if expected.nonce and claims.get("nonce") != expected.nonce:
-        return "another sign-in"
-    return ""
-
-
 def _issuer_hint(recipient: str, claims: Mapping[str, Any]) -> str:
     """The issuer that the token names, because a setting may only lack a slash; empty if it isn't fit to be shown."""
     stated_issuer = claims.get("iss")
@@ -229,38 +167,6 @@ def _issuer_hint(recipient: str, claims: Mapping[str, Any]) -> str:
         and not url_problem(stated_issuer)
     )
     return f" ({stated_issuer})" if showable else ""
-
-
-def _same_issuer(stated_issuer: object, issuer: str, claims: Mapping[str, Any]) -> bool:
-    """Whether the issuers are equal, with two known exceptions: Google leaves `https://` out of old tokens, and
-    Microsoft's metadata for all tenants says `{tenantid}` where a token has its tenant."""
-    if stated_issuer == issuer:
-        return True
-    if issuer == "https://accounts.google.com":
-        return stated_issuer == "accounts.google.com"
-    tenant = claims.get("tid")
-    return "{tenantid}" in issuer and isinstance(tenant, str) and stated_issuer == issuer.replace("{tenantid}", tenant)
-
-
-def time_fault(claims: Mapping[str, Any], wall: float) -> str:
-    """Why the token isn't valid now, as the end of a sentence; empty if it is (items 9 and 10)."""
-    expires, not_before, issued = (_instant(claims.get(name)) for name in ("exp", "nbf", "iat"))
-    if expires is None:
-        return "the ID token has no expiry."
-    if wall > expires + LEEWAY:
-        return f"the ID token has already expired. {CHECK_CLOCK}"
-    if max(not_before or 0.0, issued or 0.0) > wall + LEEWAY:
-        return f"the ID token isn't valid yet. {CHECK_CLOCK}"
-    return ""
-
-
-def _instant(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return float(value)
-    except OverflowError:
-        return None
 
 
 # --- the process -------------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ MAX_PARTS = 64  # a header that claims more is damaged; reading on could take fo
 
 _TEXT = ("lineage", "token_endpoint", "client_id")
 _OPTIONAL_TEXT = ("issuer", "subject", "scope", "resource", "revocation_endpoint")
+_SHOWN_TEXT = ("account",)  # only shown: no login is lost over it
 _OPTIONAL_SECRET = ("client_secret", "registration", "access_token")
 
 
@@ -84,7 +85,7 @@ def encode(login: Login, *, candidate: bool, limit: int | None, place: str = "")
 def _payload(login: Login) -> str:
     fields: dict[str, Any] = {"refresh_token": login.refresh_token.reveal(), "obtained_at": login.obtained_at}
     fields |= {name: getattr(login, name) for name in _TEXT}
-    fields |= {name: getattr(login, name) for name in _OPTIONAL_TEXT if getattr(login, name)}
+    fields |= {name: getattr(login, name) for name in _OPTIONAL_TEXT + _SHOWN_TEXT if getattr(login, name)}
     fields |= {name: getattr(login, name).reveal() for name in _OPTIONAL_SECRET if getattr(login, name) is not None}
     if login.expires_at is not None:
         fields["expires_at"] = login.expires_at
@@ -148,6 +149,7 @@ def read_login(header: Header, parts: tuple[str | None, ...]) -> Login:
     if "obtained_at" not in times or not all(_is_number(each) for each in times.values()):
         raise DamagedError("the time of the login isn't a number")
     optional: dict[str, Any] = {name: _text(fields, name) for name in _OPTIONAL_TEXT if name in fields}
+    optional |= {name: fields[name] for name in _SHOWN_TEXT if isinstance(fields.get(name), str)}
     optional |= {name: Secret(_text(fields, name)) for name in _OPTIONAL_SECRET if name in fields}
     login = Login(
         generation=header.generation,
