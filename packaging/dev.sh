@@ -24,6 +24,8 @@ usage: packaging/dev.sh COMMAND
   test                 lint, type-check and run every test; about a quarter of an hour on two processors
   test --fast          the same without the tests that need a desktop, a browser, npm or a package to be built,
                        without simulated weeks and without coverage: about a minute
+  test --windows [OPTION...]
+                       run the tests that aren't Linux's in Wine, with CPython for Windows; the first run sets both up
   test OPTION...       lint, type-check and run pytest with these options
   lint                 lint and type-check only
 
@@ -296,6 +298,15 @@ case $command in
     run) install app; in_place "$@" ;;
     lint) install dev; lint ;;
     test)
+        if [ "${1:-}" = --windows ]; then
+            shift
+            make_venv
+            # shellcheck source=packaging/windows/lane.sh
+            . packaging/windows/lane.sh
+            make_windows
+            test_windows "$@"
+            exit
+        fi
         install dev
         [ "${1:-}" = --fast ] || make_desktop
         run_tests "$@"

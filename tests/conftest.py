@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import linux_only
+
 if TYPE_CHECKING:  # neither is loaded for a run that needs none
     import trustme
 
@@ -20,6 +22,19 @@ pytest_plugins = ["trayapp.oauthtest.plugin"]
 # would compile everything again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+    """Modules that are Linux's aren't imported elsewhere."""
+    return linux_only.make_module(module_path, parent)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that are Linux's are skipped elsewhere."""
+    if linux_only.elsewhere():
+        for item in items:
+            if (reason := linux_only.item_reason(item)) is not None:
+                item.add_marker(pytest.mark.skip(reason=f"Linux: {reason}"))
 
 
 @pytest.fixture
