@@ -222,6 +222,8 @@ class Checks(KeyringChecks):
             self.recovery.failed(call.name, call.t)
             return
         self.world.say(call.name, "answer {}", reply.status)
+        if not self.world.network.portals:
+            self.world.shown_to_carry(True)
         wait = float(reply.headers.get("retry-after", "0"))
         if wait:
             truth.not_before, truth.asked_by = t + min(wait, 3600.0), process.number
@@ -384,6 +386,8 @@ class Checks(KeyringChecks):
     def noticed(self, process: Process, seen: object) -> None:
         """The engine has just noticed a change of the machine."""
         assert isinstance(seen, SystemChange)
+        if seen.network:
+            self.world.shown_to_carry(False)
         self.recovery.noticed(process, seen)
         if seen.woke or (seen.network and not seen.offline):
             for truth in self.truths.values():

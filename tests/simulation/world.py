@@ -73,6 +73,7 @@ class World:
         self.changes = 0  # of anything that the counted time of the ceiling depends on
         self._online = 0.0  # s awake, running and online
         self._counted_at = 0.0
+        self.carries = False  # a server has answered since the program was last told of a network
         self._asked: dict[str, float] = {}
         self.history: deque[tuple[float, str, str, tuple[Any, ...]]] = deque(maxlen=HISTORY)
         self._digest = hashlib.sha256()
@@ -163,12 +164,17 @@ class World:
         return self.process.alive and truth.server.honours(truth.held, self.clocks.t)
 
     def online(self) -> float:
-        """Seconds so far in which an attempt was possible: awake, running, and the kernel has a default route."""
+        """Seconds so far in which an attempt was possible: awake, running, and online as far as the program can know."""
         now = self.clocks.loop.time()
-        if self.process is not None and not self.network.offline and not self.asleep:
+        if self.process is not None and not self.asleep and (self.carries or not self.network.offline):
             self._online += now - self._counted_at
         self._counted_at = now
         return self._online
+
+    def shown_to_carry(self, carries: bool) -> None:
+        """A server answered, so there is a network whatever the kernel reports; or the program was told of another one."""
+        self.online()
+        self.carries = carries
 
     def server_acts_later(self, delay: float, act: Callable[[], None]) -> None:
         """Schedule what a server does in `delay` seconds, whether or not the laptop is awake then."""
@@ -261,7 +267,7 @@ class World:
         self._gone(process, self.crash_away)
 
     def _gone(self, process: Process, away: float) -> None:
-        self.online()
+        self.shown_to_carry(False)
         self.crash_countdown = 0
         self.changes += 1
         self.process = None
