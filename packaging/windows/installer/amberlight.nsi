@@ -1,4 +1,4 @@
-; Setup.exe: installs Amberlight for one user, without administrator's rights. build.py runs this with
+; Setup.exe: installs Amberlight for one user, without administrator's rights. deliver.py runs this with
 ; VERSION, PROGRAM (the frozen program's directory), ASSETS and OUT.
 ;
 ; Files in use, by a client's bridge for example, can't be deleted on Windows, but renamed: they move to _replaced, which

@@ -1,4 +1,4 @@
-"""`python packaging/windows/installer/build.py`: from the frozen program a Setup.exe, a portable archive and manifests.
+"""`python packaging/windows/installer/deliver.py`: from the frozen program a Setup.exe, a portable archive and manifests.
 
 Works on Linux: needs makensis (Debian: nsis) only. Before anything is built, the program is searched for libraries of
 Wine, and for libraries that are neither in it nor part of Windows. `--url` names the directory of the web where the files
@@ -32,12 +32,11 @@ LIBRARIES = (".dll", ".pyd", ".exe")
 # lacks it, so the one that lane.sh makes is delivered, which only forwards to python313.dll, as Python's own does.
 HELPERS = frozenset({"bcryptprimitives.dll"})
 # Parts of Windows 10. Everything else that a library needs has to be in the program.
-WINDOWS = frozenset(
-    "advapi32 bcrypt bcryptprimitives cfgmgr32 comctl32 comdlg32 crypt32 dbghelp dnsapi dwmapi gdi32 imm32 iphlpapi"
-    " kernel32 mpr msimg32 ncrypt netapi32 normaliz ntdll ole32 oleaut32 pdh powrprof propsys psapi rpcrt4 secur32"
-    " setupapi shell32 shlwapi ucrtbase user32 userenv usp10 uxtheme version wer winmm wintrust wldap32 ws2_32"
-    " wtsapi32".split()
-)
+WINDOWS = """
+advapi32 bcrypt bcryptprimitives cfgmgr32 comctl32 comdlg32 crypt32 dbghelp dnsapi dwmapi gdi32 imm32 iphlpapi kernel32 mpr
+msimg32 ncrypt netapi32 normaliz ntdll ole32 oleaut32 pdh powrprof propsys psapi rpcrt4 secur32 setupapi shell32 shlwapi
+ucrtbase user32 userenv usp10 uxtheme version wer winmm wintrust wldap32 ws2_32 wtsapi32
+"""
 API_SET = re.compile(r"(api|ext)-ms-win-[a-z0-9-]+")  # the names of parts of ucrtbase, kernelbase and others
 
 
@@ -72,7 +71,7 @@ def check(program: Path) -> None:
 
 def part_of_windows(name: str) -> bool:
     stem = name.removesuffix(".dll").removesuffix(".drv")
-    return stem in WINDOWS or API_SET.fullmatch(stem) is not None
+    return stem in WINDOWS.split() or API_SET.fullmatch(stem) is not None
 
 
 def archive(program: Path, version: str, target: Path) -> None:
