@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests import ROOT
 from tests.requirements import skip_or_fail
 from tests.time_zone import OwnZone
+from trayapp.app.local_time import local_datetime
 
 SCRIPT = """
 from trayapp.app.local_time import Zone, local_time
@@ -45,3 +48,13 @@ def test_the_zone_of_now(tmp_path: Path) -> None:
             process.stdin.flush()
             seen.append(process.stdout.readline())
     assert ["False 00:00 False\n", "True 09:00 False\n", "True 05:30 False\n", "True 00:00 False\n"] == seen
+
+
+@pytest.mark.parametrize(
+    ("wall", "year"),
+    [(-62135596800.0, 1), (-3e9, 1874), (0.0, 1970), (5e10, 3554), (253402300799.0, 9999), (1e300, 9999)],
+)
+def test_any_wall_time_has_a_local_date(wall: float, year: int) -> None:
+    """In the zone of this machine or, beyond the system's calendar, in UTC."""
+
+    assert abs(local_datetime(wall).year - year) <= 1  # around New Year the zone decides

@@ -83,6 +83,13 @@ def test_spans_and_moments() -> None:
     assert 1767323100.0 == moment("2026-01-02T03:05:00Z")(0.0) == moment("2026-01-02T04:05+01:00")(0.0)
 
 
+def test_any_date_is_a_moment() -> None:
+    """Without a zone too, and where the system's calendar ends: on Windows in 1970 and 3000."""
+
+    assert [0.0, 0.0] == [moment(text)(5.0) for text in ("0001-01-01", "1900-01-01T12:00")]
+    assert moment("9999-12-31")(5.0) > moment("3456-01-01")(5.0) > moment("2026-01-02")(5.0) > 1767000000.0
+
+
 def test_states_however_they_are_written() -> None:
     assert ["sign-in-needed"] * 3 == [
         one_of(["sign-in-needed"])(text) for text in ("Sign-in needed", "sign_in_needed", "SIGN-IN-NEEDED")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import time
 from collections.abc import Awaitable, Callable
 
+from trayapp.app.local_time import local_datetime
 from trayapp.app.warning_lines import WarningLines
 from trayapp.core.messages import ClientRenewed
 from trayapp.core.model import Login, Phase, Secret, Workload
@@ -82,7 +82,7 @@ def _is_registered(login: Login) -> bool:
 
 
 def _sentence(name: str, ends: float) -> str:
-    day = time.strftime("%d %B %Y", time.localtime(ends)).lstrip("0")
+    day = f"{local_datetime(ends):%d %B %Y}".lstrip("0")
     return (
         f"The client secret of {name} ends on {day}, and the server doesn't renew it. Before then, run "
         f"`amberlight reauthorize {name}`."

@@ -6,13 +6,25 @@ The C library reads the zone once; a laptop that has travelled would show the ol
 from __future__ import annotations
 
 import time
+from datetime import datetime
+
+from trayapp.core.wall_time import utc_datetime
 
 TZSET = getattr(time, "tzset", None)  # Windows has none: its library asks the system each time
 
 
 def local_time(wall: float) -> str:
     """The time of day of a wall time: 14:32."""
-    return time.strftime("%H:%M", time.localtime(wall))
+    return f"{local_datetime(wall):%H:%M}"
+
+
+def local_datetime(wall: float) -> datetime:
+    """The date and time of day of any wall time; in UTC for one that the system's calendar doesn't have."""
+    moment = utc_datetime(wall)
+    try:
+        return moment.astimezone()
+    except (OverflowError, OSError, ValueError):
+        return moment
 
 
 class Zone:

@@ -59,14 +59,17 @@ def _hours(text: str) -> str:
 
 def moment(text: str) -> Callable[[float], float]:
     """How long ago (2h, 7d) or a date and time in local time, as a function of now (wall seconds)."""
-    from datetime import datetime
+    from datetime import UTC, datetime
 
     try:
         when = datetime.fromisoformat(text)
-        at = when.timestamp()  # without a zone, local time
-    except (ValueError, OverflowError, OSError):
+    except ValueError:
         ago = _ago(text)
         return lambda now: max(0.0, now - ago)
+    try:
+        at = when.timestamp()  # without a zone, local time
+    except (ValueError, OverflowError, OSError):  # beyond the system's calendar, where hours don't matter
+        at = when.replace(tzinfo=UTC).timestamp()
     return lambda now: max(0.0, at)
 
 

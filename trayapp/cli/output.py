@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
+from trayapp.app.local_time import local_datetime
 from trayapp.cli.codes import OutputError
 from trayapp.cli.columns import wrap
 from trayapp.core.lengths import duration_text as duration_text
@@ -133,11 +134,8 @@ def parse_time(value: object) -> float | None:
 
 
 def local_time(at: float) -> str:
-    """ "2026-01-02 15:04", in local time; empty for a time that no calendar has."""
-    try:
-        return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M")
-    except (OverflowError, OSError, ValueError):
-        return ""
+    """ "2026-01-02 15:04", in local time."""
+    return f"{local_datetime(at):%Y-%m-%d %H:%M}"
 
 
 def time_until(value: object, now: float) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from trayapp.app.local_time import local_datetime
 from trayapp.cli.columns import cut, cut_start, pad, width, wrap
 from trayapp.cli.output import GLYPHS, Style, clean, duration_text, local_time, parse_time, time_since, time_until
 from trayapp.core.labels import LEAVING, label_of
@@ -129,11 +129,8 @@ def renewal_text(auth: Json, now: float) -> str:
     ends = parse_time(auth.get("login_ends_at"))
     if ends is None:
         return "can't be renewed, no known end"
-    try:
-        form = "%Y-%m-%d" if abs(ends - now) > 2 * 86400.0 else "%Y-%m-%d at %H:%M"
-        day = datetime.fromtimestamp(ends).astimezone().strftime(form)
-    except (OverflowError, OSError, ValueError):
-        return "can't be renewed"
+    form = "%Y-%m-%d" if abs(ends - now) > 2 * 86400.0 else "%Y-%m-%d at %H:%M"
+    day = f"{local_datetime(ends):{form}}"
     verb = "ends" if ends > now else "ended"
     return f"can't be renewed, {verb} on {day}"
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import TypeAlias
 
 from trayapp.core.advice import advice
@@ -17,6 +16,7 @@ from trayapp.core.labels import label
 from trayapp.core.model import DeviceCode, Problem, Spec
 from trayapp.core.outages import BY_COMMAND, BY_MENU, Outage, fact, movable, remedy
 from trayapp.core.snapshot import AuthView, Snapshot, Status, Unavailable, WorkloadView
+from trayapp.core.wall_time import utc_datetime
 
 Json: TypeAlias = dict[str, object]
 
@@ -33,15 +33,12 @@ LISTED = frozenset(  # without --all (RULES.md section 2); ToolHive lists only t
 
 TRANSPORT = "streamable-http"  # of the proxy, in ToolHive's terms
 
-_YEAR_9999 = 253402300799.0  # s since the epoch; the last second that a datetime can hold
-
 
 def rfc3339(wall: float | None) -> str | None:
     """Wall seconds as `2026-01-02T03:04:05.678Z`; None for None, for NaN or infinity, and for times before 1970."""
     if wall is None or not math.isfinite(wall) or wall < 0:
         return None
-    moment = datetime.fromtimestamp(min(wall, _YEAR_9999), UTC)
-    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    return utc_datetime(wall).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def problem_json(problem: Problem | None) -> Json | None:

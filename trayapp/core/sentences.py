@@ -7,7 +7,6 @@ which is redrawn. Nothing here decides a status; `view.py` does.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from trayapp.core.deadlines import access_only
@@ -15,11 +14,11 @@ from trayapp.core.labels import label
 from trayapp.core.model import BrowserFault, DeviceCode, Login, Problem, Trigger, Trouble, Workload
 from trayapp.core.permission import Needs
 from trayapp.core.snapshot import Detail, Removal, Status, WorkloadView
+from trayapp.core.wall_time import utc_datetime
 
 SCOPES_SHOWN = 3
 SCOPE_SHOWN = 40  # characters of one; Google's are addresses
 SHORT_LOGIN = 2 * 86400.0  # s; of a login that lasts no longer, the hour of its end matters
-YEAR_9999 = 253402300799.0  # s since the epoch; the last second that a datetime can hold
 ADDRESS_MAX = 80  # characters of a URL in a menu line; of a longer one only the host is shown
 LocalTime = Callable[[float], str]  # wall seconds → the time of day where the user is, such as "14:32"
 
@@ -237,7 +236,7 @@ def renewal(login: Login | None) -> str:
 
 def utc(wall: float, form: str) -> str:
     """A wall time in UTC, and marked so: time zones don't reach this package."""
-    return f"{datetime.fromtimestamp(min(max(wall, 0.0), YEAR_9999), UTC):{form}} (UTC)"
+    return f"{utc_datetime(max(wall, 0.0)):{form}} (UTC)"
 
 
 def beyond_login(detail: Detail, missing: tuple[str, ...]) -> str:
