@@ -14,6 +14,7 @@ import pytest
 
 from tests.app.test_connect import free_port, home, key_of, program, written
 from tests.app.test_runtime import Program
+from trayapp.cli import main
 from trayapp.cli.client import ApiError
 
 __all__ = ["home", "program"]  # fixtures
@@ -180,6 +181,37 @@ def test_a_renamed_workload_stays_connected(program: Program, home: Path) -> Non
     assert ["connected"] == [each["state"] for each in row(program, "cursor")["workloads"]]
     program.green("two")
     program.client.edit("two", {"name": "one"})
+    assert connected == file.read_text()
+
+
+def test_a_removed_workload_leaves_no_entry(program: Program, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What we wrote is taken out and said; what was added by hand is named with the command that takes it out."""
+
+    file = written(home)
+    before = file.read_bytes()
+    ask(program, "/cursor/connect", names=["one"])
+    codex = home / ".codex/config.toml"
+    codex.parent.mkdir()
+    codex.write_text(f'[mcp_servers.mine]\nurl = "http://127.0.0.1:{program.client.port}/w/one"\n')
+    by_hand = codex.read_bytes()
+
+    assert 0 == main(["remove", "one", "--yes"])
+    said = capsys.readouterr().out.splitlines()
+    assert "Removed one." == said[0]
+    assert "Disconnected one from Cursor (~/.cursor/mcp.json)." in said
+    assert any(line.endswith("mine, added by hand. To take it out: amberlight disconnect codex one") for line in said)
+    assert (before, by_hand) == (file.read_bytes(), codex.read_bytes())
+
+
+def test_a_workload_that_stays_keeps_its_entries(program: Program, home: Path) -> None:
+    """Nothing was removed, so clients still need them."""
+
+    file = written(home)
+    ask(program, "/cursor/connect", names=["one"])
+    connected = file.read_text()
+    program.paths.config_file.chmod(0o400)
+    with pytest.raises(ApiError, match="read-only"):
+        program.client.remove("one")
     assert connected == file.read_text()
 
 

@@ -154,6 +154,22 @@ def test_a_project_gets_no_key(program: Program, home: Path, tmp_path: Path) -> 
     assert ["stdio", "one"] == json.loads(text)["servers"]["one"]["args"][-2:]
 
 
+def test_disconnecting_everything_reaches_projects(program: Program, home: Path, tmp_path: Path) -> None:
+    """Those that we wrote to; with a project alone, no client's own file is touched."""
+
+    own, project = written(home), tmp_path / "p/.vscode/mcp.json"
+    assert 0 == main(["connect", "cursor", "one"])
+    for _ in range(2):
+        assert 0 == main(["connect", "vscode", "one", "--project", str(tmp_path / "p")])
+        connected = own.read_text()
+        assert 0 == main(["disconnect", "--project", str(tmp_path / "p")])
+        assert (connected, False) == (own.read_text(), project.exists())
+    assert 0 == main(["connect", "vscode", "one", "--project", str(tmp_path / "p")])
+    assert 0 == main(["disconnect"])
+    assert not project.exists()
+    assert "one" not in own.read_text()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a script")
 def test_a_project_names_the_program_as_others_have_it(
     program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

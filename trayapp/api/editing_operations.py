@@ -54,7 +54,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "remove",
         "DELETE",
         ONE,
-        "Revoke and delete its login, and take it out of the configuration.",
+        "Revoke and delete its login, take it out of the configuration, and the entries that we wrote out of clients' files.",
         {202: ref("Removed")},
         body={},
         refusals=(409,),

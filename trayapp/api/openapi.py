@@ -97,7 +97,7 @@ OPERATIONS: tuple[Operation, ...] = (
     click("retry_all", f"{ALL}/retry", "Try to refresh all of them now."),
     _several("stop_several", "Pause these workloads."),
     _several("restart_several", "Resume these workloads."),
-    _several("delete_several", "Revoke and delete the logins of these workloads and forget them.", ref("Removed")),
+    _several("delete_several", "The same as removing each of these workloads.", ref("Removed")),
     Operation("configuration", "GET", ONE, "How it is configured.", {200: ref("Configuration")}),
     Operation("status", "GET", f"{ONE}/status", "How it is.", {200: ref("WorkloadStatus")}),
     Operation(

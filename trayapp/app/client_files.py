@@ -126,6 +126,15 @@ class ClientFiles:
         done = await self._run(lambda machine: repointing.repoint(machine, self._changes(), name, new))
         return [done.summary] if isinstance(done, Problem) else [each.text for each in done]
 
+    async def take_out(self, names: Sequence[str]) -> list[str]:
+        """Take out the entries for workloads that were removed; what was done and what is left, in sentences."""
+        from trayapp.clients import leaving
+
+        if self._machine is None or not names:
+            return []
+        done = await self._run(lambda machine: leaving.take_out(machine, self._changes(), names))
+        return [done.summary] if isinstance(done, Problem) else done
+
     def _changes(self) -> Changes:
         from trayapp.clients.changes import Changes
 

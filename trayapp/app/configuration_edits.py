@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from trayapp.api.controls import PortChanged
 from trayapp.app.app_settings import AppSettings
@@ -23,13 +23,21 @@ if TYPE_CHECKING:
     from trayapp.engine.engine import Engine
 
 
+class ClientEntries(Protocol):
+    """Entries in clients' files: `client_files.py`. Each returns what was done and what is left, a sentence each."""
+
+    async def repoint(self, name: str, new: str) -> Sequence[str]: ...
+
+    async def take_out(self, names: Sequence[str]) -> Sequence[str]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class AppHooks:
-    """What edits need of the app's other parts: `repoint` changes clients' entries, `forget_endpoint` ends what clients
+    """What edits need of the app's other parts: `clients` changes clients' entries, `forget_endpoint` ends what clients
     had at an address, `muted` and `mute` are about notifications now. `activity` takes a workload and its new name, or
     none if it is gone. `change_port` moves the local server."""
 
-    repoint: Callable[[str, str], Awaitable[Sequence[str]]]
+    clients: ClientEntries
     forget_endpoint: Callable[[str], None]
     muted: Callable[[], bool]
     mute: Callable[[], None]
@@ -55,9 +63,16 @@ class ConfigurationEdits:
         self._sign_in = sign_in
         self._hooks = hooks
         self.renames = Renames(configuration.paths.renames_file, keystore, journal, self._renamed)
-        renaming = Renaming(engine, configuration, self.renames, keystore, hooks.repoint, hooks.forget_endpoint)
+        renaming = Renaming(engine, configuration, self.renames, keystore, hooks.clients.repoint, hooks.forget_endpoint)
         self.editing = Editing(engine, configuration, sign_in, renaming.rename)
-        self.removing = Removing(engine, configuration, self._forget_client_data, sign_in.forget, self.renames.concerns)
+        self.removing = Removing(
+            engine,
+            configuration,
+            self._forget_client_data,
+            sign_in.forget,
+            self.renames.concerns,
+            hooks.clients.take_out,
+        )
         self.settings = AppSettings(configuration, at_login, hooks.muted, hooks.mute, hooks.change_port)
         engine.effects.before_reading = self.renames.complete
         engine.effects.removals.on_deleted = sign_in.forget

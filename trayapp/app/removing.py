@@ -29,7 +29,8 @@ POLL = 0.1  # s between two checks whether the workload is gone
 
 class Removing:
     """On the engine's loop. `forget_client_data` deletes the local keys; `forget_client` the registered client; `is_moving`
-    says whether a rename of the workload isn't complete yet."""
+    says whether a rename of the workload isn't complete yet. `take_out` takes the entries of workloads that are gone out of
+    clients' files, and says what it did."""
 
     def __init__(
         self,
@@ -38,12 +39,14 @@ class Removing:
         forget_client_data: Callable[[Sequence[str]], None],
         forget_client: Callable[[str], Awaitable[object]],
         is_moving: Callable[[str], bool],
+        take_out: Callable[[Sequence[str]], Awaitable[Sequence[str]]],
     ) -> None:
         self._engine = engine
         self._configuration = configuration
         self._forget_client_data = forget_client_data
         self._forget_client = forget_client
         self._is_moving = is_moving
+        self._take_out_of_clients = take_out
         self._removing: dict[str, asyncio.Task[None]] = {}
         self._hidden: set[str] = set()  # whatever config.toml says until their entries are gone
         self._gone: set[str] = set()  # from the engine, and not yet from the file
@@ -61,11 +64,13 @@ class Removing:
             return Removed(dict.fromkeys(names, error.rejected))
         refused = {name: reason for name in names if (reason := self._refusal(name, site)) is not None}
         left = [name for name in names if name not in refused]
-        notes = tuple(sign_in_cancelled(name) for name in left if self._is_signing_in(name))
+        notes = [sign_in_cancelled(name) for name in left if self._is_signing_in(name)]
         self._begin([name for name in left if name not in self._removing])
         if tasks := [task for name in left if (task := self._removing.get(name)) is not None]:
             await asyncio.wait(tasks, timeout=ANSWER_LIMIT)
-        return Removed(refused | {name: self._failed[name] for name in left if name in self._failed}, notes)
+        refused |= {name: self._failed[name] for name in left if name in self._failed}
+        notes += await self._take_out_of_clients([name for name in left if name not in refused])
+        return Removed(refused, tuple(notes))
 
     def _is_signing_in(self, name: str) -> bool:
         view = self._engine.view_of(name)

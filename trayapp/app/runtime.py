@@ -175,7 +175,7 @@ class Runtime:
             self.keys,
             self.at_login,
             AppHooks(
-                self.client_files.repoint,
+                self.client_files,
                 self._forget_endpoint,
                 lambda: self.engine.snapshot().muted,
                 lambda: self.actions.set_muted(self.configuration.settings.muted),

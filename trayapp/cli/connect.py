@@ -30,6 +30,7 @@ from trayapp.clients.edits import EditError
 from trayapp.clients.entries import ALL_NAME, Access
 from trayapp.clients.files import FileError
 from trayapp.clients.places import Machine
+from trayapp.clients.projects import everywhere
 from trayapp.clients.survey import Found, look, survey
 from trayapp.clients.table import BY_NAME, TABLE, Client
 from trayapp.config import editor
@@ -83,14 +84,12 @@ def connect(arguments: argparse.Namespace, paths: Paths) -> int:
 
 def disconnect(arguments: argparse.Namespace, paths: Paths) -> int:
     """Remove our entries: from one client or from all, for some workloads or for all."""
-    machine = Machine.this()
-    clients = TABLE if arguments.client is None else (BY_NAME[arguments.client],)
     wanted = (
         None if not arguments.names and not arguments.all else {*arguments.names, *([ALL] if arguments.all else [])}
     )
     code, any_found = OK, False
-    for client in clients:
-        found = look(machine, client, _project_file(client, arguments))
+    for found in _places(arguments, paths):
+        client = found.client
         if found.problem and arguments.client is not None:
             print_error(f"amberlight: {clean(found.problem)}.")
             return FAILED
@@ -103,6 +102,17 @@ def disconnect(arguments: argparse.Namespace, paths: Paths) -> int:
     if not any_found:
         print_line("Nothing to disconnect: no Amberlight entries found.")
     return code
+
+
+def _places(arguments: argparse.Namespace, paths: Paths) -> list[Found]:
+    """The files that `disconnect` looks at: the client's, or everybody's with those of projects that we wrote to."""
+    machine = Machine.this()
+    if arguments.client is not None:
+        client = BY_NAME[arguments.client]
+        return [look(machine, client, _project_file(client, arguments))]
+    if arguments.project is not None:
+        return [look(machine, each, _project_file(each, arguments)) for each in TABLE if each.project is not None]
+    return everywhere(machine, changes_of(paths))
 
 
 def connect_names(
@@ -274,8 +284,7 @@ def _apply(
             for line in lines:
                 print_line(clean(line))
             return OK
-        changes = Changes(paths.state_dir, lambda: f"{datetime.now():%Y-%m-%d}")
-        written = connecting.write(changes, found.client, found.file, edit)
+        written = connecting.write(changes_of(paths), found.client, found.file, edit)
         if written is Written.UNCHANGED:
             print_line(connecting.unchanged_text(_short(found.file)))
             return OK
@@ -289,6 +298,10 @@ def _apply(
         print_error(f"amberlight: {clean(error)}.")
         return FAILED
     return OK
+
+
+def changes_of(paths: Paths) -> Changes:
+    return Changes(paths.state_dir, lambda: f"{datetime.now():%Y-%m-%d}")
 
 
 def _short(file: Path) -> str:

@@ -26,7 +26,7 @@ from trayapp.cli.output import clean, print_error, print_json, print_line
 from trayapp.cli.questions import confirmed
 from trayapp.clients.connections import own_entries
 from trayapp.clients.places import Machine
-from trayapp.clients.survey import survey
+from trayapp.clients.projects import everywhere
 from trayapp.config import quit_marker
 from trayapp.config.editor import limited_load
 from trayapp.config.loader import ConfigError
@@ -87,14 +87,15 @@ def uninstall(arguments: argparse.Namespace, paths: Paths) -> int:
 
 
 def _look(arguments: argparse.Namespace, paths: Paths) -> _Plan:
-    found = [each for each in survey(Machine.this()) if not each.problem and own_entries(each.entries, None)]
+    places = everywhere(Machine.this(), connect.changes_of(paths))
+    found = [each for each in places if not each.problem and own_entries(each.entries, None)]
     client: ApiClient | None = None
     with contextlib.suppress(NotRunningError):
         client = ApiClient.of(paths)
     names = [str(row.get("name")) for row in client.workloads()] if client else _configured(paths)
     status = native().status()
     return _Plan(
-        [clean(each.client.title) for each in found],
+        list(dict.fromkeys(clean(each.client.title) for each in found)),
         client,
         names,
         status.kind is not Kind.OFF,
