@@ -187,6 +187,30 @@ def test_a_login_that_lacks_something_says_so(window: Window, show: Open) -> Non
         assert sentence in window.text("#detail-facts")
 
 
+def test_the_account_tells_two_workloads_of_one_server_apart(window: Window, show: Open) -> None:
+    """On the workload's page, and at the host in the list. Without one there is no row; a long or hostile one stays text."""
+
+    url, script = "https://mcp.notion.com/mcp", "<b onclick=alert(1)>" + "long" * 58 + "</b>"
+    stage = show(
+        workload_view("home", url=url, account="anna@example.com"),
+        workload_view("odd", url=url, account=script),
+        workload_view("plain", url=url),
+    )
+
+    titles = [each.get_attribute("title") for each in window.find("#list .host")]
+    assert [f"{url}\nanna@example.com", f"{url}\n{script}", url] == titles
+    for name, text in (("home", "anna@example.com"), ("odd", script), ("plain", None)):
+        window.go(f"workload/{name}")
+        assert ("Account" in window.text("#detail-facts")) is (text is not None)
+        assert text is None or text in window.text("#detail-facts").replace("\n", "")
+        assert window.js("return document.documentElement.scrollWidth <= innerWidth")
+    assert not window.find("#detail-facts b")
+    stage.change("plain", account="work@example.com")
+    window.until(lambda: "work@example.com" in window.text("#detail-facts"), "not updated")
+    stage.change("plain", account="")
+    window.until(lambda: "Account" not in window.text("#detail-facts"), "not gone")
+
+
 def test_a_change_is_seen_and_said(window: Window, show: Open) -> None:
     """An event changes its row, its place, the heading and the icon, and is said politely, all without a reload."""
 

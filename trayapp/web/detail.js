@@ -81,6 +81,7 @@ class Detail {
     const time = (text) => (Number.isFinite(instant(text)) ? say.inUse(clock(instant(text), now), relative(instant(text), now)) : "");
     const wanted = [
       [WORDS.server, url],
+      [WORDS.account, auth.account],
       [WORDS.since, time(auth.since)],
       [WORDS.lastRefresh, time(auth.last_refreshed_at)],
       [WORDS.tokenExpires, time(auth.token_expires_at)],

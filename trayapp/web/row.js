@@ -52,7 +52,7 @@ export class Row {
     show(ref.mark, mark(row));
     put(ref.label, label(row));
     put(ref.host, host(row.url));
-    ref.host.title = row.url;
+    ref.host.title = [row.url, row.auth.account].filter(Boolean).join("\n"); // two workloads may be at the same host
     const open = isOpen(row) || asked.has(row.name);
     if (open && !this.trouble) this.makeTrouble();
     if (this.trouble) {

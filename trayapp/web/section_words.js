@@ -39,6 +39,7 @@ export const WORDS = {
   openDashboard: "Open dashboard",
   // one workload
   since: "Since",
+  account: "Account",
   tokenExpires: "Token expires",
   nextAttempt: "Next attempt",
   loginEnds: "Renewal",
