@@ -10,7 +10,7 @@ from tests.core.history import play_line, played, player, reached
 from trayapp.core import deadlines, gate, machine
 from trayapp.core.attempts import DEADLINE_MARGIN
 from trayapp.core.gate import Gate
-from trayapp.core.messages import CloseIntent, Save
+from trayapp.core.messages import CloseIntent, Load, Save
 from trayapp.core.model import Phase, Policy, Series
 
 
@@ -309,3 +309,18 @@ def test_a_very_short_grace_leaves_time_to_connect() -> None:
     short = replace(p.w.login, token_endpoint="https://a.okta.com/token")
 
     assert 24.0 == deadlines.attempt_limit(short, Policy(connect_limit=12.0))
+
+
+@pytest.mark.parametrize("line", ["missing; not-stored", "missing; not-stored; +1 network"])
+def test_a_write_that_failed_while_the_keyring_is_read_does_not_hide_when_it_is_read_again(line: str) -> None:
+    """Paused and resumed with a keyring that had lost the login and then failed: it was never read again unasked."""
+
+    p = played(reached(Phase.VALID), f"pause; resume; {line}; keyring failed")
+    for _ in range(3):
+        due = deadlines.next_deadline(p.w, Gate())
+        assert due is not None
+        assert due > p.now.at
+        p.pass_time(due - p.now.at)
+        _, effects = play_line(p, "time")
+        assert any(isinstance(effect, Load) for effect in effects)
+        played(p, "keyring failed")

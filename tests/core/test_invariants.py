@@ -174,6 +174,10 @@ class World(RuleBasedStateMachine):
             passed = max(0.0, deadline - self.now.at)
             self.now = Moment(self.now.at + passed, self.now.awake + passed, self.now.wall + passed)
             self.feed(m.Go(self.now) if self.may_go() else m.Time(self.now))
+            later = deadlines.next_deadline(self.w, self.gate)
+            assert later is None or later > self.now.at or self.may_go(), (
+                "a deadline that brings nothing hides the later ones"
+            )
 
     @precondition(lambda self: self.reading)
     @rule(trouble=st.none() | st.sampled_from(list(Trouble)))

@@ -93,9 +93,11 @@ def login_ends_at(w: Workload) -> float | None:
 
 def next_deadline(w: Workload, gate: Gate) -> float | None:
     """When the machine next needs `Go` or `Time`; None: it waits for another event."""
-    instants = [opens_at(w, gate), w.store_at if w.unsaved else None, login_ends_at(w)]
-    if w.phase is Phase.LOADING:
+    instants = [opens_at(w, gate), login_ends_at(w)]
+    if w.phase is Phase.LOADING:  # what is unsaved is written after the slots have been read
         instants.append(w.due)
+    elif w.unsaved:
+        instants.append(w.store_at)
     if w.attempt is not None and w.attempt.step is Step.SENT:
         instants.append(w.attempt.deadline)
     return min((i for i in instants if i is not None), default=None)
