@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from trayapp.cli.codes import FAILED, INTERRUPTED, OK, USAGE, OutputError
+from trayapp.cli.plain_signs import use_plain_signs
 
 if TYPE_CHECKING:
     import argparse
@@ -26,9 +27,9 @@ WITHOUT_OUTPUT = ("run", "stdio", "exec")  # that need no standard output of our
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code and raises nothing."""
     try:
-        for stream in (sys.stdout, sys.stderr):  # a glyph that the encoding lacks is no reason to fail
-            if hasattr(stream, "reconfigure"):
-                stream.reconfigure(errors="replace")
+        for stream in (sys.stdout, sys.stderr):  # a sign that the encoding lacks is no reason to fail
+            if stream is not None:
+                use_plain_signs(stream)
         code = _run(list(sys.argv[1:] if argv is None else argv))
         if sys.stdout is not None:
             sys.stdout.flush()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from pathlib import Path
 from trayapp.app.log_tail import follow, last_lines
 from trayapp.cli.codes import FAILED, OK
 from trayapp.cli.log_filter import LogFilter, LogLine, parse_line
-from trayapp.cli.output import clean, print_error, print_line
+from trayapp.cli.output import clean, json_text, print_error, print_line
 from trayapp.config.paths import Paths
 from trayapp.core.public import rfc3339
 
@@ -56,4 +55,4 @@ def _print(line: LogLine, *, as_json: bool, flush: bool = False) -> None:
         print_line(clean(line.text), flush=flush)
         return
     fields = {"at": rfc3339(line.at), "level": line.level or None, "logger": line.logger or None}
-    print_line(json.dumps({**fields, "message": clean(line.message)}, ensure_ascii=False), flush=flush)
+    print_line(json_text({**fields, "message": clean(line.message)}), flush=flush)

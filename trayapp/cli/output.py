@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from trayapp.app.local_time import local_datetime
 from trayapp.cli.codes import OutputError
 from trayapp.cli.columns import wrap
+from trayapp.cli.plain_signs import is_utf8
 from trayapp.core.lengths import duration_text as duration_text
 from trayapp.core.lengths import duration_words as duration_words
 from trayapp.core.one_line import clean as clean
@@ -62,8 +63,7 @@ class Style:
         import shutil
 
         colours = not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
-        unicode = (stream.encoding or "").lower().replace("-", "") == "utf8"
-        return cls(unicode, colours, shutil.get_terminal_size().columns)
+        return cls(bool(stream.encoding) and is_utf8(stream), colours, shutil.get_terminal_size().columns)
 
     def paint(self, text: str, colour: Colour) -> str:
         """The text in this colour, if the stream has colours."""
@@ -99,7 +99,12 @@ def print_error(text: str) -> None:
 
 
 def print_json(value: object) -> None:
-    print_line(json.dumps(value, indent=2, ensure_ascii=False))
+    print_line(json_text(value, indent=2))
+
+
+def json_text(value: object, indent: int | None = None) -> str:
+    """JSON for standard output. Where that lacks letters they are escaped, so that a program gets them all the same."""
+    return json.dumps(value, indent=indent, ensure_ascii=not is_utf8(sys.stdout))
 
 
 def print_result(arguments: argparse.Namespace, text: str, **facts: object) -> None:

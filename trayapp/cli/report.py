@@ -26,7 +26,7 @@ Json = dict[str, Any]
 def report(arguments: argparse.Namespace, paths: Paths) -> int:
     now = time.time()
     made = contents(paths, os.environ, now, app(paths), run_checks(paths, os.environ))
-    if arguments.output is None and arguments.format == "json":
+    if arguments.format == "json" and arguments.output in (None, "-"):
         print_json(made)
         return OK
     text = json.dumps(made, indent=2, ensure_ascii=False) if arguments.format == "json" else report_text(made)

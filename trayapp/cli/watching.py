@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
@@ -13,7 +12,7 @@ from typing import Any
 
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.listing import app_problems, app_state, list_text, listed
-from trayapp.cli.output import Style, clean, local_time, print_error, print_line
+from trayapp.cli.output import Style, clean, json_text, local_time, print_error, print_line
 from trayapp.cli.workload_text import detail_text, label_text
 from trayapp.config.paths import Paths
 
@@ -93,7 +92,7 @@ def _print_changes(views: Iterator[View | None], *, everything: bool, as_json: b
             before[name] = told
             detail = detail_text(row, now)
             words = f"{label_text(row)}{f' ({detail})' if detail else ''}"
-            line = json.dumps(row, ensure_ascii=False) if as_json else f"{local_time(now)}  {clean(name)}: {words}"
+            line = json_text(row) if as_json else f"{local_time(now)}  {clean(name)}: {words}"
             print_line(line, flush=True)
     return 0
 
