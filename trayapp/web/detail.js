@@ -80,7 +80,7 @@ class Detail {
     const { auth, url } = this.row;
     const time = (text) => (Number.isFinite(instant(text)) ? say.inUse(clock(instant(text), now), relative(instant(text), now)) : "");
     const wanted = [
-      [WORDS.server, url],
+      [WORDS.address, url],
       [WORDS.account, auth.account],
       [WORDS.since, time(auth.since)],
       [WORDS.lastRefresh, time(auth.last_refreshed_at)],
