@@ -12,6 +12,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from trayapp.system import replacing
 from trayapp.system.plain_files import open_plain, read_plain, within
 from trayapp.system.private_files import PRIVACY, create_private
 
@@ -122,7 +123,7 @@ def _replace(target: Path, old: FileContents, data: bytes, *, private: bool) -> 
             PRIVACY.copy(target, draft)
         if read_plain(target, len(old.data)) != old.data:  # its own program may have written meanwhile
             raise FileError(f"{old.file} has just been changed by another program; try again")
-        draft.replace(target)
+        replacing.replace(draft, target)
     except BaseException:
         draft.unlink(missing_ok=True)
         raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 
 from trayapp.config.paths import Paths
+from trayapp.system import replacing
 from trayapp.system.login_session import identity
 from trayapp.system.plain_files import read_plain
 from trayapp.system.private_files import NotPrivateError, write_private
@@ -25,7 +26,7 @@ def clear(paths: Paths) -> None:
     """It was started: by hand, or by a login."""
     for directory in (paths.runtime_dir, paths.other_runtime_dir):
         with contextlib.suppress(OSError):
-            (directory / paths.quit_file.name).unlink()
+            replacing.remove(directory / paths.quit_file.name)
 
 
 def is_quit(paths: Paths) -> bool:

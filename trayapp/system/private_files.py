@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trayapp.system import replacing
 from trayapp.system.not_private import NotPrivateError as NotPrivateError
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def replace_file(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        draft.replace(path)
+        replacing.replace(draft, path)
     except BaseException:
         with contextlib.suppress(OSError):
             draft.unlink()
