@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -17,6 +18,9 @@ from trayapp.core.notice_kinds import KINDS as NOTICE_KINDS
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 TEXT_MAX: Final = 2048  # characters of a text: as much as browsers and servers take of an address, and no ID is longer
 LIST_MAX: Final = 8192  # characters of a list of texts in all: scopes go to the sign-in page in its address
+# Whether a key is needed in any case: others can connect to the loopback port, and the system doesn't say who does
+# (SECURITY.md 25).
+ANYBODY_CONNECTS = sys.platform == "win32"
 ITEMS_MAX: Final = 100  # durations of a series
 
 T = TypeVar("T")
@@ -118,6 +122,13 @@ def port(value: object) -> int:
 def flag(value: object) -> bool:
     """A boolean."""
     return _typed(value, bool, "true or false, without quotes")
+
+
+def key_required(value: object) -> bool:
+    """A boolean, which can't be false where the port isn't this user's alone and nobody says who connects."""
+    if flag(value) or not ANYBODY_CONNECTS:
+        return bool(value)
+    raise ValueError("can't be false on Windows, where every user of this computer can connect to Amberlight")
 
 
 def log_level(value: object) -> str:

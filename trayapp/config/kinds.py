@@ -30,6 +30,7 @@ class Kind:
 _DURATION = 'A number with a unit, like "10s", "5m" or "1h30m".'
 KINDS: Final[Mapping[Check, Kind]] = {
     checks.flag: Kind("flag", "On or off."),
+    checks.key_required: Kind("flag", "On or off."),
     checks.count: Kind("count", "A whole number.", minimum=1, maximum=1_000_000),
     checks.fraction: Kind("number", "A number from 0 up to, but not including, 1.", minimum=0, maximum=1),
     checks.factor: Kind("number", "A number from 1 to 100.", minimum=1, maximum=100),

@@ -23,6 +23,7 @@ from trayapp.config.checks import (
     fraction,
     hours,
     issuer,
+    key_required,
     log_level,
     mcp,
     notice_kinds,
@@ -105,7 +106,7 @@ _WORKLOAD = (
         "resource", resource, 'audience of the tokens (RFC 8707); by default, what the server names; "" sends none'
     ),
     Setting("redirect_port", port, "fixed port of the sign-in redirect, if the client needs one; 0: any", 0),
-    Setting("require_key", flag, "clients must send the workload's local key", True),
+    Setting("require_key", key_required, "clients must send the workload's local key; on Windows, always", True),
     Setting("allowed_origins", origins, "web pages and web-based clients that may use it, by origin", ()),
     Setting(
         "mcp",
