@@ -137,6 +137,8 @@ async def serve(setup: ProcessSetup) -> None:
     _watch_input(ended)
     # IPPROTO_TCP is given because asyncio sets TCP_NODELAY only then; Nagle would delay responses by 40 ms.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        if sys.platform == "win32":  # without it, another program could take over the port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
         listener.bind(("127.0.0.1", 0))
         listener.listen(BACKLOG)
         async with clients.run():

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from trayapp.core.model import Secret
 from trayapp.server.instance import process_exists
+from trayapp.system import replacing
 from trayapp.system.private_files import PRIVACY, NotPrivateError, check_directory, private_directory, replace_file
 
 NAME = "server.json"
@@ -63,7 +64,7 @@ class PublishedFile:
         with contextlib.suppress(ServerFileError, OSError):
             found = read(self.directory)
             if found is not None and found.pid == self.info.pid and found.api_key == self.info.api_key:
-                (self.directory / NAME).unlink()
+                replacing.remove(self.directory / NAME)
 
 
 def publish(directory: Path, info: ServerInfo) -> PublishedFile:
