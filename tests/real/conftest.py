@@ -13,6 +13,7 @@ import pytest
 
 from tests.desktop.desk import Desk, missing
 from tests.real import browser, node, protected_servers
+from tests.real.first_start import StandIn
 from tests.real.idp import Idp
 from tests.real.relay import Relay
 from tests.requirements import skip_or_fail
@@ -65,6 +66,13 @@ def desk() -> Iterator[Desk]:
         skip_or_fail(f"{lacks} not found: `packaging/dev.sh test` installs it")
     with Desk() as session:
         yield session
+
+
+@pytest.fixture
+def stand_in() -> Iterator[StandIn]:
+    """The server that stands in for one of the catalog."""
+    with StandIn.running() as stand_in:
+        yield stand_in
 
 
 @pytest.fixture
