@@ -28,6 +28,9 @@ usage: packaging/dev.sh COMMAND
                        run the tests that aren't Linux's in Wine, with CPython for Windows; the first run sets both up
   test OPTION...       lint, type-check and run pytest with these options
   lint                 lint and type-check only
+  release --windows [URL]
+                       make Setup.exe, the portable archive and the manifests in dist/windows, and try them in Wine;
+                       URL is the directory of the web where they will be
 
 PYTHON=/path/to/python chooses the interpreter of a new .venv.
 TEXT
@@ -297,6 +300,16 @@ case $command in
     demo) install app; in_place demo "$@" ;;
     run) install app; in_place "$@" ;;
     lint) install dev; lint ;;
+    release)
+        [ "${1:-}" = --windows ] && [ $# -le 2 ] || fail "the only release that this makes is: release --windows [URL]"
+        install dev
+        # shellcheck source=packaging/windows/lane.sh
+        . packaging/windows/lane.sh
+        # shellcheck source=packaging/windows/installer/release.sh
+        . packaging/windows/installer/release.sh
+        make_windows
+        release_windows "${2:-}"
+        ;;
     test)
         if [ "${1:-}" = --windows ]; then
             shift

@@ -1,0 +1,113 @@
+"""Setup.exe in Wine: installed, used, upgraded while it runs, and removed. `packaging/dev.sh release --windows` runs this."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from trayapp import __version__
+from trayapp.autostart.windows import APPROVED, NAME, RUN
+
+DELIVERY = os.environ.get("AMBERLIGHT_DELIVERY", "")
+WINE = shutil.which("wine64") or "/usr/lib/wine/wine64"
+APPS = r"Software\Classes\AppUserModelId\Amberlight"
+UNINSTALL = r"Software\Microsoft\Windows\CurrentVersion\Uninstall\Amberlight"
+LIMIT = 300.0  # s for anything that is waited for, on a machine with other work
+
+pytestmark = [
+    pytest.mark.delivery,
+    pytest.mark.skipif(not DELIVERY, reason="packaging/dev.sh release --windows runs it"),
+]
+
+
+class Computer:
+    """The Windows computer that WINEPREFIX names."""
+
+    def __init__(self) -> None:
+        self.disk = Path(os.environ["WINEPREFIX"], "drive_c")
+
+    @property
+    def local(self) -> Path:
+        (place,) = (path / "AppData/Local" for path in (self.disk / "users").iterdir() if path.name != "Public")
+        return place
+
+    @property
+    def home(self) -> Path:
+        return self.local / "Programs/Amberlight"
+
+    def run(self, program: Path | str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a program to its end. Its output goes through pipes: Wine's files are no consoles."""
+        command = [WINE, str(program), *arguments]
+        return subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", timeout=LIMIT, check=False
+        )
+
+    def amberlight(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.run(self.home / "amberlight.exe", *arguments)
+
+    def value(self, key: str, name: str) -> str:
+        """A value of the user's hive as `reg` prints it; empty if there is none."""
+        done = self.run("reg", "query", f"HKCU\\{key}", "/v", name)
+        return done.stdout.split("REG_SZ", 1)[-1].strip() if done.returncode == 0 else ""
+
+    def link(self) -> Path:
+        roaming = self.local.with_name("Roaming")
+        return roaming / "Microsoft/Windows/Start Menu/Programs/Amberlight.lnk"
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    end = time.monotonic() + LIMIT
+    while not condition():
+        assert time.monotonic() < end, f"{what} did not happen"
+        time.sleep(0.5)
+
+
+@pytest.fixture
+def computer() -> Iterator[Computer]:
+    computer = Computer()
+    yield computer
+    subprocess.run([str(Path(WINE).with_name("wineserver64")), "-k"], check=False)
+
+
+def test_installed_used_upgraded_and_removed(computer: Computer) -> None:
+    """Silently, and nothing is left but what was to be kept: configuration, history and logins."""
+
+    setup = Path(DELIVERY, f"amberlight-{__version__}-setup.exe")
+
+    assert 0 == computer.run(setup, "/S").returncode
+    assert f"amberlight {__version__}" == computer.amberlight("version").stdout.strip()
+    assert __version__ == computer.value(UNINSTALL, "DisplayVersion")
+    assert "Amberlight" == computer.value(APPS, "DisplayName")
+    assert Path(computer.home, "_internal/trayapp/tray/app.png").is_file()  # what IconUri names
+    assert computer.link().is_file()
+    assert "" == computer.value(RUN, NAME), "start at login is the person's choice"
+
+    assert 0 != computer.amberlight("list").returncode, "Setup starts nothing unasked"
+    app = subprocess.Popen([WINE, str(computer.home / "amberlightw.exe"), "run", "--no-page"])
+    until(lambda: computer.amberlight("list").returncode == 0, "the start")
+    doctor = computer.amberlight("doctor")
+    assert "Traceback" not in doctor.stdout + doctor.stderr
+    assert "Windows" in doctor.stdout, doctor.stdout
+    assert 0 == computer.amberlight("autostart", "on").returncode
+    assert "amberlightw.exe" in computer.value(RUN, NAME)
+
+    assert 0 == computer.run(setup, "/S").returncode
+    assert 0 == app.wait(LIMIT), "the old one has quit in order"
+    until(lambda: computer.amberlight("list").returncode == 0, "the start of the new one")
+    assert "amberlightw.exe" in computer.value(RUN, NAME)
+
+    computer.run(computer.home / "uninstall.exe", "/S")
+    until(lambda: not computer.home.exists(), "the removal")
+    until(lambda: not computer.value(UNINSTALL, "DisplayVersion"), "the end of the removal")
+    assert not computer.link().exists()
+    for key, name in ((RUN, NAME), (APPROVED, NAME), (APPS, "DisplayName")):
+        assert "" == computer.value(key, name)
+    assert (computer.local / "amberlight").is_dir(), "what the person has is kept"
+    running = [line for line in computer.run("tasklist").stdout.splitlines() if "amberlight" in line.lower()]
+    assert [] == running
