@@ -132,12 +132,28 @@ def test_the_spec_is_valid() -> None:
 
     tree = ast.parse(SPEC.read_text())
     text = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    for name in ("amberlight.icns", "amberlight.ico", "template"):
+    for name in ("amberlight.icns", "amberlight.ico"):
         assert name in text
         assert (ROOT / "assets" / name).exists()
     assert "frozen.py" in text
     assert macos.LABEL in text
     ast.parse((SPEC.parent / "frozen.py").read_text())
+
+
+def test_the_bundle_may_show_an_icon_and_has_none_in_the_dock() -> None:
+    """By default PyInstaller marks a bundle with a console as one that shows nothing."""
+
+    (properties,) = (
+        node.value
+        for node in ast.walk(ast.parse(SPEC.read_text()))
+        if isinstance(node, ast.keyword) and node.arg == "info_plist" and isinstance(node.value, ast.Dict)
+    )
+    read = {
+        key.value: value.value
+        for key, value in zip(properties.keys, properties.values, strict=True)
+        if isinstance(key, ast.Constant) and isinstance(value, ast.Constant)
+    }
+    assert (True, False) == (read["LSUIElement"], read["LSBackgroundOnly"])
 
 
 def test_the_frozen_program_has_no_docstrings() -> None:
