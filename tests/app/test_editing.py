@@ -363,6 +363,23 @@ def test_a_rename_says_that_it_ended_a_sign_in(program: Program) -> None:
         assert not program.last.workloads["two"].auth.signing_in
 
 
+def test_an_edit_says_that_a_sign_in_is_outdated(program: Program) -> None:
+    """Whoever completed it would have signed in in vain; the next one is for the new client. Edits of the file, too."""
+
+    with program:
+        signing_in(program)
+        assert [] == program.client.edit("one", {"mcp": "on"})["notes"]
+        note = (
+            "The sign-in to one in progress is for its earlier configuration. "
+            "To sign in with the new one, run `amberlight reauthorize one`."
+        )
+        assert [note] == program.client.edit("one", {"client_id": "another"})["notes"]
+        assert note in program.client.reload()["warnings"]
+        begun = program.client.request("POST", f"{ONE}/reauthorize", {"browser": False}, 30.0)
+        assert "client_id=another" in begun["authorization_url"]
+        assert [] == program.client.reload()["warnings"]
+
+
 def test_a_rename_that_cannot_begin_ends_no_sign_in(program: Program) -> None:
     """It's still under way, and nothing else is said."""
 

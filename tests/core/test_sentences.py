@@ -15,6 +15,7 @@ def test_what_is_missing_is_named() -> None:
     assert "There's no workload named jira." == sentences.no_workload("jira")
     assert "No sign-in to jira is in progress." == sentences.no_sign_in("jira")
     assert "The sign-in to jira was cancelled." == sentences.sign_in_cancelled("jira")
+    assert "`amberlight reauthorize jira`" in sentences.sign_in_outdated("jira")
     assert sentences.sign_in_cancelled("jira", "new").endswith("To sign in again, run `amberlight reauthorize new`.")
 
 

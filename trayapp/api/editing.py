@@ -69,7 +69,7 @@ class EditingApi:
         edited = await asyncio.shield(self._detached(f"edit {view.name}", job))
         if isinstance(edited, Rejected):
             _refuse(edited)
-        if edited.name != view.name:
+        if edited.name != view.name or edited.notes:  # beginning a sign-in that fits is no program's loop
             self._forget(view.name)
         answer = {"message": edited.message, "notes": list(edited.notes)}
         return json_reply({"workload": self._row_of(request, edited.name), **answer})

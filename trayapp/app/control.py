@@ -18,6 +18,7 @@ from trayapp.core.labels import label
 from trayapp.core.metrics import Counters
 from trayapp.core.model import AccessToken, Problem, Secret, Spec, Trouble
 from trayapp.core.presentation import Action
+from trayapp.core.sentences import sign_in_outdated
 from trayapp.core.snapshot import Snapshot, Unavailable
 from trayapp.engine.engine import Engine
 
@@ -192,7 +193,8 @@ class AppControl:
 
     async def reload(self) -> tuple[list[str], list[str]]:
         """Read the configuration again. Returns errors and warnings."""
-        return await self._app.read_configuration()
+        errors, warnings = await self._app.read_configuration()
+        return errors, [*warnings, *map(sign_in_outdated, self.engine.sign_ins.outdated())]
 
     def sources(self) -> list[str]:
         """The event sources that report network and sleep now."""

@@ -22,7 +22,7 @@ from trayapp.config.corrections import corrected, corrected_name
 from trayapp.config.paths import Paths
 from trayapp.config.settings import IN_WORKLOAD, POLICY_FIELDS
 from trayapp.core.model import Problem, Secret, Spec, Trouble
-from trayapp.core.sentences import NO_SUCH_WORKLOAD
+from trayapp.core.sentences import NO_SUCH_WORKLOAD, sign_in_outdated
 from trayapp.core.snapshot import Detail, WorkloadView
 
 if TYPE_CHECKING:
@@ -34,8 +34,19 @@ NO_LOGIN = (Detail.NEVER_SIGNED_IN, Detail.KEYRING_UNAVAILABLE)
 PORTS_FROM, PORTS = 49152, 16384  # where redirects of clients set up by hand are suggested (RFC 6335 section 6)
 
 
+class SignInsUnderWay(Protocol):
+    """What is needed of sign-ins."""
+
+    def outdated(self) -> list[str]:
+        """Workloads whose sign-in in progress is for another configuration."""
+        ...
+
+
 class EditedEngine(Protocol):
     """What is needed of the engine."""
+
+    @property
+    def sign_ins(self) -> SignInsUnderWay: ...
 
     def spec(self, name: str) -> Spec | None: ...
 
@@ -162,7 +173,8 @@ class Editing:
         if new != name:
             return Edited(new, f"Renamed {name} to {new}.", tuple(notes))
         did = changed or draft.secret is not None
-        return Edited(name, f"Changed {name}." if did else f"{name} already has these values.")
+        outdated = (sign_in_outdated(name),) if name in self._engine.sign_ins.outdated() else ()
+        return Edited(name, f"Changed {name}." if did else f"{name} already has these values.", outdated)
 
     async def _change(self, name: str, keys: Mapping[str, Any], revision: str) -> bool:
         from trayapp.config import editor

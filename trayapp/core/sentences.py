@@ -318,6 +318,14 @@ def sign_in_cancelled(name: str, again: str = "") -> str:
     return f"{text} To sign in again, run `amberlight reauthorize {again}`." if again else text
 
 
+def sign_in_outdated(name: str) -> str:
+    """An edit has made it useless, and whoever signs in there would do so in vain."""
+    return (
+        f"The sign-in to {name} in progress is for its earlier configuration. "
+        f"To sign in with the new one, run `amberlight reauthorize {name}`."
+    )
+
+
 def help_for(view: WorkloadView) -> str:
     """What the user of a client can do about it, in one sentence."""
     return help_of(view.name, view.status, view.auth.detail)

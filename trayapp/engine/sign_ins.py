@@ -43,7 +43,7 @@ class SignIns:
         self._keystore = adapters.keystore
         self._running: dict[str, asyncio.Task[None]] = {}
         self._urls: dict[str, asyncio.Future[str | Problem]] = {}
-        self._flows: dict[str, str] = {}
+        self._specs: dict[str, Spec] = {}  # what each was begun for
         self._clicked: dict[str, float] = {}
         self.candidates = Candidates(engine, adapters)
 
@@ -70,7 +70,8 @@ class SignIns:
         """Start a sign-in or join the one in progress; the authorization URL, or why there is none.
 
         `flow` is browser or device; empty means as configured, or as the one in progress. If it differs from the one in
-        progress, that one is ended first. `accept` accepts the candidate instead, and returns an empty URL.
+        progress, or the configuration does, that one is ended first. `accept` accepts the candidate instead, and returns
+        an empty URL.
         """
         w = self._engine.workloads.get(name)
         if w is None:
@@ -79,7 +80,9 @@ class SignIns:
             return Problem("removing", f"{name} is being removed.")
         if accept:
             return self._accept_candidate(name)
-        if name in self._running and (flow not in ("", self._flows[name]) or self._running[name].cancelling()):
+        if name in self._running and (
+            flow not in ("", self._specs[name].flow) or self._is_outdated(name) or self._running[name].cancelling()
+        ):
             await self._cancel_and_wait(name)
         if name in self._running:
             if browser:
@@ -97,7 +100,7 @@ class SignIns:
         """Begin the flow as a task; `_urls` holds what becomes of its URL."""
         url: asyncio.Future[str | Problem] = asyncio.get_running_loop().create_future()
         self._urls[name] = url
-        self._flows[name] = spec.flow
+        self._specs[name] = spec
         self._engine.apply(name, SignInStarted(self._engine.now()))
         self._running[name] = self._engine.task(f"sign in {name}", self._run(name, spec, url, browser))
         self._running[name].add_done_callback(lambda task: self._task_ended(name, task, url))
@@ -110,13 +113,21 @@ class SignIns:
         if not url.done():
             url.set_result(CANCELLED)
         if self._urls.get(name) is url:
-            del self._urls[name], self._flows[name]
+            del self._urls[name], self._specs[name]
 
     def paste(self, name: str, url: str) -> Problem | None:
         """Take a redirect URL that a person copied; None if the flow accepted it."""
         if name not in self._running:
             return Problem("not_waiting", f"{no_sign_in(name)} To start one, run `amberlight reauthorize {name}`.")
         return self._sign_in.paste(name, url)
+
+    def outdated(self) -> list[str]:
+        """Workloads with a sign-in in progress whose login can't be used: they are configured differently by now."""
+        return [name for name in self._running if self._is_outdated(name)]
+
+    def _is_outdated(self, name: str) -> bool:
+        w = self._engine.workloads.get(name)
+        return w is not None and outdated(w, self._specs[name]) is not None
 
     def cancel(self, name: str) -> None:
         """Cancel the sign-in; the workload stays as it was. The next click begins another, however soon it comes."""
