@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests import linux_only
+from tests.own_places import Guard, protect
+from trayapp.config.paths import Paths
 
 if TYPE_CHECKING:  # neither is loaded for a run that needs none
     import trustme
@@ -35,6 +38,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if (reason := linux_only.item_reason(item)) is not None:
                 item.add_marker(pytest.mark.skip(reason=f"Linux: {reason}"))
+
+
+GUARD = Guard(Paths.default())
+protect()
+
+
+@pytest.fixture(autouse=True)
+def guarded_home() -> Iterator[None]:
+    """A test fails that touched the configuration, the state or the log of whoever runs it."""
+    yield
+    GUARD.check()
 
 
 @pytest.fixture

@@ -9,16 +9,15 @@ from pathlib import Path
 import pytest
 
 from tests.cli.fake_app import FakeApp, running
+from tests.own_places import own_places
 from trayapp.config.loader import Paths
 
 
 @pytest.fixture
 def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
     """All of this user's paths, in a temporary directory."""
-    for name in ("CONFIG_HOME", "STATE_HOME", "DATA_HOME", "RUNTIME_DIR"):
-        monkeypatch.setenv(f"XDG_{name}", str(tmp_path / name))
-    monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "SITE"))
-    (tmp_path / "RUNTIME_DIR").mkdir(mode=0o700)
+    for name, value in own_places(tmp_path).items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))  # clients' files
     monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
     return Paths.default()
