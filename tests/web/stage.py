@@ -16,7 +16,7 @@ from typing import Any, Self, TypeVar
 
 from tests.api.scripted_control import FakeControl
 from trayapp.api.api import open_routes, routes
-from trayapp.api.controls import Draft, Rejected
+from trayapp.api.controls import Draft, Edited, Rejected
 from trayapp.api.events import Events
 from trayapp.api.history import event_json
 from trayapp.api.pagekeys import PageKeys
@@ -85,9 +85,11 @@ class Script(FakeControl):
     warnings: tuple[str, ...] = ()
     broken: str = ""
     outage: Outage | None = None
+    this_run_only: bool = False
 
     def snapshot(self) -> Snapshot:
-        return Snapshot(1, dict(self.views), warnings=self.warnings, broken=self.broken, outage=self.outage)
+        own = {"warnings": self.warnings, "broken": self.broken, "outage": self.outage}
+        return Snapshot(1, dict(self.views), this_run_only=self.this_run_only, **own)  # type: ignore[arg-type]
 
     async def add(self, draft: Draft) -> str | Rejected:
         name, keys = draft.name, dict(draft.keys)
@@ -103,6 +105,12 @@ class Script(FakeControl):
             )
         self.added(workload_view(name, Status.UNAUTHENTICATED, Detail.NEVER_SIGNED_IN, url=str(keys["url"]), ago=0))
         return name
+
+    async def edit(self, name: str, draft: Draft) -> Edited | Rejected:
+        edited = await super().edit(name, draft)
+        if isinstance(edited, Edited):
+            self.added(self.views[edited.name])  # the app's events come before its answer
+        return edited
 
     def created_at(self, name: str) -> float:
         return self.started_at
@@ -304,6 +312,11 @@ class Stage:
     def warn(self, *warnings: str) -> None:
         """Set the app's own warnings."""
         self.control.warnings = warnings
+        self.put()
+
+    def lose_keyring(self) -> None:
+        """Logins are kept for this run only."""
+        self.control.this_run_only = True
         self.put()
 
     def fail(self, *, broken: str = "", outage: Outage | None = None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 import pytest
 from selenium.webdriver.common.keys import Keys
@@ -105,52 +104,6 @@ def test_all_at_once(window: Window, show: Open) -> None:
 
     stage.put(workload_view("linear", ago=0))
     window.until(lambda: not window.find("#retry-all"), "still there")
-
-
-def test_a_sign_in_from_the_page(window: Window, show: Open) -> None:
-    """The row then says what goes on, links the page, takes a pasted address, and can give it up."""
-
-    stage = show(scenes.github())
-    window.see("#workload-github [data-do=reauthorize]").click()
-    link = window.see("#workload-github .signing a")
-    assert stage.control.page == link.get_attribute("href")
-
-    stage.put(workload_view("github", Status.UNAUTHENTICATED, Detail.REFUSED, "Finish it.", signing_in=True))
-    window.until(lambda: "Reopen sign-in page" in window.row("github").text, "it does not say so")
-    window.see("#workload-github .signing .fold").click()
-    window.see("#workload-github .signing input").send_keys("http://127.0.0.1:1/callback?code=canary", Keys.ENTER)
-    heard(window, stage, "paste", "github", "http://127.0.0.1:1/callback?code=canary")
-    assert "" == window.see("#workload-github .signing input").get_attribute("value")
-
-    window.see("#workload-github [data-do=cancel]").click()
-    heard(window, stage, "cancel_sign_in", "github")
-    stage.put(scenes.github())
-    window.until(lambda: not window.find("#workload-github .signing"), "it does not end")
-
-
-@pytest.mark.parametrize("seen", [True, False], ids=["sign-in seen", "only its end seen"])
-@pytest.mark.parametrize("where", ["", "workload/github"], ids=["row", "page"])
-def test_a_sign_in_that_succeeded_is_over(window: Window, show: Open, *, where: str, seen: bool) -> None:
-    """The green workload says nothing of a sign-in under way, even if the first event about it is its end."""
-
-    stage = show(replace(scenes.github(), auth=replace(scenes.github().auth, detail=Detail.NEVER_SIGNED_IN)))
-    place = "#workload-github"
-    if where:
-        window.go(where)
-        place = "#detail"
-    window.see(f"{place} [data-do=reauthorize]").click()
-    window.see(f"{place} .signing")
-
-    if seen:
-        stage.put(workload_view("github", Status.UNAUTHENTICATED, Detail.NEVER_SIGNED_IN, "…", signing_in=True))
-        window.until(lambda: "Reopen sign-in page" in window.text(place), "not under way")
-    stage.put(workload_view("github", ago=0, last_refreshed_at=time.time()))
-
-    window.until(lambda: "Connected" in window.text(place), "not connected")
-    window.until(lambda: not window.find(f"{place} .signing"), "still under way")
-    assert not window.find(f"{place} [data-do=cancel]")
-    window.go("workloads" if where else "workload/github")
-    assert not window.find(".signing")
 
 
 @pytest.mark.parametrize("kind", ["different_account", "different_server", "scope_lost"])
@@ -324,6 +277,7 @@ def test_removing_asks_first(window: Window, show: Open) -> None:
     window.see("#confirm-yes").click()
     heard(window, stage, "remove", "github")
     window.until(lambda: not window.find("#confirm-dialog"), "still open")
+    assert "The sign-in to github was cancelled." == window.text("#told p")
 
 
 def test_everything_by_keyboard(window: Window, show: Open) -> None:

@@ -65,6 +65,7 @@ def test_the_first_workload_and_a_restart(window: Window, app: App) -> None:
         window.see("#add-client").send_keys(server.client_id)
         window.see("#add-dialog .primary").click()
 
+        window.see("#setup-body .signing .fold").click()
         page = window.see("#setup-body .signing a").get_attribute("href")
         dashboard = window.driver.current_window_handle
         window.driver.switch_to.new_window("tab")

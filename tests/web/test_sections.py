@@ -89,21 +89,27 @@ def test_editing_a_workload(window: Window, show: Open) -> None:
     window.see("#edit-dialog .primary").click()
 
     window.until(lambda: not window.find("#edit-dialog"), "still open")
+    assert "Updated Claude Code." in window.text("#told")
     draft = next(call[2] for call in reversed(stage.control.calls) if call[0] == "edit")
     assert {"url": "https://new.example/mcp"} == draft.keys  # type: ignore[attr-defined]
     assert "r1" == draft.revision  # type: ignore[attr-defined]
 
 
 def test_renaming(window: Window, show: Open) -> None:
-    """The page follows to the new name."""
+    """The page follows to the new name, and says what became of clients until it's dismissed."""
 
-    stage = show(workload_view("github"))
+    stage = show(workload_view("github"), workload_view("notion"))
     window.go("workload/github")
     window.see("[data-menu=rename]").click()
     window.see("#rename-name").send_keys(Keys.CONTROL, "a")
     window.press("Work", Keys.ENTER)
 
     window.until(lambda: window.driver.current_url.endswith("#workload/work"), "not followed")
+    window.until(lambda: window.text("#detail-name") == "work", "not shown")
+    assert "Changed work. Updated Claude Code." == window.said()
+    assert "Changed work. Updated Claude Code." == window.text("#told p")
+    window.see("#told button").click()
+    assert not window.find("#told")
     assert any(call[0] == "edit" and call[2].name == "work" for call in stage.control.calls)  # type: ignore[attr-defined]
 
 
@@ -197,6 +203,8 @@ def test_checks_and_their_fix(window: Window, show: Open) -> None:
     window.until(lambda: "2 checks need attention." in window.text("#view-diagnostics"), "not said")
     checks = [each.text for each in window.find(".check")]
     assert "Problem" in checks[0]
+    assert "Choose Fix." in checks[0]
+    assert "amberlight doctor" not in checks[0]  # one remedy, the one at hand
     assert "Unlock it." in checks[1]
     window.js(
         "[...document.querySelectorAll('#view-diagnostics button')].find((each) => each.textContent === 'Fix').click()"

@@ -103,6 +103,9 @@ def test_from_nothing_to_answers_by_keyboard(window: Window, begun: Stage, axe: 
 
     step(window, "Sign in to your servers")
     window.until(lambda: ("reauthorize", "notion", True, False) in stage.control.calls, "not begun")
+    first = "#setup-body .picks li:first-child"
+    window.until(lambda: "Waiting for you to sign in" in window.text(first), "not said")
+    assert not window.find(f"{first} .trouble > :is(.problem, .todo)")  # one sentence about one sign-in
     accessible(window, axe)
     assert ("reauthorize", "sentry", True, False) not in stage.control.calls
     signs_in(stage, "notion")
@@ -172,6 +175,7 @@ def test_every_step_can_be_skipped(window: Window, begun: Stage) -> None:
 
     press(window, "Skip this step")
     step(window, "Sign in to your servers")
+    assert "No servers yet." in window.text("#setup-body")
     press(window, "Continue")
     step(window, "Connect your clients")
     window.until(lambda: window.find("#setup-body .foot .primary"), "no way on")

@@ -142,7 +142,7 @@ function dropped(name) {
   list.drop(name);
   asked.delete(name);
   sections.page?.removed?.(name);
-  if (sections.of(name)) sections.go("#workloads");
+  if (sections.of(name) && $("rename-dialog").dataset.renames !== name) sections.go("#workloads"); // else the dialog leads on
 }
 
 function happened(name, row) {
@@ -195,7 +195,7 @@ function lock(why) {
   document.body.dataset.link = "refused";
   sections.hide();
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
-  for (const part of ["gone", "app-trouble", "add", "set-up"]) $(part).hidden = true;
+  for (const part of ["gone", "app-trouble", "told", "add", "set-up"]) $(part).hidden = true;
   seen($("locked"), true);
   put($("locked-why"), why);
   put($("link"), "");
@@ -209,6 +209,7 @@ function lock(why) {
 // Problems of the app as a whole; some decide the heading.
 function complain(app) {
   own = app;
+  document.body.dataset.logins = app.this_run_only ? "this-run" : ""; // what style.css shows then
   if (app.broken && sections.view === "setup" && !list.rows.size) sections.go("#workloads");
   drawOwn($("app-trouble"), app);
   changed([]);
@@ -266,6 +267,7 @@ for (const [id, place] of [["list", (event) => event.target.closest(".row").owne
   });
 }
 addEventListener("click", ({ target }) => (target.matches("dialog") || target.closest("[data-close]")) && target.closest("dialog").close());
+$("told").lastElementChild.addEventListener("click", () => seen($("told"), false));
 $("add").addEventListener("click", openAdd);
 $("set-up").addEventListener("click", () => sections.go("#setup"));
 $("retry-all").addEventListener("click", () => ask("POST", "/workloads/retry", {}).then(() => aloud(say.reconnectingAll()), (error) => aloud(error.message)));

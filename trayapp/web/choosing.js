@@ -106,7 +106,6 @@ export class Choosing {
     const { length } = this.chosen;
     put(this.primary, say.addChosen(length));
     this.primary.hidden = !length;
-    put(this.skip, length || this.flow.rows().length ? WORDS.skipStep : WORDS.skipSetUp);
   }
 
   row(item) {

@@ -36,7 +36,8 @@ export class Connecting {
     put(this.state, WORDS.lookingForClients);
     try {
       const { clients } = await ask("GET", "/clients");
-      this.show(clients.filter((client) => client.installed));
+      this.flow.clients = clients.filter((client) => client.installed);
+      this.show(this.flow.clients);
     } catch (error) {
       put(this.state, sentence(error));
     }

@@ -94,14 +94,15 @@ async function check(method = "GET") {
   }
 }
 
-function shown({ name, state, text, help }) {
+// What the button fixes needs no command.
+function shown({ name, state, text, help, fixable }) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.append(document.createElementNS("http://www.w3.org/2000/svg", "use"));
   svg.setAttribute("class", "glyph");
   svg.ariaHidden = "true";
   show(svg, MARKS[state] ?? "question");
   const pill = make("span", { className: "pill" }, svg, make("span", { textContent: WORDS[state] ?? state }));
-  const what = make("div", {}, make("p", { textContent: text }), make("p", { className: "hint", textContent: help }));
+  const what = make("div", {}, make("p", { textContent: text }), make("p", { className: "hint", textContent: fixable ? WORDS.chooseFix : help }));
   return make("li", { className: "row check", data: { rank: RANKS[state] ?? "" } }, make("strong", { textContent: capitalized(name) }), what, pill);
 }
 
@@ -127,7 +128,7 @@ function drawLog() {
   const wanted = part.words.value.trim().toLowerCase();
   const now = Date.now();
   const found = entries.filter(({ text, logger }) => !wanted || `${logger} ${text}`.toLowerCase().includes(wanted));
-  put(part.logSaid, found.length ? "" : WORDS.noMatches);
+  put(part.logSaid, found.length ? "" : wanted ? WORDS.noMatches : WORDS.emptyLog);
   seen(part.log.parentNode, found.length > 0);
   part.log.replaceChildren(
     ...found.map(({ at, level, logger, text }) =>

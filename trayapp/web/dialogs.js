@@ -1,7 +1,7 @@
 // The dialogs about one workload: add it, edit it, rename it, sign out of it, remove it.
 
 import { clearSearch, wireSearch } from "./catalog.js";
-import { $, copyText, host, put, seen } from "./dom.js";
+import { $, copyText, host, put, seen, tell } from "./dom.js";
 import { say, WORDS } from "./section_words.js";
 import { ask, Failure } from "./session.js";
 
@@ -176,7 +176,11 @@ renaming.addEventListener("submit", async (event) => {
   const [from, to] = [renaming.dataset.name, renaming.elements.name.value.trim().toLowerCase()];
   const failed = ({ message }) => put($("rename-error"), message);
   if (!NAME.test(to)) return failed({ message: WORDS.badName });
-  if (from !== to && !(await submit(renaming, () => ask("PATCH", `/workloads/${from}`, { name: to }), failed))) return undefined;
+  if (from === to) return $("rename-dialog").close();
+  $("rename-dialog").dataset.renames = from;
+  const done = await submit(renaming, () => ask("PATCH", `/workloads/${from}`, { name: to }).then(({ message, notes }) => tell([message, ...notes])), failed);
+  delete $("rename-dialog").dataset.renames;
+  if (!done) return undefined;
   $("rename-dialog").close();
   if (location.hash.startsWith(`#workload/${from}`)) location.replace(`#workload/${to}`);
   return undefined;
@@ -186,7 +190,7 @@ renaming.addEventListener("submit", async (event) => {
 
 const confirming = $("confirm-dialog").querySelector("form");
 const QUESTIONS = {
-  remove: { title: say.removeTitle, text: WORDS.removeText, yes: WORDS.removeDo, job: (name) => ask("DELETE", `/workloads/${name}`) },
+  remove: { title: say.removeTitle, text: WORDS.removeText, yes: WORDS.removeDo, job: (name) => ask("DELETE", `/workloads/${name}`).then(({ notes }) => tell(notes)) },
   signOut: { title: say.signOutTitle, text: WORDS.signOutText, yes: WORDS.signOutDo, job: (name) => ask("POST", `/workloads/${name}/sign-out`, {}) },
 };
 let question = null;

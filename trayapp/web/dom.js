@@ -57,6 +57,15 @@ export function aloud(text) {
   $("says").textContent = text;
 }
 
+// Say something that stays in sight, above every section, until it is dismissed: what was done, and what is left to do.
+export function tell(sentences) {
+  const text = sentences.join(" ");
+  if (!text) return;
+  put($("told").firstElementChild, text);
+  seen($("told"), true);
+  aloud(text);
+}
+
 // Copy a text to the clipboard; false if the browser doesn't allow it.
 export async function copyText(text) {
   try {

@@ -17,7 +17,8 @@ export class Finished {
     this.clients.append(...flow.kept.told.map(({ title, text }) => make("li", { className: "yes" }, ...signed(make("strong", { textContent: title }), make("span", { className: "hint", textContent: text })))));
     this.again = button(WORDS.checkAgain, () => this.check());
     this.back = button(WORDS.signIn, () => flow.go("signIn"), { live: false });
-    this.node = make("div", {}, ...this.title, this.list, this.clients, footer(button(WORDS.openDashboard, () => flow.leave(), { primary: true, live: false }), this.back, this.again));
+    const lasts = make("p", { className: "caution run-only", textContent: WORDS.thisRunOnly });
+    this.node = make("div", {}, ...this.title, this.list, this.clients, lasts, footer(button(WORDS.openDashboard, () => flow.leave(), { primary: true, live: false }), this.back, this.again));
     this.check();
   }
 

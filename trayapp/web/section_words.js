@@ -20,10 +20,10 @@ export const WORDS = {
   enterClientId: "Enter client ID…",
   adding: "Adding…",
   skipStep: "Skip this step",
-  skipSetUp: "Skip",
   signInTitle: "Sign in to your servers",
   signInText: "Each sign-in page opens in your browser, one after the other. Come back here when you're done.",
   allSignedIn: "You're signed in to all your workloads.",
+  noneToSignIn: "No servers yet. Choose some first.",
   connectTitle: "Connect your clients",
   connectText: "These apps then use your workloads through Amberlight. A backup of each changed file is kept.",
   replacesOwn: "Entries that sign in separately are replaced. Disconnect restores them.",
@@ -43,7 +43,6 @@ export const WORDS = {
   tokenExpires: "Token expires",
   nextAttempt: "Next attempt",
   loginEnds: "Renewal",
-  server: "Server",
   showKey: "Show key",
   hideKey: "Hide key",
   noClients: "No clients connected yet.",
@@ -61,7 +60,7 @@ export const WORDS = {
   saveDo: "Save",
   enterName: "Enter a name.",
   badName: "Use lowercase letters, numbers, - and _. Start with a letter or number.",
-  enterUrl: "Enter a URL that starts with https://",
+  enterUrl: "Enter an address that starts with https://",
   notInCatalog: "Not in the catalog. Enter its name and address below.",
   // activity
   activityText: "Which client used which workload. Kept on this computer for 7 days; no arguments and no content.",
@@ -83,6 +82,7 @@ export const WORDS = {
   checking: "Checking…",
   fix: "Fix",
   fixing: "Fixing…",
+  chooseFix: "Choose Fix.",
   allWell: "No problems found.",
   ok: "OK",
   warning: "Warning",
@@ -90,6 +90,7 @@ export const WORDS = {
   log: "Log",
   level: "Level",
   searchLog: "Search the log",
+  emptyLog: "No entries of this level.",
   reload: "Reload",
   report: "Report",
   copyReport: "Copy report",
@@ -118,6 +119,23 @@ export const GROUPS = {
   access: "Access",
   diagnostics: "Log and activity",
   timing: "Timing",
+};
+
+// What a setting and its choices are called, where their names in config.toml don't say it.
+export const TITLES = {
+  url: first.WORDS.address,
+  issuer: first.WORDS.issuer,
+  muted: "Mute notifications",
+  notifications: "Notify about",
+  require_key: "Require the local key",
+  redirect_port: "Redirect port",
+  mcp: "Keep MCP clients connected",
+};
+export const CHOICES = {
+  sign_in: first.LABELS.signIn,
+  reconnecting: "A client is waiting",
+  ending: "A login ends soon",
+  permission: "A client needs more",
 };
 
 // Where a setting's value is from.

@@ -3,8 +3,8 @@
 //
 // Kinds, choices and meanings come from the app, so that a new setting needs nothing here.
 
-import { $, aloud, capitalized, make, put, seen } from "./dom.js";
-import { GROUPS, say, SOURCES, WORDS } from "./section_words.js";
+import { $, aloud, capitalized, make, put, seen, tell } from "./dom.js";
+import { CHOICES, GROUPS, say, SOURCES, TITLES, WORDS } from "./section_words.js";
 import { ask, Failure } from "./session.js";
 
 const FOLDED = new Set(["timing"]); // rarely needed
@@ -20,7 +20,7 @@ class Field {
     this.told = make("span", { className: "good", role: "status" });
     this.wrong = make("span", { className: "wrong", id: `${this.id}-wrong` });
     this.reset = make("button", { type: "button", className: "small", textContent: WORDS.useDefault, data: { live: "" } });
-    const meaning = make("span", { className: "hint", id: `${this.id}-hint`, textContent: sentence(setting.meaning) });
+    const meaning = make("span", { className: "hint", id: `${this.id}-hint`, textContent: sentence(setting.kind === "choices" ? setting.meaning.split(":")[0] : setting.meaning) }); // they name themselves
     const many = setting.kind === "choices";
     const name = make(many ? "span" : "label", { textContent: titled(setting.name), id: `${this.id}-name` });
     if (many) {
@@ -41,7 +41,7 @@ class Field {
     const { kind, choices, minimum, maximum, help } = this.setting;
     const described = { id: this.id };
     if (kind === "choices") {
-      const box = (choice) => make("label", {}, make("input", { type: "checkbox", value: choice }), ` ${titled(choice)}`);
+      const box = (choice) => make("label", {}, make("input", { type: "checkbox", value: choice }), ` ${CHOICES[choice] ?? titled(choice)}`);
       return make("div", { ...described, className: "boxes" }, ...choices.map(box));
     }
     const made =
@@ -168,7 +168,7 @@ class Form {
   }
 }
 
-const titled = (name) => capitalized(name.replaceAll("_", " ").replace(/\b(url|id|mcp)\b/g, (word) => word.toUpperCase()));
+const titled = (name) => TITLES[name] ?? capitalized(name.replaceAll("_", " ").replace(/\b(url|id|mcp)\b/g, (word) => word.toUpperCase()));
 const sentence = (text) => (text ? `${capitalized(text)}${/[.!?]$/.test(text) ? "" : "."}` : "");
 
 // --- the section -----------------------------------------------------------------------------------------------------
@@ -235,6 +235,6 @@ async function saveEdited(name, wrong) {
   const values = Object.fromEntries(changed.map((field) => [field.setting.name, field.cleared && field.text === JSON.stringify(field.setting.default) ? null : field.value]));
   put(wrong, "");
   if (!changed.length) return dialog.close();
-  const saved = await editing.save(values, ({ message, notes }) => aloud([message, ...notes].join(" ")));
+  const saved = await editing.save(values, ({ message, notes }) => (notes.length ? tell([message, ...notes]) : aloud(message)));
   return saved && dialog.close();
 }

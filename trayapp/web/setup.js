@@ -81,11 +81,18 @@ class Flow {
     location.hash = "#workloads";
   }
 
+  // Whether a step that was left has nothing more to do, rather than being skipped.
+  done(step) {
+    if (step === "choose") return this.rows().length > 0;
+    if (step === "signIn") return this.rows().length > 0 && !this.waiting().length;
+    return kept.told.length > 0 || (this.clients.length > 0 && !Connecting.lacking(this.clients).length);
+  }
+
   mark() {
     for (const [i, button] of [...$("setup-steps").querySelectorAll("button")].entries()) {
       const here = ORDER[i] === kept.step;
       button.ariaCurrent = here ? "step" : null;
-      button.parentNode.classList.toggle("past", i < ORDER.indexOf(kept.step));
+      button.parentNode.classList.toggle("past", i < ORDER.indexOf(kept.step) && this.done(ORDER[i]));
     }
   }
 }

@@ -18,7 +18,7 @@ export class SigningIn {
     this.list = make("ul", { className: "picks", ariaLabel: WORDS.signIn });
     this.primary = button(WORDS.continueDo, () => flow.next(), { primary: true, live: false });
     this.skip = button(WORDS.skipStep, () => this.past(), { live: false });
-    this.nothing = make("p", { textContent: WORDS.allSignedIn });
+    this.nothing = make("p");
     this.node = make("div", {}, ...heading(WORDS.signInTitle, WORDS.signInText), this.nothing, this.list, footer(this.primary, this.skip));
     const place = ({ name }) => (flow.kept.queue.indexOf(name) + 1 || 1000);
     for (const row of flow.rows().sort((a, b) => place(a) - place(b))) if (this.wants(row)) this.add(row);
@@ -53,6 +53,7 @@ export class SigningIn {
     if (!open.some((each) => each.name === this.current)) this.current = open[0]?.name ?? "";
     for (const each of this.rows.values()) each.expand(each.name === this.current || each.row.auth.signing_in || Boolean(each.row.auth.sign_in_error));
     const waited = this.flow.kept.queue.some((name) => !this.rows.has(name));
+    put(this.nothing, this.flow.rows().length ? WORDS.allSignedIn : WORDS.noneToSignIn);
     seen(this.nothing, !open.length && !waited);
     seen(this.primary, !open.length);
     seen(this.skip, open.length > 0);

@@ -34,7 +34,7 @@ const BY_STATUS = {
 };
 
 const PERSON = new Set(["keyring_locked", "keyring_unavailable", "portal"]); // amber, and it waits for somebody
-const MARKS = { [LABELS.keyring]: "lock", [LABELS.offline]: "offline" };
+const MARKS = { [LABELS.locked]: "lock", [LABELS.unavailable]: "lock", [LABELS.offline]: "offline" };
 
 // A workload's rank, from the way it is drawn: a key of RANKS.
 export function rank(row) {
@@ -60,9 +60,8 @@ export function mark(row) {
 
 // The problem as a sentence; empty when all is well.
 export function problem(row) {
-  const { detail, signing_in: signingIn, last_error: error } = row.auth;
-  if (row.status === "removing") return "";
-  if (row.status === "unauthenticated" && signingIn) return "";
+  const { detail, last_error: error } = row.auth;
+  if (row.status === "removing" || waits(row)) return "";
   if (detail === "retrying" && error) return error.summary;
   if (row.status === "stopped" && detail === "not_stored") return `${PROBLEMS.paused} ${PROBLEMS.not_stored}`; // both are true
   return PROBLEMS[detail] ?? row.status_context;
@@ -95,6 +94,11 @@ export function shownError(error) {
   return error && error.kind !== "cancelled" ? error : null;
 }
 
+// Whether a sign-in is all that it waits for.
+export function waits({ status, auth }) {
+  return status === "unauthenticated" && auth.signing_in;
+}
+
 // What to know about a login without a refresh token; empty for any other. A red state has its own sentence, and the
 // app's advice says when it is time to sign in again.
 export function renewal({ status, auth }) {
@@ -118,7 +122,7 @@ export function buttons(row) {
   const made = [];
   const calm = found === "running" && row.action === "";
   if (row.auth.detail !== "config_error" && !calm) made.push({ verb: "reauthorize", text: signInText(row) });
-  if (found !== "never" && found !== "running") {
+  if (!["never", "running"].includes(found) && !waits(row)) {
     made.push({ verb: "retry", text: row.auth.detail === "config_error" ? WORDS.checkAgain : WORDS.retry });
   }
   return made.map((each) => ({ ...each, primary: each.verb === row.action }));
@@ -130,7 +134,7 @@ export function menuItems(row) {
   const shown = new Set(buttons(row).map((each) => each.verb));
   const may = found !== "ending" && found !== "stopped" && row.auth.detail !== "config_error";
   const items = [["open", WORDS.details], ["connect", WORDS.connectClient]];
-  if (may && !shown.has("retry") && found !== "never" && row.auth.renewable !== false) items.push(["retry", WORDS.refresh]);
+  if (may && !shown.has("retry") && found !== "never" && !waits(row) && row.auth.renewable !== false) items.push(["retry", WORDS.refresh]);
   if (may && !shown.has("reauthorize")) items.push(["reauthorize", WORDS.signInAgain]);
   if (found === "stopped") items.push(["resume", WORDS.resume]);
   else if (found !== "ending") items.push(["pause", WORDS.pause]);

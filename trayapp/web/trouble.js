@@ -5,7 +5,7 @@
 
 import { asked } from "./actions.js";
 import { capitalized, make, parts, put, seen, stamp } from "./dom.js";
-import { buttons, codes, furtherError, problem, rank, renewal, shownError, signInWarning } from "./states.js";
+import { buttons, codes, furtherError, problem, rank, renewal, shownError, signInWarning, waits } from "./states.js";
 import { clock, countdown, instant } from "./times.js";
 import { say, WORDS } from "./words.js";
 
@@ -22,11 +22,12 @@ export class Trouble {
   }
 
   // Show a new row of the list. `extra` are buttons behind those that help.
-  update(row, now, extra = []) {
+  update(latest, now, extra = []) {
     const before = this.row;
+    const row = asked.has(this.name) ? { ...latest, auth: { ...latest.auth, signing_in: true } } : latest; // the app's word may still be on its way
     this.row = row;
     const { ref } = this;
-    const error = furtherError(row);
+    const error = waits(row) ? "" : furtherError(row);
     const code = codes(row.auth.last_error);
     const text = problem(row);
     put(ref.problem, text);
@@ -38,7 +39,7 @@ export class Trouble {
     ];
     this.lines(lines.filter(Boolean));
     put(ref.todo, row.help);
-    seen(ref.todo, row.help !== "");
+    seen(ref.todo, row.help !== "" && !waits(row));
     this.buttons([...buttons(row), ...extra]);
     this.signing(row);
     if (before && now > this.noteUntil) this.note("");
@@ -74,21 +75,22 @@ export class Trouble {
   // The sign-in in progress, or the result of the last one.
   signing(row) {
     const answer = asked.get(this.name)?.answer ?? null;
-    const error = row.auth.signing_in ? null : shownError(row.auth.sign_in_error);
-    const under = row.auth.signing_in || asked.has(this.name);
+    const { device, signing_in: under } = row.auth;
+    const error = under ? null : shownError(row.auth.sign_in_error);
+    const unopened = row.auth.browser_fault === "not_opened";
     if (!this.panel && !under && !error) return;
     this.panel ??= this.makePanel();
     const { ref } = this;
     seen(this.panel, under || error !== null);
-    if (under) put(ref.signingText, row.auth.browser_fault === "not_opened" ? WORDS.noBrowser : WORDS.waiting);
+    if (under) put(ref.signingText, unopened ? WORDS.noBrowser : device ? WORDS.waitingForCode : WORDS.waiting);
     else if (error) put(ref.signingText, say.couldNotSignIn(error.summary));
     seen(ref.acceptRow, !under && error !== null && CONSENT.has(error.kind));
     const page = answer?.authorization_url;
     seen(ref.pageRow, Boolean(under && page));
     if (page) ref.page.href = page;
     seen(ref.underRow, under);
-    seen(ref.pasteRow, under);
-    const { device } = row.auth;
+    if (unopened && !this.unopened) this.unfold();
+    this.unopened = unopened;
     seen(ref.codeRow, Boolean(under && device));
     seen(ref.deviceDo, !device);
     if (!device) return;
@@ -101,9 +103,16 @@ export class Trouble {
   makePanel() {
     const { node } = stamp("signing");
     Object.assign(this.ref, parts(node));
-    for (const key of ["accept", "deviceDo", "cancel", "pasteFold"]) this.ref[key].ariaLabel = say.labelled(this.ref[key].textContent, this.name);
+    for (const key of ["accept", "deviceDo", "cancel", "ways"]) this.ref[key].ariaLabel = say.labelled(this.ref[key].textContent, this.name);
     this.ref.note.before(node);
     return node;
+  }
+
+  // No browser could be opened: the other ways are in sight.
+  unfold() {
+    const { ways } = this.ref;
+    ways.nextElementSibling.hidden = false;
+    ways.ariaExpanded = "true";
   }
 
   // A message for the person who just pressed a button. The next change removes it; an error stays long enough to read.
@@ -128,7 +137,7 @@ export class Trouble {
     const end = instant(auth.ceiling_at);
     if (Number.isFinite(end) && end > now) said.push(say.ceiling(clock(end, now)));
     put(this.ref.facts, capitalized(said.join(" · ")));
-    seen(this.ref.facts, said.length > 0);
+    seen(this.ref.facts, said.length > 0 && !waits(this.row));
     const next = nextText(this.row, now);
     put(this.ref.next, next);
     seen(this.ref.next, next !== "");
