@@ -78,13 +78,13 @@ def config_command(commands: Any) -> None:
 
 def _options(command: Parser) -> None:
     """What describes a workload."""
-    command.add_argument("--issuer", metavar="URL", help="authorization server whose metadata names its endpoints")
+    command.add_argument("--issuer", metavar="URL", help="sign-in server whose metadata names its endpoints")
     help_text = "where the server's metadata is, if it isn't found where the standard says"
     command.add_argument("--metadata-url", metavar="URL", help=help_text)
     command.add_argument("--authorization-endpoint", metavar="URL", help="where the browser signs in")
     command.add_argument("--token-endpoint", metavar="URL", help="where tokens are refreshed")
     command.add_argument("--revocation-endpoint", metavar="URL", help="where a login is revoked when it is removed")
-    command.add_argument("--client-id", metavar="ID", help="OAuth client ID at the authorization server")
+    command.add_argument("--client-id", metavar="ID", help="OAuth client ID at the sign-in server")
     help_text = "ask for the OAuth client's secret, or read it from a pipe, and store it in the keyring"
     command.add_argument("--client-secret", action="store_true", help=help_text)
     command.add_argument("--scope", metavar="SCOPE", action="append", help="scope to ask for; can be repeated")

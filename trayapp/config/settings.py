@@ -83,23 +83,28 @@ _APP = (
 )
 
 _WORKLOAD = (
-    Setting("url", url, "URL of the server (required)"),
-    Setting("issuer", issuer, "sign-in server whose metadata names the endpoints; by default, found from the URL"),
+    Setting("url", url, "address of the server (required)"),
+    Setting(
+        "issuer",
+        issuer,
+        "address of the sign-in server, whose metadata names the endpoints; by default, the server names it",
+    ),
     Setting(
         "metadata_url",
         url,
-        "URL of its metadata, if it isn't at the standard place; its issuer is checked only if issuer is set",
+        "address of the sign-in server's metadata, if it isn't at the standard place; who it's from is checked only if the "
+        "sign-in server is set",
     ),
-    Setting("authorization_endpoint", url, "sign-in page, if not from the issuer"),
-    Setting("token_endpoint", url, "where tokens are refreshed, if not from the issuer"),
+    Setting("authorization_endpoint", url, "sign-in page, if not from the metadata"),
+    Setting("token_endpoint", url, "where tokens are refreshed, if not from the metadata"),
     Setting("revocation_endpoint", url, "where removed logins are revoked (RFC 7009)"),
-    Setting("device_authorization_endpoint", url, "where device codes come from, if not from the issuer (RFC 8628)"),
+    Setting("device_authorization_endpoint", url, "where device codes come from, if not from the metadata (RFC 8628)"),
     Setting("flow", flow, "how to sign in: browser, or device (enter a code on any device)", "browser"),
     Setting("client_id", text, "client ID at the sign-in server; by default, Amberlight registers one"),
     Setting(
         "scopes",
         scopes,
-        "scopes to request besides `offline_access`; without an issuer, those that the server names",
+        "scopes to request besides `offline_access`; without a sign-in server set, those that the server names",
         (),
     ),
     Setting(
