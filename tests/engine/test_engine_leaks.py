@@ -105,7 +105,7 @@ async def test_nothing_is_kept_of_a_workload_that_is_gone(
             "Engine.created",
             "Engine.workloads",
             "Publisher._views",
-            "SignIns._flows",
+            "SignIns._specs",
             "SignIns._running",
             "SignIns._urls",
         } <= everywhere
@@ -131,13 +131,13 @@ async def test_a_sign_in_that_has_ended_leaves_no_address(tmp_path: Path) -> Non
         await clock.pass_time(5.0)
         for done in (True, False):
             await world.engine.sign_ins.begin("one", browser=True, accept=False)
-            assert {"SignIns._flows", "SignIns._running", "SignIns._urls"} <= remembers(world)
+            assert {"SignIns._specs", "SignIns._running", "SignIns._urls"} <= remembers(world)
             if done:
                 people.answers["one"].set_result(bobs(clock))
             else:
                 world.do(Verb.CANCEL_SIGN_IN)
             await settled()
-            assert not {"SignIns._flows", "SignIns._running", "SignIns._urls"} & remembers(world)
+            assert not {"SignIns._specs", "SignIns._running", "SignIns._urls"} & remembers(world)
 
 
 async def test_a_candidate_does_not_outlive_its_workload(tmp_path: Path) -> None:
