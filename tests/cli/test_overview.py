@@ -13,6 +13,9 @@ from trayapp.cli import main
 Capture = pytest.CaptureFixture[str]
 ALL, APP = "GET /workloads?all=true", "GET /status"
 GOOD, AMBER, RED = row("good"), row("amber", "auth_retrying", "retrying"), row("red", "unauthenticated", "refused")
+UNLOCK = "The keyring is locked. Unlock your keyring to continue."
+LOCKED = row("locked", "auth_retrying", "keyring_locked") | {"status_context": UNLOCK}
+ABSENT = row("absent", "starting", "keyring_unavailable", usable=False) | {"status_context": "None is there."}
 WRONG, PAUSED, NEW = (
     row("wrong", "error", "config_error"),
     row("off", "stopped", "paused"),
@@ -28,6 +31,19 @@ WRONG, PAUSED, NEW = (
         ([PAUSED], "All workloads are paused.", "1 paused", 0),
         ([GOOD, AMBER], "1 workload is reconnecting. No action needed.", "1 connected, 1 reconnecting", 5),
         ([AMBER, AMBER], "2 workloads are reconnecting. No action needed.", "2 reconnecting", 5),
+        ([LOCKED, GOOD], f"1 workload is waiting for the keyring. {UNLOCK}", "1 keyring locked, 1 connected", 5),
+        (
+            [LOCKED, AMBER, LOCKED],
+            f"2 workloads are waiting for the keyring. {UNLOCK}",
+            "2 keyring locked, 1 reconnecting",
+            5,
+        ),
+        (
+            [ABSENT, AMBER],
+            "1 workload is waiting for the keyring. None is there.",
+            "1 keyring unavailable, 1 reconnecting",
+            5,
+        ),
         ([GOOD, GOOD, AMBER, RED], "1 workload needs attention.", "2 connected, 1 reconnecting, 1 sign-in needed", 4),
         ([WRONG, AMBER], "1 workload needs attention.", "1 configuration error, 1 reconnecting", 1),
         ([WRONG, NEW], "2 workloads need attention.", "1 configuration error, 1 not signed in", 4),

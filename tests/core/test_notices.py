@@ -110,7 +110,30 @@ def test_amber_without_a_long_phase_counts_from_its_status() -> None:
 
     desk = Desk()
     assert desk.see(amber("jira", None, Detail.KEYRING_LOCKED), refused="jira", wall=T + 60.0) != []
+    assert desk.up["amber:jira"].title == "jira: Keyring locked"
     assert desk.up["amber:jira"].body == "The keyring is locked. Unlock your keyring to continue."
+
+
+@pytest.mark.parametrize(
+    ("detail", "word", "what"),
+    [
+        (Detail.KEYRING_LOCKED, "Keyring locked", "The keyring is locked. Unlock your keyring to continue."),
+        (
+            Detail.KEYRING_UNAVAILABLE,
+            "Keyring unavailable",
+            "The keyring can't be used. Amberlight continues automatically.",
+        ),
+    ],
+)
+def test_a_keyring_in_trouble_is_named(detail: Detail, word: str, what: str) -> None:
+    """As on the menu and in the list: a person has to do something, so it isn't called reconnecting."""
+
+    desk = Desk()
+    held, other = amber("a", None, detail), amber("b")
+    assert desk.see(held, refused="a", wall=T + 60.0) == [f"a: {word}"]
+    desk = Desk()
+    assert desk.see(other, held, refused="a b", wall=T + 60.0) == [f"2 workloads: {word}"]
+    assert desk.up["amber"].body == f"a, b. {what}"
 
 
 @pytest.mark.parametrize("after", [green("jira"), view("jira", Status.STOPPED, Detail.PAUSED)])

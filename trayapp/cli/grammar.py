@@ -50,6 +50,7 @@ STATES = (  # the labels of core/labels.py, whose import would slow down every c
     "sign-in-needed",
     "not-signed-in",
     "keyring-locked",
+    "keyring-unavailable",
     "offline",
     "access-refused",
     "configuration-error",

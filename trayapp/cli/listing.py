@@ -30,6 +30,8 @@ EMPTY = (
 HIDDEN = "Not shown: {} paused. See: amberlight list --all"
 # For scripts, the exit code says how a workload is; without a usable token it is never 0, paused workloads aside.
 BY_STATUS = {"auth_retrying": RETRYING, "unauthenticated": NEEDS_SIGN_IN, "error": FAILED, "unhealthy": FAILED}
+# What only a person can move out of the way; one keyring and one network are everybody's.
+OBSTACLES = {"keyring_locked": "the keyring", "keyring_unavailable": "the keyring", "portal": "the network"}
 URGENCY = (NEEDS_SIGN_IN, FAILED, RETRYING)  # of several workloads, the code that most needs a person
 
 
@@ -163,8 +165,15 @@ def headline(rows: Sequence[Json], *, outage: bool) -> list[str]:
 def _verdict(codes: Mapping[int, int], rows: Sequence[Json]) -> str:
     if attention := codes.get(NEEDS_SIGN_IN, 0) + codes.get(FAILED, 0):
         return "1 workload needs attention." if attention == 1 else f"{attention} workloads need attention."
+    for detail, obstacle in OBSTACLES.items():
+        if held := [row for row in rows if exit_code(row) == RETRYING and auth_of(row).get("detail") == detail]:
+            return f"{_are(len(held))} waiting for {obstacle}. {clean(held[0].get('status_context'))}"
     if waiting := codes.get(RETRYING, 0):
-        return f"{'1 workload is' if waiting == 1 else f'{waiting} workloads are'} reconnecting. {NO_ACTION}"
+        return f"{_are(waiting)} reconnecting. {NO_ACTION}"
     if all(row.get("status") == Status.STOPPED for row in rows):
         return "All workloads are paused."
     return "All workloads are connected."
+
+
+def _are(count: int) -> str:
+    return "1 workload is" if count == 1 else f"{count} workloads are"

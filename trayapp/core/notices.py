@@ -10,7 +10,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 
 from trayapp.core import sentences
-from trayapp.core.labels import Label
+from trayapp.core.labels import Label, label
 from trayapp.core.model import BrowserFault, DeviceCode, Problem
 from trayapp.core.notice_kinds import ENDING, KINDS, PERMISSION, RECONNECTING, SIGN_IN
 from trayapp.core.presentation import Action, Notice, Verb
@@ -241,13 +241,17 @@ def _notice_keys(kind: str, names: tuple[str, ...]) -> tuple[str, ...]:
 
 def _amber_notice(names: tuple[str, ...], views: Mapping[str, WorkloadView]) -> Notice:
     (key,) = _notice_keys("amber", names)
+    named = names[0] if len(names) == 1 else f"{len(names)} workloads"
+    keyring = next((views[name] for name in names if views[name].auth.detail in sentences.AMBER_BODIES), None)
+    if keyring is not None:  # one keyring holds all logins
+        title, body = f"{named}: {label(keyring)}", sentences.AMBER_BODIES[keyring.auth.detail]
+    elif len(names) > 1:
+        title, body = f"{named} are reconnecting", sentences.NO_ACTION
+    else:
+        title, body = f"{named} is reconnecting", sentences.AMBER_BODY_DEFAULT
     if len(names) > 1:
-        title = f"{len(names)} workloads are reconnecting"
-        body = f"{sentences.list_names(names)}. {sentences.NO_ACTION}"
-        return Notice(key, title, body, (("Show", Action(Verb.SHOW)),))
-    name = names[0]
-    body = sentences.AMBER_BODIES.get(views[name].auth.detail, sentences.AMBER_BODY_DEFAULT)
-    return Notice(key, f"{name} is reconnecting", body, (("Retry now", Action(Verb.RETRY, name)),))
+        return Notice(key, title, f"{sentences.list_names(names)}. {body}", (("Show", Action(Verb.SHOW)),))
+    return Notice(key, title, body, (("Retry now", Action(Verb.RETRY, names[0])),))
 
 
 def _red_notice(names: tuple[str, ...], views: Mapping[str, WorkloadView]) -> Notice:

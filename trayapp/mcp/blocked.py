@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from trayapp.core.snapshot import Status, Unavailable
+from trayapp.core.snapshot import Detail, Status, Unavailable
 
 REASON_MAX = 300  # characters of a server's own words
 UNAVAILABLE = "isn't available"
+KEYRING = "is waiting for the keyring"
 FATE = "The call may or may not have run. Check before you repeat it."
 META = "io.github.amberlight/workload"  # the key of the facts in `_meta`
 
@@ -39,7 +40,8 @@ def without_token(name: str, why: Unavailable) -> Blocked:
     """There is no usable token. `why.help` says what happens or what to do next."""
     wait = f" Try again in {_span(why.retry_after)}." if why.status in _WAITING and why.retry_after else ""
     named = why.help.startswith((f"{name} is ", f"{name} needs ", f"{name}: "))
-    state = "" if named else f"{name} {_STATES.get(why.status, UNAVAILABLE)}. "
+    obstacle = KEYRING if why.status in _WAITING and why.detail in _KEYRING else None
+    state = "" if named else f"{name} {obstacle or _STATES.get(why.status, UNAVAILABLE)}. "
     text = f"{state}{_sentence(why.help)}{wait}"
     return Blocked(name, text, why.status.value, why.detail.value, why.retry_after, why.next_attempt_at)
 
@@ -101,6 +103,7 @@ def not_passed_on(name: str, what: str) -> str:
     return f"{name} asked for {what}, which /mcp doesn't pass on. Connect the client to /w/{name} for that."
 
 
+_KEYRING = (Detail.KEYRING_LOCKED, Detail.KEYRING_UNAVAILABLE)
 _WAITING = (Status.AUTH_RETRYING, Status.STARTING, Status.RUNNING)
 _STATES = {
     Status.AUTH_RETRYING: "is reconnecting",
