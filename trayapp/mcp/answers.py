@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from trayapp.mcp import messages
-from trayapp.mcp.blocked import META, Blocked
+from trayapp.mcp.blocked import META, UNAVAILABLE, Blocked
 from trayapp.mcp.messages import INTERNAL_ERROR, INVALID_PARAMS, LIST_CHANGED, LISTS, METHOD_NOT_FOUND, Json, Message
 from trayapp.mcp.noted import NoteKey, Notes
 from trayapp.mcp.revisions import Revision
@@ -38,11 +38,12 @@ def initialize(noted: Json | None, version: str, why: Blocked) -> Json:
     `instructions`: without tools there is no call that could return it to the model."""
     if noted is not None:
         return declared(noted)
+    said = why.text.removeprefix(f"{why.workload} {UNAVAILABLE}. ")  # the sentence before says it
     return {
         "protocolVersion": version,
         "capabilities": {name: {"listChanged": True} for name in LIST_CHANGED},
         "serverInfo": SERVER,
-        "instructions": f"{why.workload} wasn't available when this session began. {why.text} {LISTED_LATER}",
+        "instructions": f"{why.workload} wasn't available when this session began. {said} {LISTED_LATER}",
     }
 
 
