@@ -65,6 +65,17 @@ def test_a_file_that_is_written_whole(tmp_path: Path, name: str) -> None:
     assert [name] == os.listdir(file.parent)
 
 
+def test_the_directory_above_adds_nobody(tmp_path: Path) -> None:
+    """It lets everybody read what is in it, as a drive does; ours admits its user only, new or old."""
+
+    (home := tmp_path / "home").mkdir()  # in Wine, everybody may read it
+    private_directory(home / "new")
+    (home / "old").mkdir()
+    private_directory(home / "old")
+    write_private(home / "old" / "file", "text")
+    assert all(is_private(home / name) for name in ("new", "old", "old/file"))
+
+
 def test_a_directory_that_was_open_to_everybody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """It is corrected, and the log says so."""
 

@@ -94,6 +94,7 @@ class WindowsSecurity:
         self._set = _typed(
             advapi32, "SetNamedSecurityInfoW", dword, text, yes, dword, pointer, pointer, pointer, pointer
         )
+        self._set_alone = _typed(advapi32, "SetFileSecurityW", yes, text, dword, pointer)
 
     @functools.cached_property
     def _user(self) -> str:
@@ -127,8 +128,12 @@ class WindowsSecurity:
         return windows_acl.parse(self._descriptor(msvcrt.get_osfhandle(descriptor), None))
 
     def protect(self, path: Path, *, directory: bool) -> None:
-        """See `Security`."""
+        """See `Security`. The first call tells what is in a directory, too; the second leaves nothing of the directory above,
+        which Wine's first one does."""
         self._set_list(path, windows_acl.own_list(self._user, directory=directory), _PROTECTED_LIST)
+        descriptor = windows_acl.own_descriptor(self._user, directory=directory)
+        if not self._set_alone(str(path), _PROTECTED_LIST, descriptor):
+            raise _error(path)
 
     def copy(self, source: Path, target: Path) -> None:
         """See `Security`."""
