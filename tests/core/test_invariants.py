@@ -19,6 +19,7 @@ from hypothesis.stateful import (
 )
 
 from tests.core.history import ENDPOINT, SPEC, access, access_only, login
+from tests.core.test_id_claims import token
 from trayapp.core import deadlines, machine, view
 from trayapp.core import gate as gates
 from trayapp.core import messages as m
@@ -146,7 +147,7 @@ class World(RuleBasedStateMachine):
 
     @initialize(there=st.booleans())
     def begin(self, there: bool) -> None:
-        self.slots = login() if there else None
+        self.slots = replace(login(), subject="alice") if there else None
         self.w, effects = machine.begin(SPEC)
         for effect in effects:
             self._carry_out(effect)
@@ -234,6 +235,7 @@ class World(RuleBasedStateMachine):
             [
                 "rotated",
                 "same",
+                "renamed",
                 "endless",
                 "not_sent",
                 "ambiguous",
@@ -254,9 +256,11 @@ class World(RuleBasedStateMachine):
         self.serial += 1
         self.tokens += 1
         new = Secret(f"t{self.tokens}")
+        name = token(aud=send.login.client_id, iat=0, email=f"alice{self.tokens}@example.com")
         outcomes: dict[str, o.Outcome] = {
             "rotated": o.Refreshed(Secret("a"), new, 1000.0),
             "same": o.Refreshed(Secret("a"), None, 100.0),
+            "renamed": o.Refreshed(Secret("a"), None, 100.0, id_token=name, verified=True),
             "endless": o.Refreshed(Secret("a"), send.login.refresh_token, None),
             "not_sent": o.NotSent(PROBLEM),
             "ambiguous": o.Ambiguous(PROBLEM),
@@ -271,7 +275,7 @@ class World(RuleBasedStateMachine):
         if attempt is not None and attempt.number == number:
             if kind in ("refused", "unknown_client"):
                 self.verdicts.add(sent.fingerprint())
-            elif kind in ("rotated", "same", "endless"):  # accepted after all
+            elif kind in ("rotated", "same", "renamed", "endless"):  # accepted after all
                 self.verdicts.discard(sent.fingerprint())
                 del self.rechecks[sent.fingerprint()]
         return m.Finished(self.now, number, sent.fingerprint(), sent.lineage, outcomes[kind], jitter, self.serial)
