@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import pty
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from tests import ROOT
 from trayapp.app.launch import _greet
 
 
+@pytest.mark.linux("pseudo-terminals")
 def test_a_terminal_gets_one_line(tmp_path: Path) -> None:
     """Once everything runs, with the command that shows more and the key that ends it."""
 
@@ -24,6 +24,8 @@ def test_a_terminal_gets_one_line(tmp_path: Path) -> None:
     (tmp_path / "amberlight").mkdir()
     (tmp_path / "amberlight/config.toml").write_text("[settings]\nport = 0\n")
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(ROOT), **places}
+    import pty
+
     master, slave = pty.openpty()
     command = [sys.executable, "-m", "trayapp", "run", "--no-tray"]
     program = subprocess.Popen(command, env=environment, stderr=slave, stdin=subprocess.DEVNULL, cwd=tmp_path)

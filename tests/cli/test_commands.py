@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import pty
 import subprocess
 import sys
 import types
@@ -133,6 +132,7 @@ def test_without_a_usable_token_status_is_not_ok(app: FakeApp, status: str, usab
     assert code == main(["status", "github"])
 
 
+@pytest.mark.linux("pseudo-terminals")
 def test_a_terminal_gets_colours(app: FakeApp, paths: Paths) -> None:
     """On a real terminal the table has glyphs and amber; under NO_COLOR it keeps the glyphs only."""
 
@@ -147,6 +147,8 @@ def test_a_terminal_gets_colours(app: FakeApp, paths: Paths) -> None:
 
 
 def _on_a_terminal(arguments: list[str], environ: dict[str, str]) -> str:
+    import pty
+
     ours, theirs = pty.openpty()
     process = subprocess.Popen([sys.executable, "-m", "trayapp", *arguments], stdout=theirs, env=environ)
     os.close(theirs)

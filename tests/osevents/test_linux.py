@@ -21,7 +21,7 @@ from trayapp.osevents import linux, rtnetlink, timerfd
 from trayapp.osevents.events import ClockStepped, NetworkChangeHint, OsEvent, Source, WakeDetected
 from trayapp.osevents.sources import native_sources
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="these sources are Linux's")
+pytestmark = pytest.mark.linux("rtnetlink and timerfd")
 
 LIMIT = 5.0  # s
 

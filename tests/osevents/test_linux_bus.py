@@ -13,10 +13,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-if sys.platform != "linux":
-    pytest.skip("logind and NetworkManager are Linux's", allow_module_level=True)
-
 from dbus_fast import Message, MessageType, Variant
 from dbus_fast.aio.message_bus import MessageBus
 
@@ -24,6 +20,8 @@ from tests.osevents.test_linux import heard, until
 from tests.tray.bus import Bus, private_bus
 from trayapp.osevents import linux, logind, networkmanager
 from trayapp.osevents.events import OsEvent, PortalHint, SleepImminent, WakeDetected
+
+pytestmark = pytest.mark.linux("logind and NetworkManager")
 
 LIMIT = 5.0  # s
 

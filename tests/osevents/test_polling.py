@@ -167,7 +167,11 @@ def test_the_real_network_can_be_read() -> None:
 
 # --- a real network that comes and goes ------------------------------------------------------------------------------
 
-UNSHARE = ["unshare", *([] if os.geteuid() == 0 else ["--map-root-user"]), "--net"]  # inside a chroot only root may
+UNSHARE = [
+    "unshare",
+    *([] if hasattr(os, "geteuid") and os.geteuid() == 0 else ["--map-root-user"]),
+    "--net",
+]  # inside a chroot only root may
 
 
 def require_namespace() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import socket
@@ -15,7 +14,7 @@ import pytest
 from tests.hanging import hanging_mount
 from trayapp.system.plain_files import NotPlainError, NotRespondingError, open_plain, read_plain, within
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="POSIX files")
+fcntl = pytest.importorskip("fcntl", reason="POSIX files")
 
 MAX = 100
 

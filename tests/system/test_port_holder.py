@@ -11,7 +11,7 @@ import pytest
 
 from trayapp.system.port_holder import PortHolder, holder_text, port_holder
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells")
+pytestmark = pytest.mark.linux("only /proc tells")
 
 PORT = 8765  # 223D
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"

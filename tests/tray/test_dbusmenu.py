@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from dbus_fast import Variant
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 from trayapp.core.presentation import Action, MenuItem, Verb
 from trayapp.tray.dbusmenu import ROOT, MenuTree, MenuUpdate, label, properties
 from trayapp.tray.menu import Path, paths
+
+pytestmark = pytest.mark.linux("menus over D-Bus")
 
 RETRY = Action(Verb.RETRY, "a")
 

@@ -15,22 +15,16 @@ from dbus_fast.aio.message_bus import MessageBus
 from dbus_fast.constants import NameFlag
 
 from tests.tray.bus import Bus, Watcher, call, private_bus, sandboxed
+from tests.tray.waiting import until
 from trayapp.core.presentation import Action, Colour, Glyph, IconView, MenuItem, Verb
 from trayapp.tray import pixmap, sni
 from trayapp.tray.mailbox import ViewUpdate
 
+pytestmark = pytest.mark.linux("StatusNotifierItem over D-Bus")
+
 RED = IconView(Glyph.WARNING, Colour.RED, (Colour.RED,), attention=True)
 PROPERTIES = "org.freedesktop.DBus.Properties"
 ITEM = "org.kde.StatusNotifierItem"
-
-
-async def until(condition: Callable[[], object], what: str) -> None:
-    """Wait at most 5 s for a condition that another thread or process makes true."""
-    for _ in range(500):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError(f"timed out waiting for {what}")
 
 
 class Running:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.vault.scripted_secret_service import Scripted
-from tests.vault.secret_service import SecretService, secret_service
 from trayapp.vault.secret_service_vault import SecretServiceVault
+
+if TYPE_CHECKING:
+    from tests.vault.scripted_secret_service import Scripted
+    from tests.vault.secret_service import SecretService
 
 
 @pytest.fixture
 def bus() -> Iterator[SecretService]:
     """A session bus without any service. A short path: a socket's may have 107 characters only."""
+    from tests.vault.secret_service import secret_service
+
     with tempfile.TemporaryDirectory(prefix="ss-") as root, secret_service(Path(root)) as running:
         yield running
 
@@ -23,6 +28,8 @@ def bus() -> Iterator[SecretService]:
 @pytest.fixture
 def script(bus: SecretService) -> Iterator[Scripted]:
     """The scripted service on that bus."""
+    from tests.vault.scripted_secret_service import Scripted
+
     scripted = Scripted()
     scripted.start()
     yield scripted
