@@ -20,6 +20,7 @@ from trayapp.clients.connections import connections as connections_of
 from trayapp.clients.entries import ALL_NAME, Access
 from trayapp.clients.files import FileError
 from trayapp.clients.places import Machine
+from trayapp.clients.renewing import renewed
 from trayapp.clients.survey import Found, look, survey
 from trayapp.clients.table import Client
 from trayapp.system.running import runs
@@ -80,8 +81,12 @@ def put_all(client: Client, targets: Mapping[str, Access], *, stdio: bool = Fals
 
     def edit(text: str) -> str:
         for name, access in targets.items():
-            made = entries.entry(client, access, entries.transport_for(client, access, stdio=stdio))
-            text = edits.put(client, text, name, {**made, "name": name} if client.listed else made)
+            there = edits.servers(client, text).get(name)
+            made = renewed(client, access, entries.transport_for(client, access, stdio=stdio), there)
+            if client.listed:
+                made["name"] = name
+            if made != there:
+                text = edits.put(client, text, name, made)
         return text
 
     return edit

@@ -119,6 +119,12 @@ def seen(name: str, found: Any) -> Seen:
     return Seen(name, url or remote)
 
 
+def ways(found: Mapping[str, Any]) -> tuple[frozenset[Field], bool]:
+    """Where its address stands, and whether it starts a program: how the client reaches the server."""
+    places = frozenset(place for place in URL_FIELDS if isinstance(_get(found, place), str))
+    return places, bool(_command(found))
+
+
 def _own(name: str, url: str) -> tuple[str, int, str | None] | None:
     """Of an address of ours: the workload ("" for all), the port, and the key in the path."""
     found = PROXY_URL.fullmatch(url)
