@@ -62,7 +62,8 @@ def run(*, tray: bool, fast: bool, exit_when_done: bool, as_json: bool) -> int:
         logging.basicConfig(filename=paths.log_file, level=logging.INFO)
         specs = {name: _spec(name, servers[name], echoes[name].url, fast) for name in NAMES}
         narrator = Narrator(as_json)
-        watching = Audience() if fast else audience(tray=tray, arguments=_the_click(paths))
+        found = audience(tray=tray, arguments=_the_click(paths))
+        watching = Audience(problem=found.problem) if fast else found  # at high speed nobody is waited for
         keystore = MemoryKeystore()
         app = App(
             paths,
@@ -77,7 +78,7 @@ def run(*, tray: bool, fast: bool, exit_when_done: bool, as_json: bool) -> int:
             ),
         )
         _sign_in_all(keystore, servers)
-        ends = exit_when_done or not (watching.icon or (fast and tray))
+        ends = exit_when_done or not found.icon
         arguments = (app, narrator, servers, watching, fast, ends)
         story = threading.Thread(target=play, args=arguments, name="day", daemon=True)
         story.start()
