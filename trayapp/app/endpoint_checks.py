@@ -18,6 +18,7 @@ from trayapp.config.loader import Config
 from trayapp.core.checks import OK, PROBLEM, WARNING, Check
 from trayapp.core.classify import INTERCEPTED
 from trayapp.core.lengths import duration_words
+from trayapp.system import proxies
 
 CONNECT_LIMIT = 5.0  # s per server, TLS included
 DATE_LIMIT = 2.0  # s for the answer to the HEAD request
@@ -42,6 +43,7 @@ async def endpoints(config: Config | None, token_endpoints: Mapping[str, str]) -
     """
     if config is None:
         return []
+    script = proxies.script()
     servers: dict[tuple[str, str, int], list[str]] = {}
     for spec in config.workloads.values():
         parts = urlsplit(token_endpoints.get(spec.name) or spec.token_endpoint or spec.issuer or spec.url)
@@ -52,7 +54,15 @@ async def endpoints(config: Config | None, token_endpoints: Mapping[str, str]) -
     checks = [each.check for each in results]
     if (left := len(servers) - len(chosen)) > 0:
         checks.append(Check("endpoint", WARNING, f"{left} more servers weren't checked."))
-    return [*checks, *clock(results)]
+    return [*checks, *([Check("proxy", WARNING, *_script_words(script))] if script else []), *clock(results)]
+
+
+def _script_words(script: str) -> tuple[str, str]:
+    host = urlsplit(script).hostname or "a file"
+    return (
+        f"The system's settings name a proxy script ({host}), which Amberlight doesn't follow.",
+        "If servers can't be reached, set HTTPS_PROXY to the proxy that it names.",
+    )
 
 
 def clock(results: list[ServerCheck]) -> list[Check]:
@@ -124,13 +134,10 @@ async def _date_header(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
 
 
 def proxy_for(scheme: str, host: str, port: int) -> tuple[str, int] | None:
-    """Host and port of the proxy the environment names for this address. Ignores its password."""
-    from urllib.request import getproxies, proxy_bypass
-
-    if host in ("127.0.0.1", "::1", "localhost") or proxy_bypass(f"{host}:{port}"):
+    """Host and port of the proxy of this address, as it is configured. Ignores its password."""
+    if host in ("127.0.0.1", "::1", "localhost"):
         return None
-    proxies = getproxies()
-    proxy_url = proxies.get(scheme) or proxies.get("all")
+    proxy_url = proxies.configured(scheme, host, port)
     if not proxy_url:
         return None
     try:

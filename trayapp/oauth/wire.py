@@ -23,6 +23,7 @@ from trayapp.core.outcomes import Answer, Fault, Reply
 from trayapp.oauth.address_class import AddressClass, class_of_host, too_near
 from trayapp.oauth.faults import BadCertificatesError, BadProxyError, TooLargeError, fault
 from trayapp.oauth.progress import RequestProgress
+from trayapp.system import proxies
 
 BODY_CAP = 1 << 20  # bytes; a token response has a few thousand
 CONNECT_LIMIT = 5.0  # s for each step of connecting; a reachable server needs less than one
@@ -154,7 +155,8 @@ class Wire:
         context = await self.tls()
         proven = context.verify_mode == ssl.CERT_REQUIRED and context.check_hostname
         verified = is_loopback(host) or (proven and request.url.startswith("https:"))
-        async with self._client(context, host, timeout) as client:
+        proxy = await _system_proxy(request.url) if proxies.HAS_SETTINGS and not is_loopback(host) else None
+        async with self._client(context, host, timeout, proxy) as client:
             headers = {"Accept": "application/json", "Accept-Encoding": "identity", "Connection": "close"}
             headers |= {**request.headers, "User-Agent": self._user_agent}
             content = request.body.encode("ascii") if request.method in ("POST", "PUT") else None
@@ -171,14 +173,18 @@ class Wire:
                 answers.append(Answer(response.status_code, names, bytes(body), verified))
 
     @staticmethod
-    def _client(context: ssl.SSLContext, host: str, timeout: httpx2.Timeout) -> httpx2.AsyncClient:
-        """A client with the environment's proxy, except for this machine: plain http must never reach a proxy."""
+    def _client(
+        context: ssl.SSLContext, host: str, timeout: httpx2.Timeout, proxy: str | None = None
+    ) -> httpx2.AsyncClient:
+        """A client with `proxy`, which may be "", or with None the environment's; for this machine without one: plain http
+        must never reach a proxy."""
         try:
             return httpx2.AsyncClient(
                 verify=context,
                 timeout=timeout,
                 limits=httpx2.Limits(max_keepalive_connections=0),
-                trust_env=not is_loopback(host),
+                proxy=proxy or None,
+                trust_env=proxy is None and not is_loopback(host),
                 follow_redirects=False,
             )
         except (ImportError, ValueError, httpx2.InvalidURL) as exc:
@@ -193,3 +199,11 @@ class Wire:
                 except OSError as exc:  # ssl.SSLError is one
                     raise BadCertificatesError from exc
             return self._tls_context
+
+
+async def _system_proxy(url: str) -> str | None:
+    """The proxy of the system's settings for this address, "" for none; None if the environment decides."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    found = await asyncio.to_thread(proxies.of_system, parts.scheme, parts.hostname or "", port)
+    return f"http://{found}" if found and "://" not in found else found

@@ -8,6 +8,7 @@ that died meanwhile would hang, or fail although the upstream is well, and must 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 import sys
@@ -15,7 +16,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import cast
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -23,6 +23,7 @@ from yarl import URL
 
 from trayapp.oauth.wire import is_loopback
 from trayapp.proxy.mapping import UpstreamUrl
+from trayapp.system import proxies
 
 KEEPALIVE = 4.0  # s; less than servers keep an idle connection (Node and uvicorn: 5 s), so they never close first
 PROBE_AFTER, PROBE_EVERY, PROBES = 30, 10, 3  # s, s, number: an upstream that vanished is noticed within a minute
@@ -133,6 +134,10 @@ def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
     sock = socket.socket(family, kind, protocol)
     sock.setblocking(False)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if sys.platform == "win32":  # the options below are Windows 10's, from 2017 on
+        with contextlib.suppress(OSError):
+            sock.ioctl(socket.SIO_KEEPALIVE_VALS, (1, PROBE_AFTER * 1000, PROBE_EVERY * 1000))
+        return sock
     names = ("TCP_KEEPALIVE" if sys.platform == "darwin" else "TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT")
     for name, value in zip(names, (PROBE_AFTER, PROBE_EVERY, PROBES), strict=True):
         if hasattr(socket, name):
@@ -150,13 +155,11 @@ async def _proxy_for(upstream: UpstreamUrl) -> URL | None:
     try:
         proxy = URL(found if "://" in found else f"http://{found}")
     except ValueError:
-        raise ProxyUnusable("The proxy in HTTPS_PROXY isn't a valid URL.") from None
+        raise ProxyUnusable(f"The proxy in {proxies.source()} isn't a valid URL.") from None
     if proxy.scheme not in ("http", "https") or not proxy.host:
-        raise ProxyUnusable("The proxy in HTTPS_PROXY isn't an HTTP proxy.")
+        raise ProxyUnusable(f"The proxy in {proxies.source()} isn't an HTTP proxy.")
     return proxy
 
 
 def _configured_proxy(upstream: UpstreamUrl) -> str:
-    proxies = getproxies()
-    proxy = proxies.get(upstream.scheme) or proxies.get("all") or ""
-    return "" if proxy and proxy_bypass(f"{upstream.host}:{upstream.port}") else proxy
+    return proxies.configured(upstream.scheme, upstream.host, upstream.port)
