@@ -15,8 +15,9 @@ from trayapp.clients import files
 from trayapp.clients.files import FileError
 from trayapp.config import editor
 from trayapp.config.paths import Paths
+from trayapp.core.model import Secret
 from trayapp.server import serverfile
-from trayapp.server.serverfile import ServerFileError
+from trayapp.server.serverfile import ServerFileError, ServerInfo
 from trayapp.system import replacing
 from trayapp.system.private_files import write_private
 from trayapp.system.replacing import IN_USE, WAITS
@@ -70,10 +71,11 @@ def test_a_refusal_is_waited_out(tmp_path: Path, waits: list[float], code: int, 
 def test_a_file_that_stays_open_is_named(tmp_path: Path, waits: list[float], code: int) -> None:
     """After a second, with a reason that completes "FILE can't be written: …"."""
 
-    for call in (
+    calls: list[Callable[[], None]] = [
         lambda: replacing.replace(tmp_path / "draft", tmp_path / "file", failing(99, code)),
         lambda: replacing.remove(tmp_path / "file", failing(99, code)),
-    ):
+    ]
+    for call in calls:
         waits.clear()
         with pytest.raises(PermissionError) as caught:
             call()
@@ -141,11 +143,10 @@ def test_every_writer_names_the_file_that_stays_open(tmp_path: Path) -> None:
     assert (IN_USE, str(paths.config_file)) == (caught.value.strerror, caught.value.filename)
     assert ["config.toml"] == os.listdir(paths.config_file.parent)
 
-    from tests.system.test_windows_files import INFO
-
-    serverfile.publish(paths.runtime_dir, INFO)
+    info = ServerInfo("http://127.0.0.1:1234", os.getpid(), Secret("key"), "2026-01-01T00:00:00Z", "1")
+    serverfile.publish(paths.runtime_dir, info)
     with paths.server_file.open("rb"), pytest.raises(ServerFileError) as refused:
-        serverfile.publish(paths.runtime_dir, INFO)
+        serverfile.publish(paths.runtime_dir, info)
     assert f"{paths.server_file} can't be written: {IN_USE}." == str(refused.value)
 
     (client := tmp_path / "client.json").write_text("{}")
