@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,8 +12,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tests import ROOT
 from tests.vault.keyrings import Fake, FakeVault, FileVault, MacFake, WindowsFake, login
+from tests.vault.kills import killed_at_every_step
 from trayapp.core.model import Login
 from trayapp.engine.ports import StoredLogin
 from trayapp.vault.login_store import LoginStore
@@ -189,41 +186,6 @@ TestOnMac.settings = STATEFUL
 
 # --- SIGKILL ---------------------------------------------------------------------------------------------------------
 
-CHILDREN = """
-import os, shutil, signal, sys
-from pathlib import Path
-from tests.vault.keyrings import FileVault, login
-from trayapp.vault.login_store import LoginStore
-
-root, limit, what = Path(sys.argv[1]), int(sys.argv[2]) or None, sys.argv[3]
-
-def store(directory, at):
-    left = at
-
-    def step():
-        nonlocal left
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        left -= 1
-
-    vault = FileVault(directory, limit, step=step)
-    LoginStore("inst").write(vault, "gh", login(3, size=2500, lineage=what), candidate=what == "candidate")
-
-for at in range(60):
-    directory = root / str(at)
-    shutil.copytree(root / "before", directory)
-    if (child := os.fork()) == 0:
-        try:
-            store(directory, at)
-            os._exit(0)
-        finally:
-            os._exit(1)
-    how = os.waitpid(child, 0)[1]
-    print(at, os.waitstatus_to_exitcode(how), flush=True)
-    if how == 0:
-        break
-"""
-
 
 def _prepare(directory: Path, limit: int | None, what: str) -> None:
     directory.mkdir()
@@ -241,20 +203,12 @@ def test_a_kill_at_any_step_leaves_a_valid_login(tmp_path: Path, limit: int | No
     """SIGKILL before and after every call of a store: what is loaded is the old login or the new one, whole."""
 
     _prepare(tmp_path / "before", limit, what)
-    done = subprocess.run(
-        [sys.executable, "-c", CHILDREN, str(tmp_path), str(limit or 0), what],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    ends = [int(line.split()[1]) for line in done.stdout.splitlines()]
-    found = [LoginStore("inst").load(FileVault(tmp_path / str(at), limit), NAME) for at in range(len(ends))]
+    act = f'store.write(vault, "{NAME}", login(3, size=2500, lineage="{what}"), candidate={what == "candidate"})'
+    times = killed_at_every_step(tmp_path, limit, act)
+    found = [LoginStore("inst").load(FileVault(tmp_path / str(at), limit), NAME) for at in range(times)]
     old, new = login(2, size=2500), login(3, size=2500, lineage=what)
 
-    assert [-signal.SIGKILL] * (len(ends) - 1) + [0] == ends
-    assert len(ends) > (10 if limit else 5)
+    assert times > (10 if limit else 5)
     assert all(each.login in (old, new) for each in found)
     assert (StoredLogin(old, new) if what == "accept" else StoredLogin(old)) == found[0]
     assert (StoredLogin(old, new) if what == "candidate" else StoredLogin(new)) == found[-1]

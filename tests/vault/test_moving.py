@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests import ROOT
 from tests.vault.keyrings import Fake, FakeVault, FileVault, MacFake, WindowsFake, login
+from tests.vault.kills import killed_at_every_step
 from trayapp.core.model import Secret
 from trayapp.engine.ports import StoredLogin
 from trayapp.vault.client_entry import move_entry, read_entry, write_entry
@@ -110,41 +108,6 @@ def test_a_client_record_moves(tmp_path: Path) -> None:
     assert (None, text) == (read_entry(vault, "s/old/client", "old"), read_entry(vault, "s/new/client", "new"))
 
 
-CHILDREN = """
-import os, shutil, signal, sys
-from pathlib import Path
-from tests.vault.keyrings import FileVault
-from trayapp.vault.login_store import LoginStore
-
-root, limit = Path(sys.argv[1]), int(sys.argv[2]) or None
-
-def move(directory, at):
-    left = at
-
-    def step():
-        nonlocal left
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        left -= 1
-
-    LoginStore("inst").move(FileVault(directory, limit, step=step), "old", "new")
-
-for at in range(200):
-    directory = root / str(at)
-    shutil.copytree(root / "before", directory)
-    if (child := os.fork()) == 0:
-        try:
-            move(directory, at)
-            os._exit(0)
-        finally:
-            os._exit(1)
-    how = os.waitpid(child, 0)[1]
-    print(at, os.waitstatus_to_exitcode(how), flush=True)
-    if how == 0:
-        break
-"""
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX")
 @LIMITS
 @pytest.mark.parametrize("back", [False, True], ids=["on", "back"])
@@ -154,20 +117,11 @@ def test_a_kill_at_any_step_loses_nothing(tmp_path: Path, limit: int | None, bac
 
     (tmp_path / "before").mkdir()
     filled(FileVault(tmp_path / "before", limit), 1, 2, candidate=True)
-    done = subprocess.run(
-        [sys.executable, "-c", CHILDREN, str(tmp_path), str(limit or 0)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    ends = [int(line.split()[1]) for line in done.stdout.splitlines()]
+    times = killed_at_every_step(tmp_path, limit, 'store.move(vault, "old", "new")')
     newest, waiting = login(2, size=2500), login(3, size=2500, lineage="other")
 
-    assert [-signal.SIGKILL] * (len(ends) - 1) + [0] == ends
-    assert len(ends) > (40 if limit else 20)
-    for at in range(len(ends)):
+    assert times > (40 if limit else 20)
+    for at in range(times):
         vault = FileVault(tmp_path / str(at), limit)
         left = [LoginStore("inst").load(vault, name).login for name in ("old", "new")]
         assert newest in left, f"killed at step {at}"
