@@ -13,12 +13,13 @@ from tests import ROOT
 START = """
 import sys
 from trayapp.cli import main
-from trayapp.tray import sni
+from trayapp.tray.icon import TrayIcon, native_backend
 
-def run(icon, setup):
+def run(icon):
+    native_backend("Amberlight", lambda action: None, lambda present: None)
     print(*sys.modules, sep="\\n")
 
-sni.Icon.run = run
+TrayIcon.run = run
 sys.exit(main([]))
 """
 
@@ -34,9 +35,11 @@ LATER = (
     "http.client",
     "httpx2",
     "keyring",
+    "locale",
     "logging.handlers",
     "pickle",
     "PIL",
+    "six",
     "sqlite3",
     "tomllib",
     "trayapp.cli.client",
@@ -47,6 +50,7 @@ LATER = (
     "trayapp.core.snapshot",
     "trayapp.engine.engine",
     "trayapp.app.runtime",
+    "xml.etree.ElementTree",
 )
 
 RUN = """
@@ -69,6 +73,8 @@ UNUSED = (
     "cryptography",
     "desktop_notifier",
     "filelock",
+    "html",
+    "importlib.metadata",
     "jeepney",
     "joserfc",
     "keyring",
@@ -84,6 +90,7 @@ UNUSED = (
     "uvicorn",
     "webbrowser",
     "wsgiref",
+    "zipfile",
     "trayapp.aggregate",
     "trayapp.catalog",
     "trayapp.cli.client",

@@ -43,8 +43,9 @@ print(was, gc.get_freeze_count() > 1000, gc.get_count()[2], gc.isenabled())
 
 
 def said(code: str, *arguments: str) -> str:
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+    words = [sys.executable, "-X", "utf8", "-c", code, *arguments]
+    done = subprocess.run(words, capture_output=True, encoding="utf-8", check=True)
+    return done.stdout.rstrip()
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has heaps for each thread")
@@ -119,3 +120,22 @@ def test_the_systems_mime_types_are_not_read() -> None:
     """Those that Python knows are enough."""
 
     assert "text/html None 0" == said(TYPES)
+
+
+LEAN = """
+import sys
+from trayapp.app import memory
+
+with memory.lean_imports():
+    import aiohttp.web, httpx2
+print(*sorted({"argparse", "gettext", "html", "idna", "importlib.metadata", "uuid", "zipfile"} & set(sys.modules)))
+import html, importlib.metadata
+print(aiohttp.MultipartWriter().boundary.isalnum(), html.unescape("&eacute;"), importlib.metadata.version("httpx2") > "")
+print(httpx2.URL("https://b\u00fccher.example/").raw_host.decode(), aiohttp.web.ArgumentParser(prog="web").prog)
+"""
+
+
+def test_modules_that_libraries_hardly_use_are_loaded_when_they_do() -> None:
+    """They stay out of memory, and a library that needs one after all gets the whole of it."""
+
+    assert ["", "True \u00e9 True", "xn--bcher-kva.example web"] == said(LEAN).split("\n")

@@ -109,3 +109,23 @@ def test_this_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
         Interpreter.current({"APPIMAGE": "/home/me/Amberlight.AppImage"}).executable
     )
     assert os.fspath(now.packaged) == "/usr/bin/amberlight"
+
+
+@pytest.mark.parametrize(
+    ("name", "installed"),
+    [
+        ("amberlight-1.2.3.dist-info", True),
+        ("Amberlight.egg-info", True),
+        ("amberlight_more-1.0.dist-info", False),
+        ("amberlight", False),
+    ],
+)
+def test_pips_record_of_an_installation(
+    name: str, installed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is beside the packages, and as good as a script; folders that can't be read have none."""
+
+    (tmp_path / "packages" / name).mkdir(parents=True)
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "gone"), str(tmp_path / "packages")])
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bin/python"))
+    assert installed == Interpreter.current({}).installed

@@ -8,7 +8,6 @@ address per workload in ten minutes, so that no client can nag.
 from __future__ import annotations
 
 import hashlib
-import html
 import secrets
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
@@ -16,6 +15,7 @@ from typing import NamedTuple
 
 from aiohttp import web
 
+from trayapp.core.markup import escape
 from trayapp.core.model import Problem
 from trayapp.core.sentences import CLOSE_TAB
 from trayapp.server.peers import Owner, owner_of
@@ -106,7 +106,7 @@ class ReauthorizePage:
             return _expired()
         if server is None:
             return _page(f"No sign-in needed for {link.name}", f"<p>{CLOSE_TAB}</p>")
-        name, host = html.escape(link.name), html.escape(server)
+        name, host = escape(link.name), escape(server)
         text = (
             f'<p>An MCP client on this computer wants to use <b class="name">{name}</b> ({host}). Sign in to continue.</p>'
             '<form method="post"><button>Sign in</button></form>'
@@ -126,9 +126,9 @@ class ReauthorizePage:
             return _page(f"No sign-in needed for {link.name}", f"<p>{CLOSE_TAB}</p>")
         begun = await self._begin(link.name)
         if isinstance(begun, Problem):
-            return _page("Couldn't start the sign-in", f"<p>{html.escape(begun.summary)}</p>", 502)
+            return _page("Couldn't start the sign-in", f"<p>{escape(begun.summary)}</p>", 502)
         # No redirect: browsers apply `form-action` to it, and the server's page is of another origin.
-        url = html.escape(begun, quote=True)
+        url = escape(begun, quote=True)
         text = f'<p><a class="button" href="{url}">Continue to sign in</a></p>'
         return _page(f"Signing in to {link.name}", text, refresh=url)
 
@@ -148,7 +148,7 @@ def _expired() -> web.Response:
 
 def _page(title: str, text: str, status: int = 200, *, refresh: str = "") -> web.Response:
     """`text` and `refresh` are HTML; the title is text."""
-    title = html.escape(title)
+    title = escape(title)
     onward = f'<meta http-equiv="refresh" content="0; url={refresh}">' if refresh else ""
     body = (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title} · Amberlight</title>{onward}'

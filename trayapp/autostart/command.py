@@ -8,6 +8,7 @@ script. Otherwise the command is `python -m trayapp`, which works from every dir
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ NAME = "amberlight"
 RUN = "run"
 NOT_INSTALLED = "Can't start at login, because this Amberlight isn't installed. Install it"
 TRANSLOCATED = "AppTranslocation"  # in the path where macOS runs a download until somebody moves it
+_INSTALLED = re.compile(rf"{NAME}(-.*)?\.(dist|egg)-info", re.IGNORECASE)  # beside the packages
 PACKAGED = Path("/usr/bin/amberlight")  # what the Debian package links to its program below /opt
 
 
@@ -121,13 +123,15 @@ def _script(*, windows: bool) -> str:
 
 
 def _is_distribution() -> bool:
-    import importlib.metadata  # imported here as it pulls in much: 0.8 MB
-
-    try:
-        importlib.metadata.distribution(NAME)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
+    """Whether pip has installed it: what `importlib.metadata` would say, which is 0.8 MB."""
+    for place in sys.path:
+        try:
+            names = [each.name for each in Path(place).iterdir()]
+        except OSError:
+            continue
+        if any(_INSTALLED.fullmatch(name) for name in names):
+            return True
+    return False
 
 
 def _executable(path: Path) -> bool:

@@ -15,9 +15,11 @@ def run(*, tray: bool, page: bool | None = None) -> int:
     An unexpected failure is reported, and saved with its traceback.
     """
     from trayapp.app import memory
+    from trayapp.system.stand_ins import StandIn, standing_in
 
     with memory.collector_paused():
-        from trayapp.app import launch
+        with standing_in(StandIn("locale")):  # 0.2 MB, for programs that are started and whose output is text
+            from trayapp.app import launch
         from trayapp.config.paths import Paths
 
         paths = Paths.default()

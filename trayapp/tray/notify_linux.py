@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import html
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from dbus_fast import Message, MessageFlag, MessageType, Variant
 
+from trayapp.core.markup import escape
 from trayapp.core.presentation import Action, Notice, Verb
 from trayapp.system.dbus import SessionBus, error_text
 from trayapp.tray import pixmap
@@ -87,7 +87,7 @@ class LinuxChannel:
             if daemon.default_action:
                 actions["default"] = Action(Verb.SHOW)
                 button_list = ["default", "Show", *button_list]
-        body = html.escape(notice.body, quote=False) if daemon.markup else notice.body
+        body = escape(notice.body, quote=False) if daemon.markup else notice.body
         hints = {"urgency": Variant("y", NORMAL_URGENCY), "desktop-entry": Variant("s", self._app_name.lower())}
         old = self._shown.get(notice.key)
         arguments = [

@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from importlib import metadata
 from pathlib import Path
 
 from trayapp.system import session_bus
@@ -133,6 +132,8 @@ def _nothing(chosen: str) -> str:
         return f"The configured keyring, {chosen}, isn't available."
     outside = sys.platform.startswith("linux") and not session_bus.address()
     text = "No keyring was found outside a desktop session." if outside else "No keyring was found."
+    from importlib import metadata  # 0.6 MB, for those without a keyring
+
     plugins = sorted(
         point.value.partition(":")[0]
         for point in metadata.entry_points(group="keyring.backends")
