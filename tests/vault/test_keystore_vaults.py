@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from importlib import metadata
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from keyring.backend import KeyringBackend
-from keyring.backends import SecretService, chainer, fail, null
+from keyring.backends import SecretService, Windows, chainer, fail, null
 from keyring.backends.macOS import Keyring as MacKeyring
 from keyring.backends.Windows import WinVaultKeyring
 
@@ -21,6 +21,7 @@ from trayapp.vault.keystore import Keystore
 from trayapp.vault.plain_vault import PlainVault
 from trayapp.vault.secret_service_vault import SecretServiceVault
 from trayapp.vault.slots import WINDOWS_LIMIT
+from trayapp.vault.windows_vault import WindowsVault
 
 
 class Plaintext(KeyringBackend):
@@ -72,17 +73,14 @@ def test_a_chain_gives_its_first_allowed_member(monkeypatch: pytest.MonkeyPatch)
         wrap(chain)
 
 
-def test_the_windows_vault_is_local_and_limited() -> None:
-    """Credentials do not roam with the profile, and entries are short."""
+def test_the_windows_vault_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Entries are short there; the library's own calls are used, whichever package they come from."""
 
-    backend = object.__new__(WinVaultKeyring)
-    type(backend).persist, saved = "", type(backend).__dict__["persist"]  # type: ignore[assignment]
-    try:
-        vault = wrap(backend)
-        assert "local machine" == backend.persist
-        assert WINDOWS_LIMIT == vault.limit
-    finally:
-        type(backend).persist = saved
+    monkeypatch.setattr(Windows, "win32cred", object(), raising=False)
+    monkeypatch.setattr(Windows, "pywintypes", SimpleNamespace(error=OSError), raising=False)
+    vault = wrap(object.__new__(WinVaultKeyring))
+    assert isinstance(vault, WindowsVault)
+    assert (WINDOWS_LIMIT, "keyring.backends.Windows.WinVaultKeyring") == (vault.limit, vault.name)
 
 
 def test_the_macos_keychain_has_no_limit() -> None:

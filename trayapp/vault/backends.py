@@ -14,7 +14,6 @@ from keyring.backends import chainer
 from trayapp.vault.allowed_keyrings import ALLOWED, LIBSECRET, SECRET_SERVICE, WINDOWS, NoVaultError, refused_keyring
 from trayapp.vault.login_store import Vault
 from trayapp.vault.plain_vault import PlainVault
-from trayapp.vault.slots import WINDOWS_LIMIT
 
 
 def best(paths: Iterable[str], reasons: list[str]) -> Vault | None:
@@ -48,8 +47,9 @@ def wrap(backend: KeyringBackend) -> Vault:
 
         return LibsecretVault(backend, path)
     if path == WINDOWS:
-        backend.persist = "local machine"  # type: ignore[attr-defined]  # the default roams with the profile
-        return PlainVault(backend, path, limit=WINDOWS_LIMIT)
+        from trayapp.vault.windows_vault import WindowsVault
+
+        return WindowsVault(backend, path, import_module(type(backend).__module__))
     return PlainVault(backend, path)
 
 
