@@ -23,6 +23,7 @@ from trayapp.core.outcomes import Answer, Fault, Reply
 from trayapp.oauth.address_class import AddressClass, class_of_host, too_near
 from trayapp.oauth.faults import BadCertificatesError, BadProxyError, TooLargeError, fault
 from trayapp.oauth.progress import RequestProgress
+from trayapp.oauth.system_context import system_context
 from trayapp.system import proxies
 
 BODY_CAP = 1 << 20  # bytes; a token response has a few thousand
@@ -88,7 +89,7 @@ class Wire:
     def __init__(
         self,
         release: str = "",
-        make_context: Callable[[], ssl.SSLContext] = httpx2.create_ssl_context,
+        make_context: Callable[[], ssl.SSLContext] = system_context,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._user_agent = f"Amberlight/{release or __version__}"
