@@ -77,6 +77,20 @@ def test_any_other_change_settles_quickly(changes: list[tuple[float, str]], why:
     assert changes[-1][0] + gate.SETTLE == links(*changes).settles_at(), why
 
 
+@pytest.mark.parametrize(
+    ("told_again", "settle"), [(True, gate.SETTLE_UNSTEADY), (False, gate.SETTLE)], ids=["it came", "it was there"]
+)
+def test_a_network_that_is_reported_after_an_answer_came_then(told_again: bool, settle: float) -> None:
+    """The system said offline, and a server answered. That isn't its coming, which may be hours ago; the report is."""
+
+    g = gate.answered(gate.answered(Gate(offline=True), 99.0), 99.5)
+    if told_again:
+        g = gate.network(g, 100.0, offline=False)
+    g = gate.network(gate.network(g, 101.0, offline=True), 102.0, offline=False)
+
+    assert 102.0 + settle == g.settles_at()
+
+
 def test_longer_settling_times_hold_for_an_unsteady_network_too() -> None:
     """`settle` and `settle_max` are never shortened by it."""
 

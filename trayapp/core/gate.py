@@ -25,6 +25,7 @@ class Gate:
     sleeping: bool = False
     offline: bool = False
     portal: bool = False
+    disproved: bool = False  # the system last said offline, and a server has answered since
     changed_at: float | None = None  # the latest change or wake, until settled
     unsettled_since: float | None = None  # the first change that hasn't settled yet
     closed_since: float | None = None  # offline, portal or asleep since then; settling doesn't count
@@ -88,10 +89,10 @@ def with_settling_times(gate: Gate, settle: float, settle_max: float) -> Gate:
 
 def network(gate: Gate, at: float, *, offline: bool, portal: bool = False) -> Gate:
     """The network changed: it is now online, offline or behind a portal."""
-    came_at = None if offline else at if gate.offline else gate.came_at
+    came_at = None if offline else at if gate.offline or gate.disproved else gate.came_at
     # A loss before it has settled is one more message of the same storm: nothing was sent in between.
     lost = offline and gate.came_at is not None and gate.settle <= at - gate.came_at < STEADY
-    changed = _unsettled(replace(gate, offline=offline, portal=portal, came_at=came_at), at)
+    changed = _unsettled(replace(gate, offline=offline, portal=portal, disproved=False, came_at=came_at), at)
     return _with_closed_since(replace(changed, lost_at=at) if lost else changed, at)
 
 
@@ -109,4 +110,5 @@ def answered(gate: Gate, at: float) -> Gate:
     """A server answered, so the network works, whatever kernel and hints say (M10)."""
     if not (gate.offline or gate.portal):
         return gate
-    return _with_closed_since(replace(gate, offline=False, portal=False, came_at=None), at)
+    disproved = gate.disproved or gate.offline
+    return _with_closed_since(replace(gate, offline=False, portal=False, disproved=disproved, came_at=None), at)
