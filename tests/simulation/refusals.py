@@ -46,6 +46,8 @@ class Refused:
     settled: tuple[int, float]  # the run that the last verdict reached, and when
     verdicts: int = 1
     checks: int = 0  # automatic ones that began, or were missed
+    counted: int = 0  # the same without those that a crash ended before anything was sent: state.db need not have them
+    before: int | None = None  # `counted` before the check under way, of which nothing has been sent yet
     due: float | None = None  # true time of the next one
     in_doubt: bool = False  # sent again since, and no complete answer came (M9)
 
@@ -71,6 +73,9 @@ class Refusals:
     def run_ended(self, number: int) -> None:
         """A run of the program is over."""
         self._run_ended[number] = self._world.clocks.t
+        for known in self.of.values():
+            if known.before is not None:
+                known.counted, known.before = known.before, None
 
     def ran_on(self, run: int, t: float) -> bool:
         """Whether this run outlasted what happened at `t`, so that it must be in state.db."""
@@ -79,13 +84,16 @@ class Refusals:
     def sending(self, truth: Truth, call: Call) -> None:
         """A request begins."""
         known = self.of.get(call.token)
-        if known is None or call.trigger is Trigger.MANUAL or not self._remembered(known, call.run):
+        if known is None:
+            return
+        known.before = None
+        if call.trigger is Trigger.MANUAL or not self._remembered(known, call.run):
             return
         if call.trigger is not Trigger.RECHECK:
             self._broken(truth, f"a token that was refused ({known.code}) is sent again, as {call.trigger}")
         elif not self._allowed(truth, call.token, known):
             self._broken(truth, f"unasked, although another check could end the login ({known.code})")
-        elif known.checks > len(AGAIN):  # this one is counted
+        elif known.counted > len(AGAIN):  # this one is counted
             self._broken(truth, "a third check")
         elif call.t < known.t + AGAIN[0] - EPSILON and self._world.clocks.stepped == known.stepped:
             self._broken(truth, f"a check {call.t - known.t:.0f} s after the refusal")
@@ -148,6 +156,7 @@ class Refusals:
         if before.phase is Phase.SIGNED_OUT and after.phase is Phase.REFRESHING and checks:
             passed = sum(process.engine.now().wall >= known.wall + each for each in AGAIN)
             known.checks = max(known.checks + 1, passed)
+            known.before, known.counted = known.counted, max(known.counted + 1, passed)
         if before.phase is not Phase.SIGNED_OUT and after.phase is Phase.SIGNED_OUT:
             self._plan(name, token_of(after.login), known, first=before.signed_out is None)
 
