@@ -7,10 +7,16 @@ line, so that the home stays as a person has it who has just installed both.
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
+from tests.desktop.desk import Desk
 from tests.desktop.fresh_home import FreshHome
 from tests.real import node
 from tests.real.clients import install
@@ -20,13 +26,25 @@ from tests.real.clients.process import environment
 
 PACKAGES = ("@anthropic-ai/claude-code", "@openai/codex")
 LIMIT = 180  # s for one command; a busy machine takes 20 for Claude Code
-TRIES = 3  # on a busy machine Claude Code may begin without its servers
+TRIES = 4  # on a busy machine Claude Code may begin without its servers
 SCRIPTED = (
     'model="scripted"',
     'model_provider="scripted"',
     'model_providers.scripted={{name="scripted", base_url="{url}/v1", wire_api="responses", env_key="SCRIPTED_KEY", '
     "requires_openai_auth=false, supports_websockets=false}}",
 )
+
+
+@contextmanager
+def home(desk: Desk) -> Iterator[FreshHome]:
+    """A home for both, with a port of its own for the app. Not below /tmp, where Codex wants none."""
+    root = Path(tempfile.mkdtemp(prefix="clients-", dir="/var/tmp"))
+    try:
+        with FreshHome(desk, root) as fresh:
+            fresh.configure_port()
+            yield fresh
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
 
 
 class OneShot:
@@ -43,6 +61,7 @@ class OneShot:
         (programs / "codex").symlink_to(packages / "@openai/codex/bin/codex.js")
         (programs / "node").symlink_to(node.node())
         fresh.env["PATH"] = f"{programs}:{fresh.env['PATH']}"
+        self._model = model
         self._work = fresh.home / "work"
         (fresh.home / "tmp").mkdir()
         subprocess.run(["git", "init", "--quiet", self._work], env=environment(fresh.home), check=True, timeout=LIMIT)
@@ -70,13 +89,13 @@ class OneShot:
         return self._run("codex", *words)
 
     def claude_prompt(self, prompt: str, *allowed: str) -> str:
-        """`claude -p`, which may call the allowed tools."""
+        """`claude -p`, which may call the allowed tools; they have to be there."""
         words = ("-p", "--model", "claude-sonnet-4-5", "--allowedTools", ",".join(allowed), "--", prompt)
-        said = self.claude(*words)
         for _ in range(TRIES):
-            if "NO TOOL" in said:
-                said = self.claude(*words)
-        return said
+            said = self.claude(*words)
+            if {*allowed} <= {*self._model.requests[-1].offered}:
+                return said
+        raise AssertionError(f"not offered: {allowed} {self._model.requests[-1].offered}")
 
     def codex_prompt(self, prompt: str, *options: str) -> str:
         """`codex exec` with these settings."""

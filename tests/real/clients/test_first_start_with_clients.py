@@ -5,11 +5,8 @@ AMBERLIGHT_CLIENTS=1 packaging/dev.sh test tests/real/clients/test_first_start_w
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -18,7 +15,7 @@ from tests.desktop.fresh_home import FreshHome
 from tests.desktop.screen import wait_for
 from tests.real.clients import install
 from tests.real.clients.model import Model
-from tests.real.clients.one_shot import OneShot
+from tests.real.clients.one_shot import OneShot, home
 from tests.real.first_start import CLICKS_MAX, NAME, StandIn, set_up
 from trayapp.cli.client import ApiClient
 from trayapp.oauthtest import Mode
@@ -35,13 +32,8 @@ RECOVERY = 180.0  # s
 
 @pytest.fixture
 def fresh(desk: Desk, chromium: None) -> Iterator[FreshHome]:
-    root = Path(tempfile.mkdtemp(prefix="first-", dir="/var/tmp"))  # Codex wants no home in /tmp
-    try:
-        with FreshHome(desk, root) as fresh:
-            fresh.configure_port()
-            yield fresh
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
+    with home(desk) as fresh:
+        yield fresh
 
 
 @pytest.fixture
@@ -84,9 +76,11 @@ def test_six_clicks_and_one_sign_in_to_a_tool_call(fresh: FreshHome, clients: On
 
 @pytest.mark.parametrize("what", ["server", "sign-in server"])
 def test_down_at_the_first_call(fresh: FreshHome, clients: OneShot, stand_in: StandIn, what: str) -> None:
-    """Each client is connected and has the tool, and its model reads why the call failed; later it just works."""
+    """Both have been started before and know the tool. The model of each reads why its call failed; later it just works."""
 
     with set_up(fresh, stand_in.workload.url):
+        assert "hello" in clients.claude_prompt("SAY hello", TOOL)
+        assert "hello" in clients.codex_prompt("SAY hello")
         if what == "server":
             stand_in.workload.down()
             told = f"{NAME} isn't available. Can't reach 127.0.0.1. Try again shortly."
