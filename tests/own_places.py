@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from trayapp.config.paths import HOME, Paths
+from trayapp.config.home import HOME
+from trayapp.config.paths import Paths
 
 XDG = ("CONFIG_HOME", "STATE_HOME", "DATA_HOME", "RUNTIME_DIR")
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from trayapp.cli.codes import FAILED, INTERRUPTED, OK, USAGE, OutputError
 from trayapp.cli.plain_signs import use_plain_signs
+from trayapp.config.home import HomeError
 
 if TYPE_CHECKING:
     import argparse
@@ -35,6 +36,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
+    except HomeError as error:
+        if sys.stderr is not None:
+            sys.stderr.write(f"amberlight: {error}\n")
+        return FAILED
     except OutputError as error:
         return _output_lost(str(error))
     except OSError as error:

@@ -30,6 +30,7 @@ exit codes:
   5  no usable token right now; Amberlight keeps trying (status, wait, token, exec)
   exec exits with its command's own code; 126 if it can't be run, 127 if it isn't found
 
+With AMBERLIGHT_HOME set to the full path of a directory, everything is kept there: settings, state and log.
 See `amberlight help COMMAND` for the options of one command.
 """
 GROUPS: Groups = (

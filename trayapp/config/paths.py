@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trayapp.config.home import home
 from trayapp.system.plain_files import NotRespondingError, within
 from trayapp.system.private_files import private_directory
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from platformdirs import PlatformDirs
 
 APP = "amberlight"
-HOME = "AMBERLIGHT_HOME"
-PORTABLE = "amberlight-home"  # the portable archive for Windows has it
 MAKE_LIMIT = 1.0  # s for a directory that the app can do without at its start
 
 
@@ -39,8 +38,8 @@ class Paths:
 
     @classmethod
     def default(cls) -> Paths:
-        """The paths for this user."""
-        if (root := _root()) is not None:
+        """The paths for this user. Raises `HomeError`."""
+        if (root := home()) is not None:
             return cls.under(root)
         from platformdirs import PlatformDirs
 
@@ -164,15 +163,6 @@ class Paths:
             within(settings, lambda: private_directory(settings, shared=True), MAKE_LIMIT)
         for directory in self.own_directories:
             private_directory(directory)
-
-
-def _root() -> Path | None:
-    """The one directory for everything, if there is to be one."""
-    named = Path(os.environ.get(HOME, ""))
-    if named.is_absolute():
-        return named
-    beside = Path(sys.executable).with_name(PORTABLE)
-    return beside if getattr(sys, "frozen", False) and beside.is_dir() else None
 
 
 def _private_runtime_dir(dirs: PlatformDirs) -> Path | None:
