@@ -324,3 +324,15 @@ def test_a_write_that_failed_while_the_keyring_is_read_does_not_hide_when_it_is_
         _, effects = play_line(p, "time")
         assert any(isinstance(effect, Load) for effect in effects)
         played(p, "keyring failed")
+
+
+def test_a_write_that_is_due_during_an_attempt_does_not_hide_the_attempts_deadline() -> None:
+    """Signed in before the keyring was read, which then failed: nothing is written while an attempt is under way, so until
+    its end there is nothing to wake up for."""
+
+    p = played(player(), "signed-in; +900 go; keyring failed; +40 probe ok; +20 time")
+    assert (Phase.REFRESHING, True) == (p.w.phase, p.w.unsaved)
+    due = deadlines.next_deadline(p.w, Gate())
+    assert due is not None
+    assert p.w.attempt is not None
+    assert due == p.w.attempt.deadline

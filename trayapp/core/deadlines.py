@@ -96,7 +96,7 @@ def next_deadline(w: Workload, gate: Gate) -> float | None:
     instants = [opens_at(w, gate), login_ends_at(w)]
     if w.phase is Phase.LOADING:  # what is unsaved is written after the slots have been read
         instants.append(w.due)
-    elif w.unsaved:
+    elif w.unsaved and w.phase is not Phase.REFRESHING:  # nor while an attempt is under way
         instants.append(w.store_at)
     if w.attempt is not None and w.attempt.step is Step.SENT:
         instants.append(w.attempt.deadline)
