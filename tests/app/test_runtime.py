@@ -22,7 +22,8 @@ from trayapp.app.app import App
 from trayapp.app.control import AppControl
 from trayapp.app.parts import Parts
 from trayapp.app.runtime import Runtime
-from trayapp.cli.client import ApiClient, NotRunningError
+from trayapp.cli import main
+from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.config.loader import load
 from trayapp.config.paths import Paths
 from trayapp.core.model import Trouble
@@ -244,6 +245,75 @@ def test_a_bad_file_at_the_start_is_a_red_icon(program: Program, server: OAuthSe
         program.becomes("running ok")
         assert "" == program.last.broken
         assert 1 == server.count("token")
+
+
+ANOTHER = '[workloads.another]\nurl = "http://127.0.0.1:9/mcp"\nflow = "browser"\n'
+
+
+def test_a_mistake_in_one_workload_keeps_only_that_one_from_starting(
+    program: Program, server: OAuthServer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said with its line wherever a file that can't be read is, and `list` ends with 1. Fixed, it starts, too."""
+
+    good = program.paths.config_file.read_text()
+    bad = f"# mine\n{good}{ANOTHER.replace('browser', 'carrier pigeon')}"
+    program.write(bad)
+    monkeypatch.setattr(Paths, "default", classmethod(lambda cls: program.paths))
+    with program:
+        program.becomes("running ok")
+        line = len(bad.splitlines())
+        assert program.last.broken.startswith(f"{program.paths.config_file}:{line}: workloads.another.flow: ")
+        assert ["one"] == list(program.last.workloads)
+        assert 1 == main(["list"])
+        told = capsys.readouterr()
+        assert f":{line}: workloads.another.flow: must be" in told.err
+        assert "one" in told.out
+        with pytest.raises(ApiError, match=r"workloads\.another\.flow"):
+            program.client.edit("one", {"mcp": "on"})
+        assert bad == program.paths.config_file.read_text()
+        program.write(good + ANOTHER)
+        assert program.client.reload()["ok"]
+        program.until(lambda: {"one", "another"} == set(program.last.workloads), "the other one")
+        assert "" == program.last.broken
+        assert 1 == server.count("token")
+
+
+def test_until_the_file_is_good_a_mistake_stops_nothing_that_runs(program: Program, server: OAuthServer) -> None:
+    """One mistake is fixed, another made: what runs stays, what is good starts. Then the rule of a later bad file holds."""
+
+    good = program.paths.config_file.read_text()
+    program.write(good + ANOTHER.replace("browser", "pigeon"))
+    with program:
+        program.becomes("running ok")
+        broken_one = good.replace("[workloads.one]\n", "[workloads.one]\nmcp = 7\n")
+        assert good != broken_one
+        program.write(broken_one + ANOTHER)
+        assert not program.client.reload()["ok"]
+        program.until(lambda: {"one", "another"} == set(program.last.workloads), "the other one")
+        assert "workloads.one.mcp" in program.last.broken
+        assert "running ok" == program.status()
+        program.write("nonsense\n")
+        assert not program.client.reload()["ok"]
+        assert {"one", "another"} == set(program.last.workloads)
+        program.until(lambda: "isn't valid TOML" in program.last.broken, "the newest mistake")
+        program.write(good + ANOTHER)
+        assert program.client.reload()["ok"]
+        program.until(lambda: not program.last.broken, "no mistake")
+        program.write(good + ANOTHER.replace("browser", "pigeon"))
+        assert not program.client.reload()["ok"]
+        program.until(lambda: program.last.warnings, "the warning")
+        assert ("", {"one", "another"}) == (program.last.broken, set(program.last.workloads))
+        assert 1 == server.count("token")
+
+
+def test_a_mistake_in_the_settings_starts_nothing(program: Program, server: OAuthServer) -> None:
+    """They are about all workloads: who may connect, for example."""
+
+    program.write(program.paths.config_file.read_text().replace("[settings]", "[settings]\nallowed_user = []"))
+    with program:
+        assert "allowed_user" in program.last.broken
+        assert {} == program.last.workloads
+    assert 0 == server.count("token")
 
 
 def _make_a_pass(program: Program) -> None:

@@ -70,6 +70,33 @@ def test_all_of_none(app: FakeApp, capsys: Capture, command: str, said: str) -> 
     assert [] == [what for what, _ in app.requests if what.startswith("POST")]
 
 
+@pytest.mark.parametrize(("rows", "code"), [([], 1), ([row("a")], 0)])
+def test_all_are_tried_although_a_mistake_keeps_one_away(
+    app: FakeApp, capsys: Capture, rows: list[dict[str, object]], code: int
+) -> None:
+    """The mistake is said; only where nothing is configured there is nothing to try."""
+
+    said = "config.toml:4: workloads.b.flow: must be one of two."
+    app.replies |= {ALL: (200, {"workloads": rows}), "GET /status": (200, {"broken": said})}
+    app.replies["POST /workloads/retry"] = 202, None
+
+    assert code == main(["retry"])
+    assert f"amberlight: {said}" in capsys.readouterr().err
+    assert (code == 0) == any(what.startswith("POST") for what, _ in app.requests)
+
+
+def test_a_workload_that_its_mistake_keeps_away(app: FakeApp, capsys: Capture) -> None:
+    """Its line is named, and no other workload."""
+
+    said = "config.toml:4: workloads.notes.flow: must be one of two."
+    app.replies |= {ALL: (200, {"workloads": [row("note")]}), "GET /status": (200, {"broken": said})}
+    app.replies[STATUS] = 404, {"error": "unknown_workload", "message": "none"}
+
+    assert 1 == main(["stop", "notes"])
+    assert said in (told := capsys.readouterr().err)
+    assert "Did you mean" not in told
+
+
 @pytest.mark.parametrize("words", [["stop"], ["start"], ["stop", "x", "--all"]])
 def test_one_or_all_has_to_be_said(paths: Paths, capsys: Capture, words: list[str]) -> None:
     assert 2 == main(words)

@@ -307,6 +307,36 @@ def test_bad_addresses(paths: Paths, url: str, words: str, key: str) -> None:
     assert "hunter2" not in sentence
 
 
+@pytest.mark.parametrize(
+    ("more", "bad"),
+    [
+        ("mcp = 7", {"y"}),
+        ("[workloads.z]\nmcp = 7", {"z"}),
+        ("[workloads.z]\n[workloads.'A b']", {"z", "A b"}),
+        ("[workloads]\nz = 7", {"z"}),
+        ("\n".join(f"key{number} = 1" for number in range(200)), {"y"}),
+        ("[settings]\nport = 'x'", None),
+        ("mcp = 7\n[other]", None),
+    ],
+)
+def test_what_is_good_of_a_file_with_mistakes(paths: Paths, more: str, bad: set[str] | None) -> None:
+    """All but the workloads with mistakes; nothing if one is about more than those."""
+
+    text = WORKLOAD + '[workloads.y]\nurl = "https://y.example"\n' + more
+    if more.startswith("[workloads]"):
+        text = more + '\nx = {url = "https://x.example"}\ny = {url = "https://y.example"}\n'
+    with pytest.raises(ConfigError) as caught:
+        load(paths, {}, text=text)
+    error = caught.value
+
+    if bad is None:
+        assert error.good is None
+    else:
+        assert error.good is not None
+        assert bad == error.bad
+        assert {"x", "y"} - bad == set(error.good.workloads)
+
+
 LONG = "x" * 70_000
 
 

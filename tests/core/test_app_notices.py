@@ -60,6 +60,8 @@ def test_a_configuration_that_cannot_be_read() -> None:
 
     (notice,) = app_notices(snap(broken="config.toml:3: url: is missing"))
     assert "Can't read the configuration" == notice.title
+    (partly,) = app_notices(snap(UNSAVED, broken="config.toml:3: url: is missing"))
+    assert ("The configuration has a mistake", notice.body) == (partly.title, partly.body)
     wanted = "config.toml:3: url: is missing. Fix it, and Amberlight reloads it automatically."
     assert (wanted, (wanted,)) == (notice.body, problems(snap(broken="config.toml:3: url: is missing.")))
 

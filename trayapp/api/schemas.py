@@ -275,7 +275,10 @@ SCHEMAS: Mapping[str, Json] = {
             "started_at": TIME,
             "gate": {"type": "string", "description": "Why nothing is attempted now: a `detail` word, or empty."},
             "muted": {"type": "boolean", "description": "Notifications are off."},
-            "broken": {"type": "string", "description": "Why there is no configuration at all, or empty."},
+            "broken": {
+                "type": "string",
+                "description": "Why there is no configuration, or a workload of it is missing; or empty.",
+            },
             "outdated": {"type": "string", "description": "Why an earlier configuration is still in force, or empty."},
             "outage": nullable(ref("Outage")),
             "this_run_only": {

@@ -1,9 +1,14 @@
-"""Load the configuration into the running app. A bad or missing file only shows a warning."""
+"""Load the configuration into the running app. A bad or missing file only shows a warning.
+
+At the start a mistake in one workload keeps only that one from starting: from then on until the file is good, the others
+follow it, and what was running isn't dropped because of a mistake.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, Unpack
 
@@ -34,7 +39,7 @@ class ConfiguredEngine(Protocol):
         ...
 
     def set_app_fields(self, **fields: Unpack[AppFields]) -> None:
-        """Set `broken`, why there is no configuration at all, and `outdated`, why an earlier one is still in force."""
+        """Set `broken`, why there is no configuration, or not all of it; `outdated`, why an earlier one is in force."""
         ...
 
 
@@ -69,6 +74,7 @@ class ConfigurationReader:
         self.watch = ConfigurationFiles(files, self._worker, lambda: self._stamps, self.read)
         self._stamps: Stamps | None = None  # of the files as they were last read; None if that failed for now
         self._in_force: Config | None = None  # from the first good configuration on, a bad file changes nothing
+        self._without: frozenset[str] = frozenset()  # workloads that it leaves out because of their mistakes
         self._rejected: list[str] = []
 
     async def read(self) -> tuple[list[str], list[str]]:
@@ -81,7 +87,10 @@ class ConfigurationReader:
         self._has_read()
         match result:
             case ConfigError():
-                return self._reject([str(mistake) for mistake in result.mistakes]), []
+                sentences = self._reject([str(mistake) for mistake in result.mistakes])
+                if (good := self._at_the_start(result)) is not None:
+                    await self._apply(good, result.bad, sentences)
+                return sentences, []
             case OSError():
                 self._stamps = None
                 return self._reject([f"{result.filename or self._files[-1]} can't be read: {result.strerror}"]), []
@@ -102,6 +111,15 @@ class ConfigurationReader:
         except (ConfigError, OSError) as error:
             return stamps, error
 
+    def _at_the_start(self, error: ConfigError) -> Config | None:
+        """What can be used of a file with mistakes, as long as there was none without; None if that is nothing."""
+        if error.good is None or (self._in_force is not None and not self._without):
+            return None
+        running = {} if self._in_force is None else self._in_force.workloads
+        kept = {name: spec for name, spec in running.items() if name in error.bad}
+        good = replace(error.good, workloads={**error.good.workloads, **kept})
+        return good if good.workloads and not self._lost(good) else None
+
     def _lost(self, config: Config) -> list[str]:
         """What became of files with text in them. Nobody drops all workloads like that: they are being replaced."""
         before = self._in_force
@@ -111,24 +129,26 @@ class ConfigurationReader:
         blank = [f"{file} {BLANK}" for file in config.blank if file in before.files and file not in before.blank]
         return missing + blank
 
-    async def _apply(self, config: Config) -> None:
+    async def _apply(self, config: Config, without: frozenset[str] = frozenset(), mistakes: Sequence[str] = ()) -> None:
         for sentence in config.warnings:
             log.warning("configuration: %s", sentence)
-        self.settings, self._in_force, self._rejected = config.settings, config, []
-        self._engine.set_app_fields(broken="", outdated="")
-        self._warnings.set("configuration")
+        self.settings, self._in_force, self._without = config.settings, config, without
+        if not mistakes:
+            self._rejected = []
+            self._engine.set_app_fields(broken="", outdated="")
+            self._warnings.set("configuration")
         self._engine.set_settling_times(config.settings.settle, config.settings.settle_max)
         specs = [spec for spec in config.workloads.values() if not self._hides(spec.name)]
         self._applied(specs)
         await self._engine.configure(specs)
 
     def _reject(self, sentences: list[str]) -> list[str]:
-        """Report errors: at the start as a red icon, later as a warning that the last good configuration stays in force."""
+        """Report errors: from the start on as a red icon, later as a warning that the last good configuration stays in force."""
         if sentences != self._rejected:
             for sentence in sentences:
                 log.error("configuration: %s", sentence)
         self._rejected = sentences
-        if self._in_force is not None:
+        if self._in_force is not None and not self._without:
             self._warnings.set("configuration", f"{sentences[0]}. {STILL_IN_FORCE}")
             self._engine.set_app_fields(outdated=f"{sentences[0]}. {STILL_IN_FORCE}")
         else:

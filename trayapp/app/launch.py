@@ -128,9 +128,14 @@ def _greet(stream: TextIO | None, problems: Sequence[str] = (), *, tray: bool) -
 
 def _load_configuration(paths: Paths, environ: Mapping[str, str]) -> Config:
     """Read the configuration files; the log follows their level from then on. Raises `ConfigError`."""
-    from trayapp.config.loader import load
+    from trayapp.config.loader import ConfigError, load
 
-    config = load(paths, environ)
+    try:
+        config = load(paths, environ)
+    except ConfigError as error:
+        if error.good is not None:
+            set_level(error.good.settings.log_level)
+        raise
     set_level(config.settings.log_level)
     return config
 

@@ -21,7 +21,7 @@ POLL = 0.1  # s
 def retry(arguments: argparse.Namespace, paths: Paths) -> int:
     client, name = ApiClient.of(paths), arguments.name
     if name is None:
-        if (code := report_problems(client)) != OK:
+        if (code := report_problems(client)) != OK and not client.workloads():
             return code
         client.retry_all()
         print_result(arguments, "Trying all workloads now. See: amberlight list", changed=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
@@ -25,13 +26,13 @@ def api_error_text(error: ApiError, arguments: argparse.Namespace, paths: Paths)
         return clean(error)
     from difflib import get_close_matches
 
-    try:
+    names: list[str] = []
+    broken = ""
+    with suppress(NotRunningError, ApiError):
         client = ApiClient.of(paths)
         names = [str(row.get("name")) for row in client.workloads()]
-        broken = "" if names else clean(client.app().get("broken") or "")
-    except (NotRunningError, ApiError):
-        names, broken = [], ""
-    if broken:
+        broken = clean(client.app().get("broken") or "")
+    if broken and (not names or f": workloads.{arguments.name}" in broken):
         return broken_text(broken)
     missing = f"there's no workload {arguments.name}."
     similar = get_close_matches(arguments.name, names, 1)

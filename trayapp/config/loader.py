@@ -51,11 +51,18 @@ class Mistake:
 
 
 class ConfigError(Exception):
-    """The configuration is invalid; `mistakes` says where and why."""
+    """The configuration is invalid; `mistakes` says where and why.
 
-    def __init__(self, mistakes: tuple[Mistake, ...]) -> None:
+    If they are all about single workloads, `good` is the configuration without these; `bad` are their names.
+    """
+
+    def __init__(
+        self, mistakes: tuple[Mistake, ...], good: Config | None = None, bad: frozenset[str] = frozenset()
+    ) -> None:
         super().__init__("\n".join(str(m) for m in mistakes))
         self.mistakes = mistakes
+        self.good = good
+        self.bad = bad
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +116,20 @@ class _Gathered:
     files: list[Path] = field(default_factory=list)
     blank: list[Path] = field(default_factory=list)
     unreported: int = 0  # mistakes beyond `MISTAKES_MAX`
+    bad: set[str] = field(default_factory=set)  # workloads with mistakes
+    all_bad: bool = False  # a mistake is about more than single workloads
 
     @property
     def is_full(self) -> bool:
         """Whether further mistakes are only counted."""
         return len(self.mistakes) >= MISTAKES_MAX
 
-    def add(self, *mistakes: Mistake) -> None:
+    def add(self, *mistakes: Mistake, workload: str = "") -> None:
+        """Keep mistakes in this workload, or in what concerns all of them."""
+        if workload:
+            self.bad.add(workload)
+        else:
+            self.all_bad = True
         room = max(0, MISTAKES_MAX - len(self.mistakes))
         self.mistakes += mistakes[:room]
         self.unreported += len(mistakes[room:])
@@ -276,7 +290,8 @@ class _FileReader:
     def mistake(self, path: Key, sentence: str) -> None:
         key = ".".join(part if re.fullmatch(r"[A-Za-z0-9_-]+", part) else quoted(part) for part in path)
         shown = key if len(key) <= SHOWN_MAX else f"{key[: SHOWN_MAX - 1]}…"
-        self.gathered.add(Mistake(self.file, line_of(self.lines, path), shown, sentence))
+        workload = path[1] if path[0] == "workloads" and len(path) > 1 else ""
+        self.gathered.add(Mistake(self.file, line_of(self.lines, path), shown, sentence), workload=workload)
 
 
 # --- from what was read to what is used ------------------------------------------------------------------------------
@@ -288,10 +303,13 @@ def _resolve(gathered: _Gathered, environ: Mapping[str, str]) -> Config:
     own = {name: v.value for name, v in gathered.settings.items() if name not in known.POLICY_FIELDS}
     settings = Settings(policy=policy, **own)
     workloads = {name: _spec(gathered, name, keys, policy) for name, keys in gathered.workloads.items()}
-    if gathered.mistakes:
-        raise ConfigError((*gathered.mistakes, *_unreported(gathered)))
     files, blank = tuple(gathered.files), tuple(gathered.blank)
-    return Config(settings, MappingProxyType(workloads), tuple(gathered.warnings), files, blank)
+    good = {name: spec for name, spec in workloads.items() if name not in gathered.bad}
+    config = Config(settings, MappingProxyType(good), tuple(gathered.warnings), files, blank)
+    if gathered.mistakes:
+        mistakes = (*gathered.mistakes, *_unreported(gathered))
+        raise ConfigError(mistakes, None if gathered.all_bad else config, frozenset(gathered.bad))
+    return config
 
 
 def _unreported(gathered: _Gathered) -> list[Mistake]:
@@ -322,7 +340,7 @@ def _spec(gathered: _Gathered, name: str, keys: _Section, policy: Policy) -> Spe
     file, line = gathered.headers[name]
     for sentence in _incomplete(values):
         if not any(m.key.startswith(f"workloads.{name}.") for m in gathered.mistakes):  # don't report one mistake twice
-            gathered.add(Mistake(file, line, f"workloads.{name}", sentence))
+            gathered.add(Mistake(file, line, f"workloads.{name}", sentence), workload=name)
     if "metadata_url" in values and "issuer" not in values:
         gathered.warnings.append(UNCHECKED_METADATA.format(name))
     values["omit_resource"] = values.get("resource") == ""

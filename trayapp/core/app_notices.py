@@ -16,6 +16,7 @@ _MISTAKE = re.compile(r"(?:/|[A-Za-z]:\\).*[/\\](?P<file>[^/\\:]+)(?P<line>:\d+)
 KIND = "app"
 UNSAVED = f"{KIND}:unsaved:"
 BROKEN = "Can't read the configuration"
+PARTLY_BROKEN = "The configuration has a mistake"
 FIX_FILE = "Fix it, and Amberlight reloads it automatically."
 THIS_RUN_ONLY = "There's no keyring to save this login in, so it lasts until Amberlight quits."
 START_KEYRING = "Start a keyring, such as GNOME Keyring or KWallet, and Amberlight saves it."
@@ -49,7 +50,8 @@ def app_notices(snapshot: Snapshot) -> tuple[Notice, ...]:
         button = ((outages.CHANGE, Action(Verb.CHANGE_PORT)),) if outages.movable(outage) else ()
         found.append(Notice(key, outages.TITLE, body, button))
     if snapshot.broken:
-        found.append(Notice(f"{KIND}:broken", BROKEN, broken_text(snapshot.broken)))
+        title = PARTLY_BROKEN if snapshot.workloads else BROKEN
+        found.append(Notice(f"{KIND}:broken", title, broken_text(snapshot.broken)))
     if snapshot.this_run_only:
         body = f"{THIS_RUN_ONLY} {START_KEYRING}"
         for name in _unsaved(snapshot):
@@ -65,7 +67,7 @@ def in_short(mistake: str) -> str:
 
 
 def broken_text(broken: str) -> str:
-    """Why there is no configuration, and what to do."""
+    """Why there is no configuration, or not all of it, and what to do."""
     return f"{sentence(broken)} {FIX_FILE}"
 
 

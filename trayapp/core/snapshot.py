@@ -140,7 +140,7 @@ class Snapshot:
     workloads: Mapping[str, WorkloadView] = field(default_factory=dict)
     gate: str = ""  # why no attempt may leave: a `Detail`, or empty
     muted: bool = False
-    broken: str = ""  # why there is no configuration at all: one sentence naming file and line
+    broken: str = ""  # why there is no configuration, or a workload is missing: one sentence naming file and line
     outdated: str = ""  # why the configuration in force is an earlier one: the same of a file that was good before
     outage: Outage | None = None  # why clients can't reach Amberlight
     this_run_only: bool = False  # there is no keyring: logins end with the program
