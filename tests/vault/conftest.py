@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from trayapp.vault.secret_service_vault import SecretServiceVault
-
 if TYPE_CHECKING:
     from tests.vault.scripted_secret_service import Scripted
     from tests.vault.secret_service import SecretService
+    from trayapp.vault.secret_service_vault import SecretServiceVault
 
 
 @pytest.fixture
@@ -45,6 +44,8 @@ def encrypted(request: pytest.FixtureRequest) -> bool:
 @pytest.fixture
 def vault(script: Scripted, encrypted: bool) -> Iterator[SecretServiceVault]:
     """A vault that connects when it is first used."""
+    from trayapp.vault.secret_service_vault import SecretServiceVault  # D-Bus exists on Linux only
+
     made = SecretServiceVault(encrypted=encrypted)
     yield made
     made.close()
