@@ -1,23 +1,27 @@
 """`amberlight exec`: runs a command with the token in its environment and nowhere else.
 
 On POSIX the command replaces this process, so signals, terminal and exit code are its own. Windows has no such thing;
-there it is a child process, whose exit code is returned.
+there it is a child process in the same console, and this one ends as it does.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 
-from trayapp.cli.codes import INTERRUPTED
 from trayapp.cli.output import clean, print_error
 from trayapp.core.model import Secret
 
 NOT_EXECUTABLE = 126  # as shells report it
 NOT_FOUND = 127
+BATCH = (".bat", ".cmd")
+_BATCH_UNSAFE = frozenset('"%!^&|<>\r\n')  # the command processor would read these in its own way
+_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGBREAK") if hasattr(signal, name)]
 _IGNORED_BY_PYTHON = ("SIGPIPE", "SIGXFSZ")  # ignored signals stay ignored through exec, so they are restored
 
 
@@ -43,11 +47,19 @@ def replace_process(command: Sequence[str], variable: str, token: Secret) -> int
 
 
 def _run_child(command: Sequence[str], environment: dict[str, str]) -> int:
-    """Ctrl-C reaches both processes; the command decides what it means."""
-    with subprocess.Popen(list(command), env=environment) as process:
-        while True:
-            try:
-                return process.wait()
-            except KeyboardInterrupt:
-                if process.poll() is not None:
-                    return INTERRUPTED
+    """Run it until it ends. Ctrl-C and Ctrl-Break reach both processes, and the command decides what they mean."""
+    program = shutil.which(command[0]) or command[0]  # npx and many others are .cmd files, which Windows wouldn't find
+    if program.lower().endswith(BATCH) and any(_BATCH_UNSAFE.intersection(word) for word in command[1:]):
+        raise OSError(errno.EINVAL, "it's a batch file, which can't be given these arguments safely")
+    before = {number: signal.signal(number, lambda *_: None) for number in _SIGNALS}
+    try:
+        with subprocess.Popen([program, *command[1:]], env=environment) as process:
+            return exit_code(process.wait())
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def exit_code(code: int) -> int:
+    """The same 32 bits as a signed number: Python ends with -1 for what is larger, and crashes have codes like 0xC0000005."""
+    return code - (1 << 32) if code >= 1 << 31 else code
