@@ -200,13 +200,20 @@ def test_the_waits_between_two_writes_of_a_login() -> None:
 
 
 @pytest.mark.parametrize(
-    ("in_doubt", "expected"), [(True, [5.0, 10.0, 20.0, 60.0, 300.0]), (False, [60.0, 300.0, 900.0, 900.0, 900.0])]
+    ("marked", "expected"),
+    [
+        pytest.param(NOW.at, [5.0, 10.0, 20.0, *[60.0] * 10, 900.0], id="just now"),
+        pytest.param(NOW.at - 600.0, [60.0, 300.0, 900.0, 900.0], id="longer ago than any grace"),
+        pytest.param(None, [60.0, 300.0, 900.0, 900.0], id="not at all"),
+    ],
 )
-def test_a_locked_keyring_is_tried_sooner_while_a_token_is_in_doubt(in_doubt: bool, expected: list[float]) -> None:
+def test_a_locked_keyring_is_tried_sooner_while_a_token_is_in_doubt(
+    marked: float | None, expected: list[float]
+) -> None:
     """M9 and M14: the grace of the server is running, and a lock may be short."""
 
-    w, now, waits = work(maybe_spent=in_doubt, marked_at=NOW.at), NOW, []
-    for number in range(1, 6):
+    w, now, waits = work(maybe_spent=marked is not None, marked_at=marked), NOW, []
+    for number in range(1, len(expected) + 1):
         attempt = Attempt(number, Trigger.DUE, Step.PROBE, now, LOGIN.fingerprint(), "l")
         w, _ = machine.step(
             replace(w, phase=Phase.REFRESHING, attempt=attempt), KeyringDown(now, Trouble.LOCKED, number)
@@ -331,3 +338,20 @@ def test_a_configuration_names_its_client_twice() -> None:
     theirs = shown["oauth_config"]
     assert isinstance(theirs, dict)
     assert ("client-1", "https://as.example", 4567) == (theirs["client_id"], theirs["issuer"], theirs["callback_port"])
+
+
+@pytest.mark.parametrize(
+    ("saved", "waits"),
+    [
+        pytest.param(Saved(open_intent="f"), [5.0, 10.0, 20.0, *[60.0] * 10, 900.0], id="ended with a token in flight"),
+        pytest.param(Saved(), [60.0, 300.0, 900.0, 900.0], id="otherwise"),
+    ],
+)
+def test_a_start_reads_a_keyring_that_failed_sooner_if_a_token_was_in_flight(saved: Saved, waits: list[float]) -> None:
+    """M14: the login can't be read, but state.db says that its token may be spent."""
+
+    w, now = Workload(SPEC), NOW
+    for wait in waits:
+        w, _ = machine.step(w, KeyringDown(now, Trouble.FAILED, saved=saved))
+        assert w.due == now.at + wait
+        now = Moment(w.due, now.awake + wait, now.wall + wait)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from trayapp.core import rechecks, retry, schedule
-from trayapp.core.deadlines import attempt_limit, ready_at
+from trayapp.core.deadlines import attempt_limit, may_be_rescued, ready_at
 from trayapp.core.id_claims import refreshed_account
 from trayapp.core.messages import (
     Abandon,
@@ -145,6 +145,7 @@ def probe_failed(w: Workload, e: KeyringDown) -> Result:
     if w.rechecking:
         w, effects = run_deferred(rechecks.not_begun(w, e.now), e.now)
         return w, (Note("attempt", "store_failed", attempt.trigger), *effects)
+    in_doubt = may_be_rescued(w, e.now.at)
     w = replace(
         w,
         phase=Phase.WAITING,
@@ -152,7 +153,7 @@ def probe_failed(w: Workload, e: KeyringDown) -> Result:
         keyring=e.trouble,
         keyring_since=w.keyring_since if w.keyring_since is not None else e.now.at,
         keyring_tries=w.keyring_tries + 1,
-        due=e.now.at + (0.0 if attempt.reprobe_for else keyring_retry_wait(w.keyring_tries, in_doubt=w.maybe_spent)),
+        due=e.now.at + (0.0 if attempt.reprobe_for else keyring_retry_wait(w.keyring_tries, in_doubt=in_doubt)),
         trigger=attempt.reprobe_for or (Trigger.DUE if attempt.trigger is Trigger.MANUAL else attempt.trigger),
     )
     w, effects = run_deferred(w, e.now)

@@ -11,7 +11,7 @@ from trayapp.core.gate import Gate
 from trayapp.core.model import Login, Phase, Policy, Series, Step, Trigger, Workload
 from trayapp.core.quirks import grace_of, provider_of
 
-GRACE_MAX = 600.0  # s; M10: how long a token in doubt is retried against the gate (Atlassian's grace)
+GRACE_MAX = 600.0  # s; M10, M14: how long a token in doubt is retried whatever is in the way (Atlassian's grace)
 FIRST_IN_DOUBT = 10.0  # s after the gate closed, or after what put a token in doubt, until that is tried anyway
 AGAIN_IN_DOUBT = 60.0  # s until the next such attempt; rare enough for M8's limit
 
@@ -65,10 +65,15 @@ def despite_gate_at(w: Workload, gate: Gate) -> float:
     """
     closed, last = gate.closed_since or 0.0, w.last_attempt_at or 0.0
     since, pause = max(closed, last), w.spec.policy.tick_interval
-    if w.maybe_spent and w.marked_at is not None and since < w.marked_at + GRACE_MAX:
-        unsent = closed < last and w.marked_at < last  # otherwise it put the token in doubt: there is a network
+    if may_be_rescued(w, since):
+        unsent = closed < last and (w.marked_at or 0.0) < last  # otherwise it put the token in doubt: there is a network
         pause = min(pause, AGAIN_IN_DOUBT if unsent else FIRST_IN_DOUBT)
     return since + pause
+
+
+def may_be_rescued(w: Workload, at: float) -> bool:
+    """Whether its token is in doubt and some server's grace could last (M9)."""
+    return w.maybe_spent and w.marked_at is not None and at < w.marked_at + GRACE_MAX
 
 
 def attempt_limit(login: Login, policy: Policy) -> float:

@@ -221,12 +221,14 @@ def keyring_down_loading(w: Workload, e: KeyringDown) -> Result:
     """
     if e.saved.paused:
         return enter_paused(_remembered(w, e.saved)), ()
+    since = w.keyring_since if w.keyring_since is not None else e.now.at
+    in_doubt = bool(e.saved.open_intent or w.maybe_spent) and e.now.at < since + deadlines.GRACE_MAX
     return replace(
         w,
         keyring=e.trouble,
-        keyring_since=w.keyring_since if w.keyring_since is not None else e.now.at,
+        keyring_since=since,
         keyring_tries=w.keyring_tries + 1,
-        due=e.now.at + keyring_retry_wait(w.keyring_tries),
+        due=e.now.at + keyring_retry_wait(w.keyring_tries, in_doubt=in_doubt),
     ), ()
 
 

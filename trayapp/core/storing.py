@@ -44,7 +44,7 @@ from trayapp.core.model import (
 Result: TypeAlias = tuple[Workload, tuple[Effect, ...]]
 
 KEYRING_RETRY_WAITS = (60.0, 300.0, 900.0)  # s; where no signal announces an unlock (M14)
-KEYRING_WAITS_IN_DOUBT = (5.0, 10.0, 20.0, *KEYRING_RETRY_WAITS)  # s; the server's grace is running (M9)
+KEYRING_WAITS_IN_DOUBT = (5.0, 10.0, 20.0, 60.0)  # s; while a server's grace can last (M9)
 
 
 def keyring_retry_wait(tries: int, *, in_doubt: bool = False) -> float:
