@@ -211,6 +211,7 @@ def checks() -> list[Check]:
     """Checks of every state; one can be fixed."""
     return [
         Check("state", "ok", "state.db is written."),
+        Check("clients", "ok", "1 installed, none connected.", "Connect one: amberlight connect CLIENT"),
         Check("keyring", "warning", "The keyring is locked.", "Unlock it."),
         Check("Cursor", "problem", "github has an old key.", "Run amberlight doctor --fix.", fixable=True),
     ]

@@ -43,6 +43,21 @@ def renaming(window: Window, stage: Stage) -> None:
     window.see("#rename-error")
 
 
+def renamed(window: Window, stage: Stage) -> None:
+    """What was done, above the workload's page."""
+    window.go("workload/github")
+    window.see("[data-menu=rename]").click()
+    window.see("#rename-name").send_keys("work", Keys.ENTER)
+    window.see("#told")
+
+
+def unfolded(window: Window, stage: Stage) -> None:
+    """All ways to sign in, and that there is no keyring."""
+    stage.lose_keyring()
+    window.see(".run-only")
+    window.js("for (const fold of document.querySelectorAll('.row [data-fold]')) fold.click()")
+
+
 def gone(window: Window, stage: Stage) -> None:
     """The app went away."""
     stage.stop()
@@ -152,9 +167,10 @@ def diagnostics(window: Window, stage: Stage) -> None:
 PAGE_VIEWS: dict[str, tuple[Callable[[], list[WorkloadView]], Callable[[Window, Stage], None]]] = {
     "welcome": (list, as_it_is),
     "trouble": (in_trouble, everything_open),
-    "every state": (scenes.every_state, as_it_is),
+    "every state": (scenes.every_state, unfolded),
     "detail": (in_trouble, detail),
     "renaming": (in_trouble, renaming),
+    "renamed": (in_trouble, renamed),
     "many": (scenes.many, as_it_is),
     "gone": (in_trouble, gone),
     "gone elsewhere": (in_trouble, gone_elsewhere),

@@ -204,8 +204,9 @@ def test_checks_and_their_fix(window: Window, show: Open) -> None:
     checks = [each.text for each in window.find(".check")]
     assert "Problem" in checks[0]
     assert "Choose Fix." in checks[0]
-    assert "amberlight doctor" not in checks[0]  # one remedy, the one at hand
     assert "Unlock it." in checks[1]
+    assert "#clients" in str(window.see(".check a").get_attribute("href"))
+    assert not any("amberlight " in each for each in checks)
     window.js(
         "[...document.querySelectorAll('#view-diagnostics button')].find((each) => each.textContent === 'Fix').click()"
     )

@@ -1,6 +1,6 @@
 // The section of diagnostics: the checks of `amberlight doctor` with what fixes them, the log, and a report to copy.
 
-import { capitalized, copyText, make, put, seen } from "./dom.js";
+import { capitalized, copyText, make, put, rich, seen } from "./dom.js";
 import { show } from "./marks.js";
 import { LEVELS, say, WORDS } from "./section_words.js";
 import { ask, Failure } from "./session.js";
@@ -94,15 +94,26 @@ async function check(method = "GET") {
   }
 }
 
-// What the button fixes needs no command.
-function shown({ name, state, text, help, fixable }) {
+// Where the dashboard does what a command does.
+const AT_HAND = { connect: "clients", disconnect: "clients", add: "workloads", reauthorize: "workloads" };
+
+// What to do about a check, by what is at hand here instead of a command.
+function remedy({ help, fixable }) {
+  if (fixable) return [WORDS.chooseFix];
+  const [, text, command] = /^(.*?)amberlight (\w+)\b/.exec(help) ?? [];
+  const section = AT_HAND[command];
+  return section ? [text, make("a", { href: `#${section}`, textContent: WORDS[section] })] : rich(help);
+}
+
+function shown(check) {
+  const { name, state, text } = check;
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.append(document.createElementNS("http://www.w3.org/2000/svg", "use"));
   svg.setAttribute("class", "glyph");
   svg.ariaHidden = "true";
   show(svg, MARKS[state] ?? "question");
   const pill = make("span", { className: "pill" }, svg, make("span", { textContent: WORDS[state] ?? state }));
-  const what = make("div", {}, make("p", { textContent: text }), make("p", { className: "hint", textContent: fixable ? WORDS.chooseFix : help }));
+  const what = make("div", {}, make("p", { textContent: text }), make("p", { className: "hint" }, ...remedy(check)));
   return make("li", { className: "row check", data: { rank: RANKS[state] ?? "" } }, make("strong", { textContent: capitalized(name) }), what, pill);
 }
 
