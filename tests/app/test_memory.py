@@ -128,7 +128,7 @@ from trayapp.app import memory
 
 with memory.lean_imports():
     import aiohttp.web, httpx2
-print(*sorted({"argparse", "gettext", "html", "idna", "importlib.metadata", "uuid", "zipfile"} & set(sys.modules)))
+print(*sorted({"argparse", "bz2", "html", "idna", "importlib.metadata", "lzma", "uuid"} & set(sys.modules)))
 import html, importlib.metadata
 print(aiohttp.MultipartWriter().boundary.isalnum(), html.unescape("&eacute;"), importlib.metadata.version("httpx2") > "")
 print(httpx2.URL("https://b\u00fccher.example/").raw_host.decode(), aiohttp.web.ArgumentParser(prog="web").prog)

@@ -48,6 +48,8 @@ def lean_imports() -> Iterator[None]:
     has_html = "html" in sys.modules
     with standing_in(
         StandIn("argparse", ArgumentParser=later("argparse", "ArgumentParser")),  # 0.3 MB, for `python -m aiohttp.web`
+        StandIn("bz2"),  # 0.1 MB with lzma, for archives
+        StandIn("lzma"),
         StandIn("html.entities", html5={}),  # 0.3 MB; aiohttp escapes, for which it needs none
         StandIn("idna"),  # 0.2 MB, for host names beyond ASCII
         StandIn(
