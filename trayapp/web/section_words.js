@@ -126,7 +126,6 @@ export const TITLES = {
   url: first.WORDS.address,
   issuer: first.WORDS.issuer,
   muted: "Mute notifications",
-  notifications: "Notify about",
   require_key: "Require the local key",
   redirect_port: "Redirect port",
   mcp: "Keep MCP clients connected",
