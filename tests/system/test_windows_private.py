@@ -170,6 +170,22 @@ def test_a_drive_without_permissions_is_refused(home: Path) -> None:
 @pytest.mark.parametrize(
     ("found", "said"),
     [
+        (MINE, ""),
+        (Descriptor(ADMINISTRATORS, {ADMINISTRATORS: FULL, USERS: READ}), ""),
+        (Descriptor(OTHER, {USERS: READ}), "belongs to another user"),
+        (Descriptor(ADMINISTRATORS, {USERS: MODIFY}), "can be changed by other users"),
+        (Descriptor(USER, {USER: FULL, COLLEAGUES: READ, OTHER: READ | 0x4}), "can be changed by other users"),
+    ],
+)
+def test_whether_others_decide_what_is_in_a_file(home: Path, found: Descriptor, said: str) -> None:
+    """Reading is no harm to a configuration; writing is."""
+
+    assert said == WindowsPrivacy(Disk({home: found})).changed_by_others(home)
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
         (OURS, ""),
         (MINE, ""),
         (Descriptor(OTHER, {USER: FULL}), "belongs to another user"),

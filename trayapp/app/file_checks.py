@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def _problem(paths: Paths, directory: Path) -> Check | None:
         return Check(NAME, PROBLEM, str(error), "Amberlight can't start until this is fixed.")
     place = next(each for each in (directory, *directory.parents) if each.exists())
     if sys.platform == "win32":
-        return None
+        return _full(directory) if shutil.disk_usage(place).free < FREE_MIN else None
     disk = os.statvfs(place)
     if disk.f_flag & os.ST_RDONLY:
         text = f"{directory} is on a read-only file system."
@@ -54,11 +55,11 @@ def _problem(paths: Paths, directory: Path) -> Check | None:
             return _instead(paths, f"{directory} can't be written.")
         text = f"{directory} can't be written: you can't write to {place}."
         return Check(NAME, PROBLEM, text, "Give yourself write permission there.")
-    if disk.f_blocks and disk.f_bavail * disk.f_frsize < FREE_MIN:
-        return Check(
-            NAME, PROBLEM, f"The disk of {directory} is full.", "Free some space. Until then, nothing is saved."
-        )
-    return None
+    return _full(directory) if disk.f_blocks and disk.f_bavail * disk.f_frsize < FREE_MIN else None
+
+
+def _full(directory: Path) -> Check:
+    return Check(NAME, PROBLEM, f"The disk of {directory} is full.", "Free some space. Until then, nothing is saved.")
 
 
 def _instead(paths: Paths, text: str) -> Check:

@@ -8,7 +8,6 @@ are reported together, each with file, line and key. The environment is a parame
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -24,6 +23,7 @@ from trayapp.config.toml_lines import Key, key_lines, line_of, line_of_deep_key
 from trayapp.core.model import Policy, Spec
 from trayapp.core.notice_kinds import KINDS as NOTICE_KINDS
 from trayapp.system.plain_files import read_plain
+from trayapp.system.private_files import PRIVACY
 
 MAX_BYTES = 1 << 20  # of a file; a thousand workloads need a quarter of that
 KEY_PARTS_MAX = 8  # of a dotted key; ours have three
@@ -145,6 +145,8 @@ def load(paths: Paths, environ: Mapping[str, str], *, text: str | None = None) -
     for file in (paths.site_config_file, paths.config_file):
         if text is not None and file == paths.config_file:
             _read_text(gathered, file, text)
+        elif file == paths.site_config_file and (problem := _not_administrators(file)):
+            gathered.warnings.append(f"{file} isn't used, because it {problem}. Only an administrator may write it")
         else:
             _read(gathered, file)
     return _resolve(gathered, environ)
@@ -202,8 +204,20 @@ def _read(gathered: _Gathered, file: Path) -> None:
     _read_text(gathered, file, text)
 
 
+def _not_administrators(file: Path) -> str:
+    """Why the site-wide file isn't to be trusted, as the end of a sentence: on Windows every user may make it."""
+    if PRIVACY is None:
+        return ""
+    with contextlib.suppress(OSError):  # it isn't there, or reading it will say what is wrong
+        return PRIVACY.changed_by_others(file)
+    return ""
+
+
 def _warn_of_mode(gathered: _Gathered, file: Path, mode: int) -> None:
-    if os.name == "posix" and mode & 0o022:
+    if PRIVACY is not None:
+        if problem := PRIVACY.changed_by_others(file):
+            gathered.warnings.append(f"{file} {problem}. Change that in its properties, under Security")
+    elif mode & 0o022:
         gathered.warnings.append(f"{file} can be changed by other users (mode {mode:o}). Run `chmod go-w` on it")
 
 

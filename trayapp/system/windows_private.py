@@ -18,6 +18,8 @@ from trayapp.system.windows_acl import DELETE, DELETE_CHILD, TRUSTED, WRITE_DAC,
 if TYPE_CHECKING:
     from trayapp.system.windows_security import Security
 
+# FILE_WRITE_DATA and FILE_APPEND_DATA, GENERIC_WRITE and GENERIC_ALL, and what gives these.
+CHANGE = 0x2 | 0x4 | 0x40000000 | windows_acl.GENERIC_ALL | DELETE | WRITE_DAC | WRITE_OWNER
 TAKE_AWAY = DELETE_CHILD | DELETE | WRITE_DAC | WRITE_OWNER  # what moves or empties a directory, with ours in it
 
 log = logging.getLogger(__name__)
@@ -76,6 +78,14 @@ class WindowsPrivacy:
     def others_may_read(self, path: Path) -> bool:
         """Whether other users of this machine, but for its administrators, may do anything with the file."""
         return bool(self._security.read(path).others(self._security.user()))
+
+    def changed_by_others(self, path: Path) -> str:
+        """Why others decide what is in a file, as the end of a sentence; empty if they don't."""
+        found, user = self._security.read(path), self._security.user()
+        if found.owner not in {user, *TRUSTED}:
+            return "belongs to another user"
+        others = found.others(user).values()
+        return "can be changed by other users" if any(rights & CHANGE for rights in others) else ""
 
     def problem(self, descriptor: int) -> str:
         """Why an open file isn't to be trusted, as the end of a sentence; empty if nothing speaks against it."""
