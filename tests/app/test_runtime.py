@@ -306,6 +306,22 @@ def test_until_the_file_is_good_a_mistake_stops_nothing_that_runs(program: Progr
         assert 1 == server.count("token")
 
 
+def test_an_edit_beside_a_mistake_loses_nothing(program: Program) -> None:
+    """What can be removed goes; the lines with the mistake stay as they are, and nothing else is written."""
+
+    mistaken = ANOTHER.replace('"browser"', '"pigeon"  # mine')
+    program.write(f"{program.paths.config_file.read_text()}\n{mistaken}")
+    with program:
+        program.becomes("running ok")
+        with pytest.raises(ApiError, match=r"workloads\.another\.flow"):
+            program.client.request("POST", "/api/v1beta/workloads", {"name": "new", "url": "https://x.example"})
+        program.client.remove("one")
+        assert program.paths.config_file.read_text().endswith(f"\n{mistaken}")
+        assert "[workloads.one]" not in program.paths.config_file.read_text()
+        program.until(lambda: not program.last.workloads, "the removal")
+        assert "another.flow" in program.last.broken
+
+
 def test_a_mistake_in_the_settings_starts_nothing(program: Program, server: OAuthServer) -> None:
     """They are about all workloads: who may connect, for example."""
 
