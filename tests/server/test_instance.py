@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -14,10 +13,8 @@ import pytest
 from tests import ROOT
 from tests.hanging import hanging_mount
 from trayapp.server import instance
-from trayapp.server.instance import AlreadyRunning, Holder, holder, instance_lock, is_held
+from trayapp.server.instance import AlreadyRunning, Holder, holder, instance_lock, is_held, process_exists
 from trayapp.system.private_files import NotPrivateError
-
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="on Windows nobody can read a locked file")
 
 HOLD = """
 import sys
@@ -49,7 +46,10 @@ def start(file: Path, runtime_dir: Path) -> subprocess.Popen[str]:
     return process
 
 
-@pytest.mark.parametrize("name", ["run", "Ümläut, 100 %", "two\nlines", os.fsdecode(b"odd \xff bytes")])
+POSIX_NAMES = [] if sys.platform == "win32" else ["two\nlines", os.fsdecode(b"odd \xff bytes")]
+
+
+@pytest.mark.parametrize("name", ["run", "Ümläut, 100 %", *POSIX_NAMES])
 def test_the_lock_names_process_and_directory(file: Path, tmp_path: Path, name: str) -> None:
     """To another process, whatever the directory is called; not for longer than the process runs."""
 
@@ -68,7 +68,7 @@ def test_a_crash_leaves_no_holder(file: Path, tmp_path: Path) -> None:
     """The kernel gives the lock back; what the file says is of a process that is gone."""
 
     with start(file, tmp_path) as process:
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         process.wait()
     assert file.read_bytes() != b""
     assert (None, False) == (holder(file), is_held(file))
@@ -83,15 +83,13 @@ def test_a_crash_leaves_no_holder(file: Path, tmp_path: Path) -> None:
 def test_looking_does_not_keep_an_app_from_starting(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A command that looks holds the lock for a moment."""
 
-    import fcntl
-
-    with file.open("w") as looking:
-        fcntl.flock(looking, fcntl.LOCK_SH)
+    with file.open("w+") as looking:
+        instance._lock(looking.fileno(), shared=True)
         waits: list[float] = []
 
         def wait(seconds: float) -> None:
             waits.append(seconds)
-            fcntl.flock(looking, fcntl.LOCK_UN)
+            looking.close()
 
         monkeypatch.setattr("trayapp.server.instance.time.sleep", wait)
         with instance_lock(file):
@@ -105,6 +103,7 @@ def test_looking_does_not_keep_an_app_from_starting(file: Path, monkeypatch: pyt
         b"\n",
         b"12",
         b"x\n/run\n",
+        b"4294967296\n/run\n",
         b"-1\n/run\n",
         b"0\n/run\n",
         b"1\nrelative\n",
@@ -119,7 +118,7 @@ def test_a_file_that_says_something_else_names_nobody(file: Path, content: bytes
     assert holder(file) is None
 
 
-@pytest.mark.parametrize("kind", ["fifo", "link", "directory"])
+@pytest.mark.parametrize("kind", ["directory"] if sys.platform == "win32" else ["fifo", "link", "directory"])
 def test_only_a_plain_file_is_a_lock(file: Path, tmp_path: Path, kind: str) -> None:
     """A FIFO doesn't hang whoever looks; the target of a link is not touched."""
 
@@ -137,6 +136,7 @@ def test_only_a_plain_file_is_a_lock(file: Path, tmp_path: Path, kind: str) -> N
     assert kind != "link" or (tmp_path / "target").read_text() != ""
 
 
+@pytest.mark.linux("needs a file system that hangs")
 def test_a_home_on_a_share_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody is found there, after a moment: whoever looks goes on without the lock."""
 
@@ -147,3 +147,14 @@ def test_a_home_on_a_share_that_is_gone(tmp_path: Path, monkeypatch: pytest.Monk
         began = time.monotonic()
         assert (None, False) == (holder(share / "amberlight.lock"), is_held(share / "amberlight.lock"))
         assert time.monotonic() - began < 2
+
+
+def test_a_process_that_has_ended() -> None:
+    """It doesn't count as running, even while its parent still has it open."""
+
+    assert process_exists(os.getpid())
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    assert process_exists(process.pid)
+    process.communicate(b"\n")
+    assert not process_exists(process.pid)
+    assert not any(map(process_exists, (0, -1, 1 << 32, 1 << 64)))

@@ -15,8 +15,13 @@ PS_LIMIT = 5.0  # s; it takes milliseconds
 
 def runs(programs: Collection[str], proc: Path = PROC) -> bool:
     """Whether one of these runs for this user. False where nobody can tell: a hint, not a fact to build on."""
-    if not programs or sys.platform == "win32":
+    if not programs:
         return False
+    if sys.platform == "win32":
+        from trayapp.system import windows_processes
+
+        found = {name.lower() for name in windows_processes.names()}
+        return not found.isdisjoint(name.lower() for name in programs)
     return not set(programs).isdisjoint(_linux(proc) if sys.platform == "linux" else _by_ps())
 
 
