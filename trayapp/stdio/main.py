@@ -17,6 +17,7 @@ from trayapp.stdio.place import Target
 from trayapp.stdio.reach import Reach, Starts
 
 DRAIN_LIMIT = 1.5  # s for what is being answered when standard input ends; clients wait 2 s before they kill
+SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGBREAK") if hasattr(signal, name)]
 QUEUE_MAX = 1000  # lines read ahead
 
 
@@ -35,14 +36,14 @@ def run(name: str | None, paths: Paths | None = None, starter: Starts | None = N
     done = threading.Event()
     threading.Thread(target=_dispatch, args=(bridge, received, done), name="dispatch", daemon=True).start()
     with contextlib.suppress(_StopError, KeyboardInterrupt):
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in SIGNALS:
             signal.signal(number, _stop)
         for line in lines(0):
             received.put(line)
         received.put(None)
         if done.wait(DRAIN_LIMIT):
             bridge.drain(DRAIN_LIMIT)
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     _end(bridge)
     return 0

@@ -116,6 +116,20 @@ class Starter:
         private_directory(log.parent)
         output = open_private(log, os.O_WRONLY | os.O_TRUNC)
         try:
+            return _detached(command, output, env)
+        finally:
+            os.close(output)
+
+
+# DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP: no console, and no Ctrl-C that was meant for the client. The last is
+# CREATE_BREAKAWAY_FROM_JOB: some clients put what they start into a job, which takes everything in it along at its end.
+_WINDOWS_FLAGS = (0x00000008 | 0x00000200 | 0x01000000, 0x00000008 | 0x00000200) if sys.platform == "win32" else (0,)
+
+
+def _detached(command: Sequence[str], output: int, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Raises `OSError`."""
+    for flags in _WINDOWS_FLAGS:
+        try:
             return subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -125,14 +139,12 @@ class Starter:
                 env=env,
                 close_fds=True,
                 start_new_session=True,
-                creationflags=_WINDOWS_FLAGS,
+                creationflags=flags,
             )
-        finally:
-            os.close(output)
-
-
-# DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP: no console, and no Ctrl-C that was meant for the client
-_WINDOWS_FLAGS = 0x00000008 | 0x00000200 if sys.platform == "win32" else 0
+        except PermissionError:  # a job that lets nobody go
+            if flags == _WINDOWS_FLAGS[-1]:
+                raise
+    raise AssertionError
 
 
 def environment(ours: Mapping[str, str]) -> dict[str, str]:

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 
-from trayapp.system.processes import end_process
+from trayapp.system.processes import NO_WINDOW, end_process
 
 PROGRAMS: tuple[tuple[str, ...], ...] = (
     ("wl-copy",),
@@ -26,6 +26,11 @@ async def copy(text: str) -> bool:
     return False
 
 
+def _encoded(text: str, platform: str = sys.platform) -> bytes:
+    """Windows' clip reads the code page of the console, or UTF-16 with a byte order mark."""
+    return text.encode("utf-16" if platform == "win32" and not text.isascii() else "utf-8")
+
+
 def _environment() -> dict[str, str] | None:
     """pbcopy reads its input in the encoding of the locale, and a login sets none."""
     if sys.platform != "darwin":
@@ -37,13 +42,18 @@ async def _pipe_to(program: tuple[str, ...], text: str) -> bool:
     quiet = asyncio.subprocess.DEVNULL
     try:
         process = await asyncio.create_subprocess_exec(
-            *program, stdin=asyncio.subprocess.PIPE, stdout=quiet, stderr=quiet, env=_environment()
+            *program,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=quiet,
+            stderr=quiet,
+            env=_environment(),
+            creationflags=NO_WINDOW,
         )
     except OSError:  # it exists but can't be run
         return False
     try:
         async with asyncio.timeout(LIMIT):
-            await process.communicate(text.encode())
+            await process.communicate(_encoded(text))
     except TimeoutError:
         return False
     finally:
