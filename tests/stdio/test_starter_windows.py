@@ -19,7 +19,7 @@ class Programs:
         self.job, self.broken = job, broken
         self.flags: list[int] = []
 
-    def __call__(self, command: list[str], *, creationflags: int, close_fds: bool, **more: Any) -> str:
+    def __call__(self, command: list[str], *, creationflags: int, close_fds: bool, **more: Any) -> Any:
         assert close_fds
         assert (7, 7, {"A": "b"}) == (more["stdout"], more["stderr"], more["env"])
         self.flags.append(creationflags)
@@ -35,7 +35,8 @@ def test_out_of_the_job_if_it_lets_go(monkeypatch: pytest.MonkeyPatch, job: bool
     programs = Programs(job=job)
     monkeypatch.setattr(starter, "_WINDOWS_FLAGS", FLAGS)
     monkeypatch.setattr("trayapp.stdio.starter.subprocess.Popen", programs)
-    assert "amberlightw" == starter._detached(["amberlightw"], 7, {"A": "b"})
+    found: Any = starter._detached(["amberlightw"], 7, {"A": "b"})
+    assert "amberlightw" == found
     assert tried == tuple(programs.flags)
 
 
