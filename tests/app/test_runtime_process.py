@@ -19,6 +19,7 @@ import pytest
 
 from tests import ROOT
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
+from trayapp.config.home import HOME
 from trayapp.oauthtest import Mode, OAuthServer, browse
 
 LIMIT = 20.0  # s
@@ -48,17 +49,22 @@ scopes = ["openid", "mcp"]
 """
 
 
+# What a process needs of the system; on Windows also to find its own directories.
+KEPT = ("PATH", "LANG", "SYSTEMROOT", "WINDIR", "TEMP", "TMP", "USERNAME", "USERPROFILE", "APPDATA", "LOCALAPPDATA")
+
+
 class Process:
     """`amberlight run --no-tray` without session bus, display and keyring, in directories of its own."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        kept = {name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "SYSTEMROOT")}
+        kept = {name: value for name, value in os.environ.items() if name in KEPT}
         self.environment = {
             **kept,
             **{f"XDG_{name}_HOME": str(root / name.lower()) for name in ("CONFIG", "STATE", "DATA", "CACHE")},
             "XDG_CONFIG_DIRS": str(root / "site"),
             "XDG_RUNTIME_DIR": str(root / "run"),
+            **({} if sys.platform == "linux" else {HOME: str(root), "PYTHON_KEYRING_BACKEND": "none"}),
             "DBUS_SESSION_BUS_ADDRESS": f"unix:path={root / 'no-bus'}",
             "HOME": str(root),
             "PYTHONPATH": str(ROOT),
@@ -66,7 +72,10 @@ class Process:
             "NO_COLOR": "1",
         }
         (root / "run").mkdir(mode=0o700)
-        self.config = root / "config" / "amberlight" / "config.toml"
+        own = "amberlight" if sys.platform == "linux" else ""
+        self.config = root / "config" / own / "config.toml"
+        self.runtime_dir = root / "run" / own
+        self.log = root / "state/amberlight/log/amberlight.log" if own else root / "log/amberlight.log"
         self.config.parent.mkdir(parents=True)
         self.output = root / "output.txt"
         self.process: subprocess.Popen[bytes] | None = None
@@ -110,7 +119,7 @@ class Process:
 
     @property
     def client(self) -> ApiClient:
-        return ApiClient.find(self.root / "run" / "amberlight")
+        return ApiClient.find(self.runtime_dir)
 
     def _up(self) -> bool:
         try:
@@ -180,7 +189,7 @@ def test_no_token_leaks(process: Process, server: OAuthServer) -> None:
     for path in process.files():
         assert CANARY.encode() not in path.read_bytes(), path
     assert not [answer for answer in answers if CANARY in answer]
-    log = (process.root / "state" / "amberlight" / "log" / "amberlight.log").read_text()
+    log = process.log.read_text(encoding="utf-8")
     assert "one is unauthenticated (refused)" in log
     process.client.request("POST", "/api/v1beta/quit")
     assert process.process is not None
