@@ -27,6 +27,7 @@ _HEADER = struct.Struct("<BBHIIII")  # revision, unused, control, and where owne
 _LIST = struct.Struct("<BBHHH")  # revision, unused, size, entries, unused
 _ENTRY = struct.Struct("<BBHI")  # kind, flags, size, rights
 _HAS_LIST, _PROTECTED, _RELATIVE = 0x4, 0x1000, 0x8000  # SE_DACL_PRESENT, SE_DACL_PROTECTED, SE_SELF_RELATIVE
+_DAMAGED = "this isn't a security descriptor"
 _ALLOWED = (0, 9)  # ACCESS_ALLOWED_ACE_TYPE, and the one with a condition
 _FOR_CHILDREN = 0x3  # OBJECT_INHERIT_ACE | CONTAINER_INHERIT_ACE
 _CHILDREN_ONLY = 0x8  # INHERIT_ONLY_ACE
@@ -58,9 +59,9 @@ def is_crowd(sid: str) -> bool:
 def parse(data: bytes) -> Descriptor:
     """A self-relative descriptor with owner and access list. Raises `ValueError` for anything else."""
     try:
-        _, _, control, owner_at, _, _, list_at = _HEADER.unpack_from(data)
+        list_at, control, owner_at = _header(data)
         owner = sid_text(data, owner_at)
-        if not control & _HAS_LIST or not list_at:
+        if not list_at:
             return Descriptor(owner, {EVERYONE: FULL})  # no list at all admits everybody
         _, _, _, count, _ = _LIST.unpack_from(data, list_at)
         rights: dict[str, int] = {}
@@ -72,19 +73,25 @@ def parse(data: bytes) -> Descriptor:
                 rights[sid] = rights.get(sid, 0) | mask
             at += size
     except struct.error:
-        raise ValueError("this isn't a security descriptor") from None
+        raise ValueError(_DAMAGED) from None
     return Descriptor(owner, rights, bool(control & _PROTECTED))
+
+
+def _header(data: bytes) -> tuple[int, int, int]:
+    """Where the access list begins (0: there is none), the control bits, and where the owner begins."""
+    _, _, control, owner_at, _, _, list_at = _HEADER.unpack_from(data)
+    return list_at if control & _HAS_LIST else 0, control, owner_at
 
 
 def list_of(data: bytes) -> bytes | None:
     """The access list of a self-relative descriptor, as it is; None if it has none."""
     try:
-        _, _, control, _, _, _, list_at = _HEADER.unpack_from(data)
-        if not control & _HAS_LIST or not list_at:
+        list_at, _, _ = _header(data)
+        if not list_at:
             return None
         _, _, size, _, _ = _LIST.unpack_from(data, list_at)
     except struct.error:
-        raise ValueError("this isn't a security descriptor") from None
+        raise ValueError(_DAMAGED) from None
     return data[list_at : list_at + size]
 
 
