@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from trayapp.osevents.events import OsEvent, Source
 
-PATIENCE = 2.0  # s
+PATIENCE = 2.0 if sys.platform != "win32" else 60.0  # s; in Wine a first window takes long
 
 
 class Heard:

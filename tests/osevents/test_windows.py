@@ -331,3 +331,16 @@ def test_a_watch_is_cancelled_once() -> None:
     cancel()
 
     assert [0x200] == dlls.cancelled
+
+
+async def test_a_call_that_is_missing_leaves_the_others_alone() -> None:
+    """An old Windows, or what stands in for it: the source without its call says so, the other one works."""
+
+    dlls = Dlls()
+    del dlls.libraries.powrprof.PowerRegisterSuspendResumeNotification
+    calls = WindowsApi(dlls.libraries)
+    with pytest.raises(OSError, match="this Windows has no PowerRegisterSuspendResumeNotification"):
+        await WindowsPower(calls).run(Heard())
+    async with listening(WindowsNetwork(calls)) as heard:
+        dlls.tell(0x100)
+        assert [NetworkChangeHint()] == await heard.until(1)

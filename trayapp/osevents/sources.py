@@ -32,7 +32,11 @@ NATIVE: Mapping[str, tuple[SourceFactory, ...]] = {  # by the beginning of `sys.
         _lazily("linux", "NetworkManager"),
     ),
     "darwin": (_lazily("macos", "MacNetwork"), _lazily("macos", "MacPower")),
-    "win32": (_lazily("windows", "WindowsNetwork"), _lazily("windows", "WindowsPower")),
+    "win32": (
+        _lazily("windows", "WindowsNetwork"),
+        _lazily("windows", "WindowsPower"),
+        _lazily("windows", "WindowsSession"),
+    ),
 }
 
 

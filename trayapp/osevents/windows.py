@@ -1,4 +1,5 @@
-"""The native sources of Windows: address and route changes, suspend and resume, without a window or a message loop.
+"""The native sources of Windows: address and route changes, suspend and resume, without a window or a message loop;
+and what only windows are told: the clock was set, the session ends.
 
 All callbacks come on threads of Windows and only post. An announced suspend waits for the callback to return, for about
 two seconds in all (PBT_APMSUSPEND in Microsoft's documentation): within that time a pending token response can still be
@@ -12,9 +13,18 @@ import contextlib
 import threading
 from collections.abc import Callable
 
-from trayapp.osevents.events import NetworkChangeHint, OsEvent, SleepImminent, WakeDetected
+from trayapp.core.model import Moment
+from trayapp.osevents.clocks import SystemClock
+from trayapp.osevents.events import ClockStepped, NetworkChangeHint, OsEvent, SleepImminent, WakeDetected
 from trayapp.osevents.relay import ThreadRelay
 from trayapp.osevents.windows_calls import NotificationCalls, load_windows
+from trayapp.osevents.windows_window import (
+    WM_ENDSESSION,
+    WM_POWERBROADCAST,
+    WM_TIMECHANGE,
+    WindowCalls,
+    load_window_calls,
+)
 
 # <winuser.h>
 SUSPEND = 4  # PBT_APMSUSPEND
@@ -23,6 +33,10 @@ RESUME_SUSPEND = 7  # PBT_APMRESUMESUSPEND: after 18, and only if a person is th
 RESUME_AUTOMATIC = 18  # PBT_APMRESUMEAUTOMATIC: at every resume
 
 HOLD_LIMIT = 1.5  # s that a suspend is delayed; Windows suspends after about 2 whatever we do
+END_HOLD_LIMIT = 4.0  # s that the end of the session is delayed; after 5 Windows says that the program doesn't respond
+
+_CLOCK = SystemClock()
+_TOLD_BY_CALLBACK = threading.Event()  # whether Windows has ever called the callback of `WindowsPower`
 
 
 class WindowsNetwork:
@@ -73,7 +87,12 @@ class WindowsPower:
     async def run(self, emit: Callable[[OsEvent], None]) -> None:
         """Emit until cancelled. Raises `OSError` if Windows refuses the registration."""
         cycle = _SuspendCycle(ThreadRelay(emit), self._hold_limit)
-        cancel = self._calls.watch_power(cycle.on_message)
+
+        def on_message(kind: int) -> None:
+            _TOLD_BY_CALLBACK.set()
+            cycle.on_message(kind)
+
+        cancel = self._calls.watch_power(on_message)
         self.live = True
         try:
             await asyncio.get_running_loop().create_future()
@@ -113,3 +132,74 @@ class _SuspendCycle:
         self._relay.stop()
         self._hold.set()
         return self._asleep
+
+
+class WindowsSession:
+    """Emits `ClockStepped` when the clock is set, and `SleepImminent` when the session ends: then, too, a pending token
+    response has a moment to be stored.
+
+    `with_power`: whether to heed what windows are told of suspend and resume, too: until `WindowsPower` has been told the
+    same, because Wine registers its callback and never calls it.
+    """
+
+    name = "window"
+    power = False
+    network = False
+
+    def __init__(
+        self,
+        calls: WindowCalls | None = None,
+        hold: float = END_HOLD_LIMIT,
+        now: Callable[[], Moment] = _CLOCK.now,
+        *,
+        with_power: Callable[[], bool] = lambda: not _TOLD_BY_CALLBACK.is_set(),
+    ) -> None:
+        self.live = False
+        self._calls = calls or load_window_calls()
+        self._hold_limit = hold
+        self._now = now
+        self._with_power = with_power
+        self._offset = 0.0
+
+    async def run(self, emit: Callable[[OsEvent], None]) -> None:
+        """Emit until cancelled. Raises `OSError` if Windows opens no window."""
+        relay = ThreadRelay(emit)
+        cycle = _SuspendCycle(relay, self._hold_limit)
+        self._offset = self._wall_offset()
+
+        def on_message(kind: int, wparam: int) -> None:
+            if kind == WM_TIMECHANGE:
+                before, self._offset = self._offset, self._wall_offset()
+                relay.post(ClockStepped(self._offset - before))
+            elif kind == WM_ENDSESSION:
+                cycle.on_message(SUSPEND if wparam else RESUME_SUSPEND)  # 0: somebody has called it off
+            elif kind == WM_POWERBROADCAST and self._with_power():
+                cycle.on_message(wparam)
+
+        ended = threading.Event()
+
+        def open_window() -> Callable[[], None]:
+            """In a thread, as the first window of a process takes long; who is cancelled meanwhile leaves none behind."""
+            end = self._calls.watch(on_message)
+            if ended.is_set():
+                end()
+            return end
+
+        try:
+            cancel = await asyncio.to_thread(open_window)
+        except asyncio.CancelledError:
+            ended.set()
+            raise
+        self.live = True
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            self.live = False
+            asleep = cycle.stop()  # first, as cancelling waits for a callback that delays the end
+            cancel()
+            if asleep:
+                emit(WakeDetected())
+
+    def _wall_offset(self) -> float:
+        now = self._now()
+        return now.wall - now.at

@@ -55,10 +55,7 @@ def load_windows() -> NotificationCalls:
     search = 0x00000800  # <libloaderapi.h>: LOAD_LIBRARY_SEARCH_SYSTEM32
     iphlpapi = ctypes.WinDLL("iphlpapi.dll", winmode=search)
     powrprof = ctypes.WinDLL("powrprof.dll", winmode=search)
-    try:
-        return WindowsApi(WindowsLibraries(iphlpapi, powrprof, ctypes.WINFUNCTYPE))
-    except AttributeError as missing:
-        raise OSError(f"this Windows lacks a call for its notifications: {missing}") from missing
+    return WindowsApi(WindowsLibraries(iphlpapi, powrprof, ctypes.WINFUNCTYPE))
 
 
 class SubscribeParameters(ctypes.Structure):
@@ -146,6 +143,17 @@ def _check(name: str, code: int) -> None:
 
 
 def _typed(library: Any, name: str, result: Any, *arguments: Any) -> Any:
-    function = getattr(library, name)
+    function = getattr(library, name, None)
+    if function is None:
+        return _missing(name)
     function.restype, function.argtypes = result, list(arguments)
     return function
+
+
+def _missing(name: str) -> Any:
+    """In the place of a call that this Windows, or what stands in for it, doesn't have: the others work without it."""
+
+    def call(*_: Any) -> Any:
+        raise OSError(f"this Windows has no {name}")
+
+    return call
