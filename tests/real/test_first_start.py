@@ -1,7 +1,7 @@
 """The first start with the clicks counted: Claude Code and Codex were used before, without any server.
 
-At the end the tool is called with what was written into each client's file; `clients/test_first_start_with_clients.py` has
-the clients themselves.
+At the end the tool is called with what was written into each client's file; the clients themselves are in
+`tests/real/clients/test_first_start_with_clients.py`.
 """
 
 from __future__ import annotations
