@@ -8,7 +8,7 @@ then it must be, as soon as nothing else is in the way.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tests.simulation.planned import length, random_stream
@@ -58,6 +58,7 @@ class Refusals:
     def __init__(self, world: World, truths: dict[str, Truth]) -> None:
         self._world, self._truths = world, truths
         self.of: dict[str, Refused] = {}  # by token
+        self._accepted: dict[str, tuple[Refused, float]] = {}  # in this run, after a refusal: by token, and when
         self._verdicts: dict[str, tuple[str, str]] = {}  # by workload: token and code of an answer on its way
         self._originals: dict[str, float] = {}  # by token: when a sign-in gave it; a crash may have lost it
         self._doubted: dict[str, bool] = {}  # by workload: whether its token was in doubt before the attempt under way
@@ -72,7 +73,11 @@ class Refusals:
 
     def run_ended(self, number: int) -> None:
         """A run of the program is over."""
-        self._run_ended[number] = self._world.clocks.t
+        t = self._run_ended[number] = self._world.clocks.t
+        for token, (known, accepted) in self._accepted.items():
+            if t - accepted <= AT_HAND:  # state.db may still say that it is refused
+                self.of[token] = replace(known, in_doubt=False, settled=(number, t))
+        self._accepted.clear()
         for known in self.of.values():
             if known.before is not None:
                 known.counted, known.before = known.before, None
@@ -131,7 +136,8 @@ class Refusals:
             )
         if reply.status in (400, 401) and body.get("error") in CODES:
             self._verdicts[call.name] = call.token, str(body["error"])
-        elif reply.status == 200 and "access_token" in body and self.of.pop(call.token, None) is not None:
+        elif reply.status == 200 and "access_token" in body and known is not None:
+            self._accepted[call.token] = self.of.pop(call.token), self._world.clocks.t
             self._world.checks.recovery.changed("its login is accepted again")
 
     def sent(self, call: Call) -> None:

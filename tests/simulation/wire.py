@@ -307,8 +307,9 @@ class SimulatedWire(Wire):
         while server.errs_next:
             world.director.happen(login_plan.begun(server.errs_next.pop(0), world.clocks.t, server.registration))
         if server.blunders:
+            blunder = server.blunders[-1]
             await asyncio.sleep(rng.uniform(0.02, 0.5))
-            return refusal(server.blunders[-1])
+            return refusal(blunder)
         unlucky = rng.random() if "answer" not in world.without else 1.0
         slow = 0.06 > unlucky >= 0.02
         before = rng.uniform(1.0, 25.0) if slow and rng.random() < 0.5 else rng.uniform(0.02, 0.3)
