@@ -66,7 +66,8 @@ def despite_gate_at(w: Workload, gate: Gate) -> float:
     closed, last = gate.closed_since or 0.0, w.last_attempt_at or 0.0
     since, pause = max(closed, last), w.spec.policy.tick_interval
     if may_be_rescued(w, since):
-        unsent = closed < last and (w.marked_at or 0.0) < last  # otherwise it put the token in doubt: there is a network
+        # An attempt that put it in doubt was sent, so there is a network.
+        unsent = closed < last and (w.marked_at or 0.0) < last
         pause = min(pause, AGAIN_IN_DOUBT if unsent else FIRST_IN_DOUBT)
     return since + pause
 
