@@ -161,11 +161,23 @@ class App:
     def _signals(self) -> Iterator[None]:
         """SIGTERM and Ctrl-C quit in order. Only the main thread may set handlers; tests run the app in others."""
         names = [signal.SIGTERM, signal.SIGINT]
+        if sys.platform == "win32":
+            names.append(signal.SIGBREAK)
         before = {}
         if threading.current_thread() is threading.main_thread():
             before = {name: signal.signal(name, lambda *_: self.quit()) for name in names}
         try:
-            yield
+            with _console_events(self.quit):
+                yield
         finally:
             for name, handler in before.items():
                 signal.signal(name, handler)
+
+
+def _console_events(quit_: Callable[[], None]) -> contextlib.AbstractContextManager[None]:
+    """On Windows no signal handler runs while the main thread waits for messages of the icon's window."""
+    if sys.platform != "win32":
+        return contextlib.nullcontext()
+    from trayapp.system.windows_console import console_events
+
+    return console_events(quit_)
