@@ -43,10 +43,14 @@ class Computer:
 
     def run(self, program: Path | str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a program to its end. Its output goes through pipes: Wine's files are no consoles."""
-        command = [WINE, str(program), *arguments]
-        return subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", timeout=LIMIT, check=False
-        )
+        command, quiet = [WINE, str(program), *arguments], subprocess.DEVNULL
+        return subprocess.run(command, stdin=quiet, capture_output=True, encoding="utf-8", timeout=LIMIT, check=False)
+
+    def silently(self, program: Path) -> int:
+        """Run an installer; its exit code. A pipe would stay open: the desktop that Wine starts with it has it, too."""
+        quiet = subprocess.DEVNULL
+        command = [WINE, str(program), "/S"]
+        return subprocess.run(command, stdin=quiet, stdout=quiet, stderr=quiet, timeout=LIMIT, check=False).returncode
 
     def amberlight(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.run(self.home / "amberlight.exe", *arguments)
@@ -80,7 +84,7 @@ def test_installed_used_upgraded_and_removed(computer: Computer) -> None:
 
     setup = Path(DELIVERY, f"amberlight-{__version__}-setup.exe")
 
-    assert 0 == computer.run(setup, "/S").returncode
+    assert 0 == computer.silently(setup)
     assert f"amberlight {__version__}" == computer.amberlight("version").stdout.strip()
     assert __version__ == computer.value(UNINSTALL, "DisplayVersion")
     assert "Amberlight" == computer.value(APPS, "DisplayName")
@@ -89,7 +93,9 @@ def test_installed_used_upgraded_and_removed(computer: Computer) -> None:
     assert "" == computer.value(RUN, NAME), "start at login is the person's choice"
 
     assert 0 != computer.amberlight("list").returncode, "Setup starts nothing unasked"
-    app = subprocess.Popen([WINE, str(computer.home / "amberlightw.exe"), "run", "--no-page"])
+    quiet = subprocess.DEVNULL
+    command = [WINE, str(computer.home / "amberlightw.exe"), "run", "--no-page"]
+    app = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)
     until(lambda: computer.amberlight("list").returncode == 0, "the start")
     doctor = computer.amberlight("doctor")
     assert "Traceback" not in doctor.stdout + doctor.stderr
@@ -97,12 +103,12 @@ def test_installed_used_upgraded_and_removed(computer: Computer) -> None:
     assert 0 == computer.amberlight("autostart", "on").returncode
     assert "amberlightw.exe" in computer.value(RUN, NAME)
 
-    assert 0 == computer.run(setup, "/S").returncode
+    assert 0 == computer.silently(setup)
     assert 0 == app.wait(LIMIT), "the old one has quit in order"
     until(lambda: computer.amberlight("list").returncode == 0, "the start of the new one")
     assert "amberlightw.exe" in computer.value(RUN, NAME)
 
-    computer.run(computer.home / "uninstall.exe", "/S")
+    computer.silently(computer.home / "uninstall.exe")
     until(lambda: not computer.home.exists(), "the removal")
     until(lambda: not computer.value(UNINSTALL, "DisplayVersion"), "the end of the removal")
     assert not computer.link().exists()
