@@ -34,6 +34,7 @@ RESCUE = 36.0  # s of good network within a grace: M9's series must have retried
 AUTOMATIC = 15  # attempts in ten minutes (M8)
 RESCUES = 6  # attempts of M9's series, which may exceed that limit
 ORDINARY = 4  # refreshes ahead in ten minutes; the shortest life here is 300 s
+SERIES = 120.0  # s; longer than M2 and M9 together
 STALE_COUNT = 45.0  # s; how much later "offline" is noticed where the system sends no message
 
 
@@ -136,7 +137,9 @@ class Checks(KeyringChecks):
         if family is not None and not family.alive and family.ended == "reuse" and family is truth.family:
             self._ended_by_reuse(truth, call, family)
         if server.rotates and token not in truth.doubts and family is not None and not family.holds(token):
-            truth.doubts[token] = Doubt(t, server.grace, call, asked=1)
+            # The program may have been in doubt for longer: what it asked in vain is part of the same series (M2, M9).
+            earlier = sum(c.sent and c.token == token and 0.0 < call.t - c.t < SERIES for c in truth.calls)
+            truth.doubts[token] = Doubt(t, server.grace, call, asked=1 + earlier)
 
     def _ended_by_reuse(self, truth: Truth, call: Call, family: Family) -> None:
         family.ended = "reuse, told" if call.ended is None else "late"

@@ -43,6 +43,7 @@ class Refused:
     run: int
     stepped: float
     lost: bool  # shown as a lost rotation
+    sure: bool  # the first verdict on it; otherwise state.db may have lost the earlier ones, or not
     settled: tuple[int, float]  # the run that the last verdict reached, and when
     verdicts: int = 1
     checks: int = 0  # automatic ones that began, or were missed
@@ -118,7 +119,7 @@ class Refusals:
 
     def _required(self, truth: Truth, token: str, known: Refused) -> bool:
         """Whether it must be sent again: the program has to know that the token is the sign-in's own."""
-        if not self._allowed(truth, token, known) or known.checks >= len(AGAIN):
+        if not (known.sure and self._allowed(truth, token, known)) or known.checks >= len(AGAIN):
             return False
         if not self._remembered(known, self._world.runs) or not self.ran_on(*known.settled):
             return False  # a run that ended with the verdict may have left the token in doubt
@@ -164,7 +165,7 @@ class Refusals:
             known.checks = max(known.checks + 1, passed)
             known.before, known.counted = known.counted, max(known.counted + 1, passed)
         if before.phase is not Phase.SIGNED_OUT and after.phase is Phase.SIGNED_OUT:
-            self._plan(name, token_of(after.login), known, first=before.signed_out is None)
+            self._plan(name, token_of(after.login), known)
 
     def _record(self, process: Process, name: str, token: str, code: str, after: Workload) -> None:
         t, lost = self._world.clocks.t, after.signed_out is SignedOut.LOST_ROTATION
@@ -175,7 +176,8 @@ class Refusals:
             return
         clocks = self._world.clocks
         run = process.number
-        self.of[token] = Refused(code, t, clocks.now().wall, run, clocks.stepped, lost, (run, t))
+        sure = known is None
+        self.of[token] = Refused(code, t, clocks.now().wall, run, clocks.stepped, lost, sure, (run, t))
         self._world.say(name, "refused: {}", code)
         rng = random_stream(self._world.seed, f"refused {name} {t:.3f}")
         if rng.random() < RETRIES:
@@ -183,15 +185,14 @@ class Refusals:
 
     # --- unasked ------------------------------------------------------------------------------------------------------
 
-    def _plan(self, name: str, token: str, known: Refused, *, first: bool) -> None:
-        """Red again, or still: the next check is due 10 or 60 minutes after the refusal, and 10 after the last one."""
-        truth, now = self._truths[name], self._world.clocks.now()
+    def _plan(self, name: str, token: str, known: Refused) -> None:
+        """Red again, or still: the next check is due 10 or 60 minutes after the refusal, and 10 after it was last asked."""
+        truth, clocks = self._truths[name], self._world.clocks
         known.due = None
         if self._required(truth, token, known):
-            wall = known.wall + AGAIN[known.checks]
-            if not first:
-                wall = max(wall, now.wall + AGAIN[0])
-            known.due = self._world.clocks.t + min(max(wall - now.wall, 0.0), AGAIN[1])
+            asked = max([known.t, *(call.ended or call.t for call in truth.calls if call.token == token)])
+            wait = max(known.wall + AGAIN[known.checks] - clocks.now().wall, asked + AGAIN[0] - clocks.t, 0.0)
+            known.due = clocks.t + min(wait, AGAIN[1])
         self._well.pop(name, None)
         self._look(name)
 
