@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 from tests import ROOT
 from trayapp import __version__
 from trayapp.autostart import windows
-from trayapp.config import paths
+from trayapp.config import home
 
 INSTALLER = ROOT / "packaging/windows/installer"
 SCRIPT = INSTALLER / "amberlight.nsi"
@@ -117,7 +117,7 @@ def test_the_archive_is_portable_and_the_same_each_time(program: Path, tmp_path:
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
     with zipfile.ZipFile(tmp_path / "one.zip") as archive:
         names = archive.namelist()
-    assert f"amberlight-1.2.3/{paths.PORTABLE}/" in names
+    assert f"amberlight-1.2.3/{home.PORTABLE}/" in names
     assert {"amberlight-1.2.3/amberlight.exe", "amberlight-1.2.3/_internal/data.txt"} <= set(names)
 
 
@@ -139,7 +139,7 @@ def test_manifests_say_where_the_files_are_and_what_they_are(tmp_path: Path) -> 
     )
     scoop = json.loads((tmp_path / "scoop/amberlight.json").read_text())
     assert {"url": f"{URL}/a.zip", "hash": deliver.digest(archive)} == scoop["architecture"]["64bit"]
-    assert ("amberlight-1.2.3", paths.PORTABLE) == (scoop["extract_dir"], scoop["persist"])
+    assert ("amberlight-1.2.3", home.PORTABLE) == (scoop["extract_dir"], scoop["persist"])
 
 
 def test_the_installer_knows_the_names_of_the_program() -> None:
@@ -152,7 +152,7 @@ def test_the_installer_knows_the_names_of_the_program() -> None:
     assert windows.APPROVED == defined["APPROVED"].replace("${CURRENT}", current)
     assert windows.NAME == defined["NAME"] == defined["ID"]
     assert 'app_name: str = "Amberlight"' in (ROOT / "trayapp/tray/notify.py").read_text(encoding="utf-8")
-    assert paths.PORTABLE == deliver.PORTABLE
+    assert home.PORTABLE == deliver.PORTABLE
     assert deliver.current_version() == __version__
 
 
@@ -179,7 +179,14 @@ def test_the_runtime_is_pinned_by_its_hash() -> None:
 def test_the_command_makes_setup_archive_and_manifests(program: Path, tmp_path: Path) -> None:
     """makensis warns of nothing. Without a URL there are no manifests."""
 
-    command = [sys.executable, INSTALLER / "deliver.py", "--program", program, "--dist", tmp_path / "dist"]
+    command = [
+        sys.executable,
+        str(INSTALLER / "deliver.py"),
+        "--program",
+        str(program),
+        "--dist",
+        str(tmp_path / "dist"),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (0, "") == (done.returncode, done.stderr)
     made = {path.name for path in (tmp_path / "dist").iterdir()}

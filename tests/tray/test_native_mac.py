@@ -214,7 +214,7 @@ def test_on_macos_a_program_outside_a_bundle_has_no_icon_in_the_dock(monkeypatch
         ),
     }
     for name, module in modules.items():
-        monkeypatch.setitem(sys.modules, name, module)  # type: ignore[arg-type]
+        monkeypatch.setitem(sys.modules, name, module)
     native.mac_backend("Amberlight", print, print)
 
     assert [1, "icon"] == seen

@@ -25,7 +25,7 @@ import pe
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
 HERE, ASSETS = Path(__file__).resolve().parent, ROOT / "assets"
 EPOCH = 1767225600  # s; the time stamp of every file in the archive, unless SOURCE_DATE_EPOCH is set
-PORTABLE = "amberlight-home"  # config/paths.py
+PORTABLE = "amberlight-home"  # config/home.py
 PROGRAMS = {"amberlight.exe": pe.CONSOLE, "amberlightw.exe": pe.GUI}
 LIBRARIES = (".dll", ".pyd", ".exe")
 # What the Windows computer in Wine needs, and a real one has: never delivered. python3.dll is another matter: this CPython

@@ -1,12 +1,13 @@
 """The manifests of winget and Scoop for one version: where its files are, and their hashes.
 
 winget's come in three files, as its repository wants them (schema 1.6.0). Scoop's keeps `amberlight-home` from version to
-version, as that directory makes the program of the archive keep everything beside itself (config/paths.py).
+version, as that directory makes the program of the archive keep everything beside itself (config/home.py).
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 IDENTIFIER = "Amberlight.Amberlight"
@@ -86,7 +87,7 @@ def scoop(made: Delivery) -> str:
     return json.dumps(manifest, indent=4) + "\n"
 
 
-def yaml(values: dict[str, object]) -> str:
+def yaml(values: Mapping[str, object]) -> str:
     """A manifest as YAML: scalars, lists of scalars and one list of mappings, every text in quotes (as JSON, which is YAML)."""
     lines = []
     for key, value in values.items():
