@@ -66,7 +66,7 @@ def _parse(data: bytes) -> Image:
 
 def _names(data: bytes, sections: list[tuple[int, int, int]], address: int) -> list[str]:
     """The library names of an import table, which ends with a descriptor of zeros."""
-    found = []
+    found: list[str] = []
     at = _offset(sections, address)
     while True:
         *_, name, _ = struct.unpack_from("<5I", data, at)
