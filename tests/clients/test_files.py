@@ -9,6 +9,7 @@ import pytest
 
 from trayapp.clients import files
 from trayapp.clients.files import FileError, read, replace
+from trayapp.system import replacing
 
 OLD = '\ufeff{"a": "ü"}\r\n'
 
@@ -118,12 +119,12 @@ def test_a_private_text_is_never_in_a_file_that_others_can_read(file: Path, monk
     """Also not for a moment: the draft is private before it takes the file's place."""
 
     modes: list[int] = []
-    rename = Path.replace
+    rename = replacing.replace
 
-    def watched(draft: Path, target: Path) -> Path:
+    def watched(draft: Path, target: Path) -> None:
         modes.append(draft.stat().st_mode & 0o777)
-        return rename(draft, target)
+        rename(draft, target)
 
-    monkeypatch.setattr(Path, "replace", watched)
+    monkeypatch.setattr(replacing, "replace", watched)
     replace(read(file), "new", "d", private=True)
     assert ([0o600], 0o600) == (modes, file.stat().st_mode & 0o777)

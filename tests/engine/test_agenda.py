@@ -61,10 +61,10 @@ def test_what_is_due_waits_for_a_slot_and_not_for_the_clock(phase: Phase) -> Non
 
 
 def test_a_deadline_that_changes_nothing_comes_once() -> None:
-    """An attempt that probes while a write of the login before it is overdue: the engine made pass after pass for ever."""
+    """A write that is overdue while another is under way: the engine made pass after pass for ever."""
 
-    p = played(reached(Phase.WAITING), "go")
-    overdue = replace(p.w, unsaved=True, store_at=p.now.at - 1.0)
+    p = reached(Phase.VALID)
+    overdue = replace(p.w, unsaved=True, storing=1, store_at=p.now.at - 1.0)
     workloads = workloads_of(w=overdue)
     agenda = agenda_of(workloads, Gate())
     assert ["w"] == agenda.overdue(p.now.at, 10)

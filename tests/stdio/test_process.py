@@ -34,7 +34,7 @@ client_id = "test"
 """
 INITIALIZE = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
 LIMIT = 30.0  # s
-STARTING = "one is starting. Start a keyring"  # there is none here
+STARTING = "one is waiting for the keyring. Start a keyring"  # there is none here
 
 
 STARTED: list[subprocess.Popen[bytes]] = []
