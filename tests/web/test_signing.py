@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from selenium.webdriver.common.keys import Keys
@@ -34,7 +35,7 @@ def test_a_sign_in_without_a_browser(window: Window, show: Open) -> None:
     window.see("#workload-github [data-do=reauthorize]").click()
     window.see("#workload-github .signing")
     assert not window.find("#workload-github .signing a")
-    fault = {"signing_in": True, "browser_fault": BrowserFault.NOT_OPENED}
+    fault: dict[str, Any] = {"signing_in": True, "browser_fault": BrowserFault.NOT_OPENED}
     stage.put(workload_view("github", Status.UNAUTHENTICATED, Detail.REFUSED, "Finish it.", **fault))
 
     assert "Open the sign-in page in this browser" == window.text("#workload-github .signing a")
