@@ -221,6 +221,26 @@ def test_a_token_put_in_doubt_against_the_kernels_word_is_tried_again_within_a_g
     assert last + pause == deadlines.opens_at(p.w, shut)
 
 
+@pytest.mark.parametrize("status", [502, 504])
+def test_a_gateway_within_the_long_phase_leaves_time_for_the_grace(status: int) -> None:
+    """There the short retry is over, so the single repeat was followed by the tick, ten minutes later."""
+
+    p = played(reached(Phase.REFRESHING), "busy 503")
+    while p.w.failing is None or not p.w.failing.exhausted:
+        p.pass_time(60.0)
+        played(p, "go; probe ok; busy 503")
+    waits = []
+    for _ in range(7):
+        assert p.w.due is not None
+        p.pass_time(p.w.due - p.now.at)
+        played(p, f"go; probe ok; busy {status}")
+        assert p.w.due is not None
+        waits.append(p.w.due - p.now.at)
+
+    repeat = p.w.spec.policy.gateway_repeat
+    assert waits == [repeat, 20.0, repeat, 20.0, repeat, 600.0, repeat], "for a minute, then by the tick"
+
+
 def test_a_token_in_doubt_does_not_wait_for_the_limit_of_attempts() -> None:
     """The dead ends of a burst had used M8's limit up, and the server's grace ran out meanwhile. One series more, no more."""
 

@@ -15,6 +15,7 @@ from trayapp.core.quirks import grace_of, provider_of
 
 TLS_SUSPECT = 15.0  # s after a nudge; M8: before, a VPN that comes up, or a resolver that lies, breaks handshakes
 LAST_MINUTE = 60.0  # s before expiry; M9: where a provider gives no grace, a usable token is used up first
+GRACE_GUESSED = 60.0  # s; where none is known (M9)
 GRACE_FRACTION = 0.1  # of a known grace, between two attempts inside it
 
 
@@ -36,7 +37,7 @@ def plan(w: Workload, outcome: Outcome, now: Moment, jitter: float) -> RetryPlan
         or _portal(w, failing, outcome, now)
         or _burst(w, failing, outcome, jitter)
         or _short(w, failing, outcome, now, jitter)
-        or _long(w, failing, now, jitter)
+        or _long(w, failing, now, jitter, by_gateway=isinstance(outcome, ServerBusy) and outcome.maybe_spent)
     )
 
 
@@ -102,9 +103,14 @@ def _until_last_minute(w: Workload, now: Moment) -> float | None:
     return left if left > 0.0 else None
 
 
-def _pause_within_grace(w: Workload, now: Moment) -> float | None:
-    """M9 after its series has ended: seconds between attempts while a known grace lasts; the tick could come too late."""
+def _pause_within_grace(w: Workload, now: Moment, *, by_gateway: bool = False) -> float | None:
+    """M9 after its series has ended: seconds between attempts while a known grace lasts; the tick could come too late.
+
+    `by_gateway`: a 502 or 504 has put the token in doubt. Its series is a single repeat, so a grace is guessed.
+    """
     grace = None if w.login is None else grace_of(provider_of(w.login.token_endpoint))
+    if grace is None and by_gateway:
+        grace = GRACE_GUESSED
     if not w.maybe_spent or w.marked_at is None or not grace:
         return None
     pause = max(grace * GRACE_FRACTION, w.spec.policy.again[-1])
@@ -157,13 +163,13 @@ def _short(w: Workload, failing: Failing, outcome: Outcome, now: Moment, jitter:
     return RetryPlan(Series.SHORT, delay, Trigger.SHORT_RETRY, replace(failing, tries=tries))
 
 
-def _long(w: Workload, failing: Failing, now: Moment, jitter: float) -> RetryPlan:
+def _long(w: Workload, failing: Failing, now: Moment, jitter: float, *, by_gateway: bool = False) -> RetryPlan:
     """The long phase: a tick (M4), sooner while a token is usable (M3), no attempt by time after the ceiling (M7)."""
     policy = w.spec.policy
     tries = _tries_in(w, Series.TICK, failing) + 1
     failing = replace(enter_long_phase(w, failing, now), tries=tries)
     delay: float | None = schedule.tick(policy, jitter)
-    within_grace = _pause_within_grace(w, now)
+    within_grace = _pause_within_grace(w, now, by_gateway=by_gateway)
     ends = w.access.ends_at(policy.usable_margin) if w.access is not None and not w.access.rejected else None
     if failing.gave_up:
         delay = None
