@@ -247,6 +247,8 @@ class RecoveryDeadlines:
                 return (last.ended or t) + PROMISE + LATE + 0.1
         if t < (free := self.world.checks.preflight.ways.free_at(truth, good)):
             return free + 0.1
+        if self.sleep_told:
+            return t + TICK  # sleep is imminent, so nothing leaves (M10); the wake sets another deadline
         if truth.flying is not None and t - truth.flying.t < LATE + 36.0:
             return t + 1.0  # its server is slow
         if truth.asked_by == process.number and truth.not_before > t:
