@@ -7,6 +7,7 @@ edits the configuration file.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -44,6 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _output_lost(str(error))
     except OSError as error:
         return _output_lost(str(OutputError(error)))
+    finally:
+        _flush_errors()
     return code
 
 
@@ -147,6 +150,19 @@ def split_command(words: list[str]) -> tuple[list[str], list[str]]:
         return words, []
     at = words.index("--")
     return words[:at], words[at + 1 :]
+
+
+def _flush_errors() -> None:
+    """What standard error doesn't take is dropped, or Python's flush at exit would fail and change the exit code."""
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            quiet = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(quiet, sys.stderr.fileno())
+            os.close(quiet)
 
 
 def _output_lost(why: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shutil
 import sys
 import textwrap
@@ -90,7 +91,8 @@ class Parser(argparse.ArgumentParser):
     def _print_message(self, message: str, file: Any = None) -> None:
         """Help that can't be written isn't success, as argparse would have it. Raises `OutputError`."""
         if file is None or file is not sys.stdout:
-            super()._print_message(message, file)
+            with contextlib.suppress(OSError):  # argparse of Python 3.11.2 doesn't; the exit code says it, too
+                super()._print_message(message, file)
             return
         try:
             file.write(message)
