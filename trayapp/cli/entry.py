@@ -11,7 +11,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from trayapp.cli.codes import FAILED, INTERRUPTED, OK, USAGE, OutputError
 from trayapp.cli.plain_signs import use_plain_signs
@@ -159,21 +159,22 @@ def _flush_errors() -> None:
     try:
         sys.stderr.flush()
     except (OSError, ValueError):
-        with contextlib.suppress(OSError, ValueError):
-            quiet = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(quiet, sys.stderr.fileno())
-            os.close(quiet)
+        _drop(sys.stderr)
+
+
+def _drop(stream: TextIO | None) -> None:
+    """Send the rest of a stream to /dev/null."""
+    if stream is None:
+        return
+    with contextlib.suppress(OSError, ValueError):
+        quiet = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(quiet, stream.fileno())
+        os.close(quiet)
 
 
 def _output_lost(why: str) -> int:
     """Say that the output can't be written. The rest goes to /dev/null, so that Python's flush at exit doesn't fail too."""
-    try:
-        quiet = os.open(os.devnull, os.O_WRONLY)
-        if sys.stdout is not None:
-            os.dup2(quiet, sys.stdout.fileno())
-        os.close(quiet)
-    except (OSError, ValueError):
-        pass
+    _drop(sys.stdout)
     if sys.stderr is not None:
         try:
             sys.stderr.write(f"amberlight: the output can't be written: {why}\n")
