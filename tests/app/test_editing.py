@@ -364,7 +364,7 @@ def test_a_rename_says_that_it_ended_a_sign_in(program: Program) -> None:
 
 
 def test_an_edit_says_that_a_sign_in_is_outdated(program: Program) -> None:
-    """Whoever completed it would have signed in in vain; the next one is for the new client. Edits of the file, too."""
+    """Whoever completed it would have signed in for nothing; the next one is for the new client. Edits of the file, too."""
 
     with program:
         signing_in(program)
@@ -392,7 +392,7 @@ def test_a_rename_that_cannot_begin_ends_no_sign_in(program: Program) -> None:
 
 
 def test_a_rename_that_fails_says_that_it_ended_a_sign_in(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The disk filled up meanwhile: the sign-in has ended all the same."""
+    """The disk filled up meanwhile: the sign-in has ended anyway."""
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", str(program.paths.config_file))

