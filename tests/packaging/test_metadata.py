@@ -53,6 +53,29 @@ def test_every_dependency_is_locked() -> None:
     assert set() == names - set(LOCKED)
 
 
+def test_packages_are_looked_for_in_the_package_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """build/ has Wine's directory, with a link to the whole file system: pip would search it for minutes."""
+
+    from setuptools import find_namespace_packages, find_packages
+
+    options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]["find"]
+    (tmp_path / "trayapp/core").mkdir(parents=True)
+    (tmp_path / "trayapp/__init__.py").touch()
+    (tmp_path / "trayapp/core/__init__.py").touch()
+    (tmp_path / "build/windows").mkdir(parents=True)
+    seen: list[str] = []
+    scandir = os.scandir
+
+    def recorded(place: str) -> object:
+        seen.append(str(place))
+        return scandir(place)
+
+    monkeypatch.setattr(os, "scandir", recorded)
+    find = find_namespace_packages if options.pop("namespaces", True) else find_packages
+    assert ["trayapp", "trayapp.core"] == sorted(find(str(tmp_path), **options))
+    assert [] == [place for place in seen if "windows" in place]
+
+
 def test_nothing_is_optional_that_is_imported() -> None:
     """`pipx install .` brings all that any part of the program imports, the process of `/mcp` included."""
 
