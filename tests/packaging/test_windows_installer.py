@@ -166,14 +166,6 @@ def test_the_installer_needs_no_administrator() -> None:
         assert "/SD" in box, "a silent run would wait for an answer"
 
 
-def test_the_runtime_is_pinned_by_its_hash() -> None:
-    """It is the one package whose files are delivered as they are."""
-
-    lines = (INSTALLER / "runtime.txt").read_text().splitlines()
-    (line,) = [line for line in lines if not line.startswith("#")]
-    assert re.fullmatch(r"msvc-runtime==[\d.]+ --hash=sha256:[0-9a-f]{64}", line)
-
-
 @pytest.mark.build
 @pytest.mark.skipif(shutil.which("makensis") is None, reason="makensis is not here")
 def test_the_command_makes_setup_archive_and_manifests(program: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@
 DELIVERY=dist/windows
 FREEZER=$WINDOWS/freezer # a CPython with the dependencies and PyInstaller, and nothing else that could get in
 FREEZER_HOME=$FREEZER/org/bytedeco/cpython/windows-x86_64
-FREEZER_TOOL="pyinstaller>=6.22,<7"
+FREEZER_LOCK=packaging/windows/installer/frozen.txt
 
 # release_windows [URL]: the directory of the web where the files will be.
 release_windows() {
@@ -19,22 +19,16 @@ release_windows() {
 
 make_freezer() {
     local wanted site=$FREEZER_HOME/lib/site-packages
-    wanted="$WINDOWS_CPYTHON_SHA256 $FREEZER_TOOL $(cat pyproject.toml packaging/constraints.txt packaging/windows/installer/runtime.txt | cksum)"
+    wanted="$WINDOWS_CPYTHON_SHA256 $(cksum <$FREEZER_LOCK)"
     made freezer "$wanted" && return
     say "making the environment that freezes, in $FREEZER"
     rm -rf "$FREEZER"
     cp -al "$WINDOWS/python" "$FREEZER"
     rm -f "$site/checkout.pth"
-    install_frozen "$site" -c packaging/constraints.txt -r pyproject.toml "$FREEZER_TOOL"
-    install_frozen "$site" --no-deps --require-hashes -r packaging/windows/installer/runtime.txt
-    printf '%s' "$wanted" >"$WINDOWS/.made-freezer"
-}
-
-install_frozen() {
-    local site=$1
-    shift
     "$WINDOWS/uv/bin/uv" pip install --quiet --python-platform windows --python-version 3.13 --only-binary :all: \
-        --target "$site" "$@" || fail "uv could not install what is frozen; its words are above."
+        --target "$site" --no-deps --require-hashes -r "$FREEZER_LOCK" ||
+        fail "uv could not install what is frozen; its words are above."
+    printf '%s' "$wanted" >"$WINDOWS/.made-freezer"
 }
 
 freeze_windows() {
