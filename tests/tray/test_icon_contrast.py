@@ -14,8 +14,18 @@ from trayapp.core.view import BLUE, STYLES
 from trayapp.tray import art, pixmap
 
 AT_LEAST = 3.0  # WCAG 2.2, 1.4.11 "Non-text Contrast"
-PANELS = {"light": "#f6f5f4", "dark": "#2b2b2b"}
-SIZES = (16, 22, 24, 32, 48)
+PANELS = {
+    "light": "#f6f5f4",
+    "dark": "#2b2b2b",
+    # The taskbars of Windows 10 and 11. The icon needs no second look for them, nor to know which one there is.
+    "Windows 10, light": "#eeeeee",
+    "Windows 10, dark": "#101010",
+    "Windows 11, light": "#f3f3f3",
+    "Windows 11, dark": "#1c1c1c",
+    "Windows, blue": "#0078d4",
+    "Windows, high contrast": "#000000",
+}
+SIZES = (16, 20, 22, 24, 32, 40, 48)
 EYES: dict[str, Matrix | None] = {"usual": None, **SIMULATIONS}
 LOOKS = sorted({(style.glyph, style.colour) for style in (*STYLES.values(), BLUE)})
 STATES = sorted({(style.glyph, style.colour) for status, style in STYLES.items() if status is not Status.UNKNOWN})
@@ -79,7 +89,7 @@ def test_states_differ_in_shape(ring: bool, size: int) -> None:
         assert sum(different[48:]) / (size * size) >= 0.04, (one, other)
 
 
-@pytest.mark.parametrize("size", [16, 22, 24])
+@pytest.mark.parametrize("size", [16, 20, 22, 24])
 @pytest.mark.parametrize(("glyph", "colour"), LOOKS)
 def test_a_small_icon_is_solid(glyph: Glyph, colour: Colour, size: int) -> None:
     """At 16 px, and for a lone workload, the state fills the icon: no ring that is thinner than two pixels."""

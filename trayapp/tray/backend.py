@@ -16,7 +16,7 @@ OnHost = Callable[[bool], None]
 
 
 class TrayBackend(Protocol):
-    """What `sni.Icon` and the classes of `native.py` have in common."""
+    """What `sni.Icon` and the classes of `native.py` and `native_windows.py` have in common."""
 
     def run(self, setup: Callable[[Any], None]) -> None:
         """Show the first icon and block until `stop`.

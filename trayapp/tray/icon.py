@@ -33,7 +33,7 @@ def native_backend(title: str, on_action: OnAction, on_host: OnHost) -> TrayBack
 
         return mac_backend(title, on_action, on_host)
     if sys.platform == "win32":
-        from trayapp.tray.native import windows_backend
+        from trayapp.tray.native_windows import windows_backend
 
         return windows_backend(title, on_action, on_host)
     import xml.etree  # noqa: F401 - a stand-in for its module needs the package

@@ -1,9 +1,9 @@
-"""The tray backends of macOS and Windows: pystray's own, with every screen call made in the thread that owns the screen.
+"""The tray backend of macOS, and what it shares with that of Windows (`native_windows.py`): pystray's own, with every
+screen call made in the thread that owns the screen.
 
-pystray leaves that to its caller there (pystray#60): setters act in the calling thread. So `apply` only posts. On macOS
-the change travels by `AppHelper.callAfter`, on Windows as a window message; on Windows it also waits while the menu is
-open, because pystray would destroy the menu that is on the screen. And as in `dbusmenu.py`, a click on an old menu does
-what the user read, or nothing: pystray renumbers its items with every menu, so each item carries its own identity.
+pystray leaves that to its caller there (pystray#60): setters act in the calling thread. So `apply` only posts; on macOS
+the change travels by `AppHelper.callAfter`. And as in `dbusmenu.py`, a click on an old menu does what the user read, or
+nothing: pystray renumbers its items with every menu, so each item carries its own identity.
 
 The classes are made by functions that take pystray's base class and the system's calls. So this module imports
 everywhere, and the tests pass strict fakes that check the thread of each call.
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import io
 import logging
-import queue
 import signal
 import threading
 from collections.abc import Callable
@@ -31,10 +30,7 @@ log = logging.getLogger(__name__)
 
 SHOW = Action(Verb.SHOW)
 DASHBOARD: Path = ("dashboard",)  # of the several items that show it, the one that a click on the icon stands for
-ICON_SIZE = 64  # px; pystray scales it to the sizes that Windows wants
-TIP_LIMIT = 127  # UTF-16 units: NOTIFYICONDATAW.szTip holds 128 with the final zero, and ctypes refuses more
-WM_APPLY = 0x400 + 40  # WM_USER + 40: pystray uses + 10 and + 11
-WM_RBUTTONUP = 0x0205
+ICON_SIZE = 64  # px; both systems draw their own size instead, once they know it
 RETINA = 2  # pixels of the image for each point of the menu bar
 
 Clickable = set[tuple[Path, Action]]
@@ -42,19 +38,6 @@ Clickable = set[tuple[Path, Action]]
 
 def plain_label(text: str) -> str:
     return text
-
-
-def windows_label(text: str) -> str:
-    """The text as Windows wants it: an ampersand marks the access key, so a real one is doubled."""
-    return text.replace("&", "&&")
-
-
-def windows_tooltip(text: str) -> str:
-    """The tooltip cut to `TIP_LIMIT`, never in the middle of a surrogate pair."""
-    raw = text.encode("utf-16-le")
-    if len(raw) <= 2 * TIP_LIMIT:
-        return text
-    return raw[: 2 * (TIP_LIMIT - 1)].decode("utf-16-le", "ignore") + "…"
 
 
 def make_menu(
@@ -97,7 +80,8 @@ def native_class(
         def __init__(
             self, title: str, on_action: Callable[[Action], None], on_host: OnHost = lambda present: None
         ) -> None:
-            self._on_host: OnHost | None = on_host  # until the icon is shown
+            self._on_host = on_host
+            self._host: bool | None = None  # until the icon is shown
             self._view = pixmap.FIRST_VIEW
             super().__init__(title, icon=self._image(pixmap.FIRST_VIEW), title=title)
             self._on_action = on_action
@@ -127,9 +111,16 @@ def native_class(
                 menu, self._clickable = make_menu(pystray, change.menu, self._clicked, label)
                 self.menu = menu
             self.visible = True
-            if (on_host := self._on_host) is not None:
-                self._on_host = None
-                on_host(True)
+            self._shown()
+
+        def _shown(self) -> None:
+            """A change has been shown, and with it the icon."""
+            self._tell_host(True)
+
+        def _tell_host(self, present: bool) -> None:
+            if present != self._host:
+                self._host = present
+                self._on_host(present)
 
         def _clicked(self, path: Path, action: Action) -> None:
             if (path, action) in self._clickable:
@@ -240,36 +231,6 @@ def mac_class(
     return MacIcon
 
 
-def windows_class(base: type[Any], pystray: Any, post_message: Callable[..., object]) -> type[Any]:
-    """The Windows icon class. The window belongs to the thread that created it; changes reach it as messages."""
-
-    class WindowsIcon(native_class(base, pystray, windows_label, windows_tooltip)):  # type: ignore[misc]
-        def __init__(self, *arguments: Any) -> None:
-            super().__init__(*arguments)
-            self._changes: queue.SimpleQueue[ViewUpdate] = queue.SimpleQueue()
-            self._menu_open = False
-            self._message_handlers[WM_APPLY] = self._on_apply
-
-        def apply(self, change: ViewUpdate) -> None:
-            self._changes.put(change)
-            post_message(self._hwnd, WM_APPLY, 0, 0)
-
-        def _on_apply(self, wparam: int, lparam: int) -> None:
-            """Apply the queued changes. While the menu is open, its own loop delivers our messages too: then they wait."""
-            while not self._menu_open and not self._changes.empty():
-                self._apply_now(self._changes.get())
-
-        def _on_notify(self, wparam: int, lparam: int) -> None:
-            self._menu_open = lparam == WM_RBUTTONUP
-            try:
-                super()._on_notify(wparam, lparam)
-            finally:
-                self._menu_open = False
-                self._on_apply(0, 0)
-
-    return WindowsIcon
-
-
 def mac_backend(title: str, on_action: Callable[[Action], None], on_host: OnHost) -> TrayBackend:
     import AppKit
     import Foundation
@@ -280,12 +241,4 @@ def mac_backend(title: str, on_action: Callable[[Action], None], on_host: OnHost
     AppKit.NSApplication.sharedApplication().setActivationPolicy_(AppKit.NSApplicationActivationPolicyAccessory)
     made = mac_class(pystray.Icon, pystray, Foundation, AppKit, AppHelper.callAfter, MachSignals.signal)
     backend: TrayBackend = made(title, on_action, on_host)
-    return backend
-
-
-def windows_backend(title: str, on_action: Callable[[Action], None], on_host: OnHost) -> TrayBackend:
-    import pystray
-    from pystray._util import win32
-
-    backend: TrayBackend = windows_class(pystray.Icon, pystray, win32.PostMessage)(title, on_action, on_host)
     return backend
