@@ -32,6 +32,11 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
     return linux_only.make_module(module_path, parent)
 
 
+def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Nor are packages whose fixtures are Linux's."""
+    return linux_only.make_package(path, parent)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that are Linux's are skipped elsewhere."""
     if linux_only.elsewhere():

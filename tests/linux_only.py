@@ -65,3 +65,22 @@ def make_module(module_path: Path, parent: pytest.Collector) -> pytest.Module | 
     module: SkippedModule = SkippedModule.from_parent(parent, path=module_path)
     module.reason = reason
     return module
+
+
+class SkippedPackage(pytest.File):
+    """A directory whose conftest isn't read; pytest reads that of a `pytest.Directory`."""
+
+    reason = ""
+
+    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
+        """Nothing, and the reason."""
+        pytest.skip(f"Linux: {self.reason}", allow_module_level=True)
+
+
+def make_package(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """The collector of a package that is skipped here, because it is named after a marker; None leaves it to pytest."""
+    if not elsewhere() or path.parent.name != "tests" or path.name not in REASONS:
+        return None
+    package: SkippedPackage = SkippedPackage.from_parent(parent, path=path)
+    package.reason = REASONS[path.name]
+    return package

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import re
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
-linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+linux = pytest.mark.linux("looks into /proc")
 
 
 def is_running(pid: int) -> bool:

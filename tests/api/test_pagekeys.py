@@ -21,7 +21,7 @@ from trayapp.core.model import AccessToken, Secret
 from trayapp.server.peers import Owner
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")
-linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells whose a connection is")
+linux = pytest.mark.linux("only Linux tells whose a connection is")
 
 
 # --- the link --------------------------------------------------------------------------------------------------------

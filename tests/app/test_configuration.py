@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ from trayapp.cli.client import ApiError
 from trayapp.oauthtest import OAuthServer
 from trayapp.system.worker import Worker
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="inotify and POSIX files")
+pytestmark = pytest.mark.linux("inotify and POSIX files")
 
 AT_ONCE = 5.0  # s on a busy machine; without inotify it would be up to 30 s
 

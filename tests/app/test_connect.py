@@ -326,7 +326,7 @@ def test_unknown_names(program: Program, home: Path, capsys: Capture) -> None:
     assert "has no project file" in capsys.readouterr().err
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+@pytest.mark.linux("needs /proc")
 def test_who_can_see_the_key(
     program: Program, home: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

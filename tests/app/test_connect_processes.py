@@ -23,7 +23,7 @@ NAMES = ("one", "two", "three", "four")
 NOBODY = 65534
 BEFORE = b'{\r\n  // mine\r\n  "mcpServers": {"own": {"command": "x", "env": {"KEY": "sk-canary"}}},\r\n}\r\n'
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and setpriv")
+pytestmark = pytest.mark.linux("needs /proc and setpriv")
 
 
 @pytest.fixture

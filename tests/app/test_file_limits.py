@@ -15,7 +15,7 @@ import pytest
 
 from tests.app.test_runtime_process import Process
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+pytestmark = pytest.mark.linux("looks into /proc")
 
 
 class Limited(Process):

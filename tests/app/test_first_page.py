@@ -22,7 +22,7 @@ from trayapp.core.outages import Cause, Outage
 from trayapp.core.presentation import Action, Verb
 from trayapp.core.snapshot import Snapshot
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = [pytest.mark.timeout(90), pytest.mark.linux("pseudo-terminals, launchers and services are POSIX")]
 
 PERSON = Start(terminal=True, browser=True)
 BROWSER = """#!/bin/sh

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 from tests.app.test_runtime_process import Process
 from tests.hanging import hanging_mount
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="POSIX files, FUSE")
+pytestmark = pytest.mark.linux("POSIX files, FUSE")
 
 CONFIG = """
 [settings]

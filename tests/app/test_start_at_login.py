@@ -192,7 +192,7 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path
 
 
-linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the XDG entry is Linux's")
+linux = pytest.mark.linux("the XDG entry is Linux's")
 
 
 @linux

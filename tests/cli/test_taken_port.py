@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import sys
 
 import pytest
 
@@ -11,7 +10,7 @@ from trayapp.cli import doctor
 from trayapp.system.port_holder import PortHolder
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells")
+@pytest.mark.linux("only Linux tells")
 def test_a_port_that_is_taken_is_named() -> None:
     """A free one, any one, and that of an Amberlight which starts just now are no problem."""
 

@@ -577,7 +577,7 @@ def test_any_value_is_taken_or_refused_with_a_sentence(setting: known.Setting, v
 # --- where files are -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="XDG variables")
+@pytest.mark.linux("XDG variables")
 def test_the_xdg_variables_move_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each directory follows its variable."""
 
@@ -596,7 +596,7 @@ def test_the_xdg_variables_move_everything(tmp_path: Path, monkeypatch: pytest.M
     assert tmp_path / "RUNTIME_DIR/amberlight/server.json" == paths.server_file
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="XDG variables")
+@pytest.mark.linux("XDG variables")
 def test_without_a_runtime_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the session has no private runtime directory, a guessable name below /tmp is not used instead."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
@@ -113,7 +112,7 @@ def test_the_command_runs_as_printed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "'./other dir/amberlight' list" == command("list")
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems always have a tray")
+@pytest.mark.linux("other systems always have a tray")
 @pytest.mark.parametrize("fast", [False, True])
 def test_the_demo_ends_where_nobody_can_click(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], fast: bool

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import select
-import sys
 from pathlib import Path
 
 import pytest
 
 from trayapp.osevents.inotify import Inotify
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
+pytestmark = pytest.mark.linux("inotify is Linux's")
 
 
 def seen(inotify: Inotify) -> list[tuple[str, bool]]:

@@ -15,7 +15,7 @@ from tests.osevents.test_polling import require_namespace
 
 pytestmark = [
     pytest.mark.desktop,
-    pytest.mark.skipif(sys.platform != "linux", reason="network namespaces are Linux's"),
+    pytest.mark.linux("network namespaces are Linux's"),
 ]
 
 

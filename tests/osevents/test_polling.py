@@ -158,7 +158,7 @@ def test_each_system_has_its_reader() -> None:
     assert snapshot_reader("darwin") is snapshot_reader("win32") is read_by_sockets
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc and netlink")
+@pytest.mark.linux("reads /proc and netlink")
 def test_the_real_network_can_be_read() -> None:
     """Two snapshots of this machine's network are equal."""
 
@@ -199,7 +199,7 @@ STORY = [
 
 
 @pytest.mark.desktop
-@pytest.mark.skipif(sys.platform != "linux", reason="network namespaces are Linux's")
+@pytest.mark.linux("network namespaces are Linux's")
 def test_a_real_network_comes_and_goes() -> None:
     """Real links, addresses and routes in a namespace make exactly the events of `STORY`."""
 

@@ -27,7 +27,7 @@ def freeze(place: Path, *options: str, objdump: bool = True) -> subprocess.Compl
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux needs objdump")
+@pytest.mark.linux("only Linux needs objdump")
 def test_binutils_are_named(tmp_path: Path) -> None:
     """The package, not only the program."""
 

@@ -13,6 +13,8 @@ from tests import ROOT
 from tests.desktop.conftest import require_desk
 from tests.requirements import skip_or_fail
 
+pytestmark = pytest.mark.linux("the soak runs on the headless desktop")
+
 SOAK = ROOT / "packaging/bench/soak.py"
 LEAK = """
 import json, sys

@@ -22,7 +22,7 @@ from trayapp.server.connections import LINGERING_MAX
 from trayapp.server.peers import Owner, owner_of
 from trayapp.server.server import LoopbackServer
 
-linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux says whose a connection is")
+linux = pytest.mark.linux("only Linux says whose a connection is")
 root = pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root becomes another user")
 OTHER = 65534
 

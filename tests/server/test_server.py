@@ -580,7 +580,7 @@ def test_a_file_that_others_may_read_is_not_trusted(tmp_path: Path) -> None:
 
 
 @posix
-@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir])
+@pytest.mark.parametrize("make", [lambda path: os.mkfifo(path), Path.mkdir])
 def test_a_fifo_does_not_hang_the_reader(tmp_path: Path, make: Callable[[Path], None]) -> None:
     """Something that is no file is said to be none, at once."""
 

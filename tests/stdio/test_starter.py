@@ -129,7 +129,7 @@ def test_the_environment_is_a_login_s_not_a_client_s(monkeypatch: pytest.MonkeyP
     assert client == environment({**client, **theirs})
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="systemd")
+@pytest.mark.linux("systemd")
 def test_what_a_client_keeps_back_systemd_may_know(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The SDKs start commands with hardly any environment: where the desktop is has to be asked."""
     private = tmp_path / "systemd" / "private"

@@ -17,7 +17,7 @@ from trayapp.system.browser import NoBrowserError, browse
 URL = "http://127.0.0.1:9/authorize?state=canary-state&a=b"
 Program = Callable[[str, str], Path]
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere the system opens it")
+pytestmark = pytest.mark.linux("elsewhere the system opens it")
 needs_xdg_open = pytest.mark.skipif(shutil.which("xdg-open") is None, reason="xdg-open is not there")
 
 

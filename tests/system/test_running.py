@@ -36,7 +36,7 @@ def test_a_program_that_runs(tmp_path: Path) -> None:
     assert not runs(("amberclient",))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+@pytest.mark.linux("needs /proc")
 def test_a_system_that_hides_processes(tmp_path: Path) -> None:
     """Then nothing runs, and nothing fails."""
 

@@ -15,6 +15,8 @@ import pytest
 from tests.tray.bus import Bus, require_dbus
 from trayapp.system import session_bus
 
+pytestmark = pytest.mark.linux("the session bus")
+
 VARIABLE = "DBUS_SESSION_BUS_ADDRESS"
 
 SYSTEMCTL = """#!/bin/sh

@@ -13,7 +13,7 @@ import pytest
 from trayapp.system import sock_diag
 from trayapp.system.sock_diag import SockDiag
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="sock_diag is Linux's")
+pytestmark = pytest.mark.linux("sock_diag is Linux's")
 root = pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root becomes another user")
 
 CONNECT = (

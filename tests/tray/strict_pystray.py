@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import queue
+import sys
 import threading
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, Self
 
 from trayapp.core.presentation import Action, Colour, Glyph, IconView, MenuItem, Verb
-from trayapp.tray import sni
 
-# Through sni, which imports pystray so that it looks for neither GTK nor X.
-pystray_base: Any = vars(sni)["pystray_base"]
+if sys.platform == "linux":
+    from trayapp.tray import sni
+
+    pystray_base: Any = vars(sni)["pystray_base"]  # sni imports pystray so that it looks for neither GTK nor X
+else:
+    from pystray import _base
+
+    pystray_base = _base
+
 pystray = SimpleNamespace(Menu=pystray_base.Menu, MenuItem=pystray_base.MenuItem)
 RED = IconView(Glyph.WARNING, Colour.RED, (Colour.RED,))
 RETRY, QUIT, SHOW = Action(Verb.RETRY, "a"), Action(Verb.QUIT), Action(Verb.SHOW)

@@ -152,7 +152,7 @@ def test_a_file_that_was_repacked_is_refused(tmp_path: Path) -> None:
         pixmap.shapes(pixmap.packed_rows(pixmap.SHAPES_PNG)[:-9000], range(pixmap.SHAPE_COUNT))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere pystray draws with Pillow")
+@pytest.mark.linux("elsewhere pystray draws with Pillow")
 def test_the_program_never_loads_pillow(tmp_path: Path) -> None:
     """Not for the tray, not for a notification, not for any view: that saves 4 MB."""
 

@@ -22,7 +22,7 @@ from trayapp.vault import unlock_watcher
 from trayapp.vault.keystore import Keystore
 from trayapp.vault.unlock_watcher import watch
 
-pytestmark = [pytest.mark.desktop, pytest.mark.skipif(sys.platform != "linux", reason="the Secret Service is Linux's")]
+pytestmark = [pytest.mark.desktop, pytest.mark.linux("the Secret Service is Linux's")]
 
 
 @pytest.fixture

@@ -19,7 +19,6 @@ from trayapp.vault.allowed_keyrings import NoVaultError
 from trayapp.vault.backends import wrap
 from trayapp.vault.keystore import Keystore
 from trayapp.vault.plain_vault import PlainVault
-from trayapp.vault.secret_service_vault import SecretServiceVault
 from trayapp.vault.slots import WINDOWS_LIMIT
 from trayapp.vault.windows_vault import WindowsVault
 
@@ -92,8 +91,11 @@ def test_the_macos_keychain_has_no_limit() -> None:
     assert vault.locked() is None
 
 
+@pytest.mark.linux("the Secret Service")
 def test_the_secret_service_is_kept_and_never_prompts_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even when the environment says so."""
+
+    from trayapp.vault.secret_service_vault import SecretServiceVault
 
     monkeypatch.setenv("KEYRING_PROPERTY_MAY_PROMPT", "1")
     vault = wrap(SecretService.Keyring())  # type: ignore[no-untyped-call]
@@ -147,7 +149,7 @@ def test_a_choice_among_the_allowed_is_honoured(monkeypatch: pytest.MonkeyPatch)
     assert "SecretService" not in caught.value.reasons
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a keyring is always there")
+@pytest.mark.linux("elsewhere a keyring is always there")
 def test_without_a_keyring_the_refused_ones_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """An installed plaintext backend is no way out, and the sentence says that it was seen."""
 
@@ -159,7 +161,7 @@ def test_without_a_keyring_the_refused_ones_are_named(monkeypatch: pytest.Monkey
         vaults.choose()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a keyring is always there")
+@pytest.mark.linux("elsewhere a keyring is always there")
 @pytest.mark.parametrize(("address", "outside"), [("unix:path=/nonexistent/bus", False), ("", True)])
 async def test_without_a_keyring_a_person_is_told_plainly(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, address: str, outside: bool

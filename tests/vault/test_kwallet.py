@@ -9,7 +9,6 @@ import asyncio
 import os
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,7 +25,7 @@ from trayapp.vault.unlock_watcher import watch
 
 pytestmark = [
     pytest.mark.desktop,
-    pytest.mark.skipif(sys.platform != "linux", reason="KWallet is Linux's"),
+    pytest.mark.linux("KWallet is Linux's"),
     pytest.mark.skipif(not shutil.which("kwalletd5"), reason="kwalletd5 is not installed"),
 ]
 

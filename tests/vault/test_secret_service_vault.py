@@ -21,7 +21,7 @@ from trayapp.vault.keystore import Keystore, trouble_of
 from trayapp.vault.secret_errors import LockedError, NoCollectionError, ServiceError
 from trayapp.vault.secret_service_vault import SecretServiceVault
 
-pytestmark = [pytest.mark.desktop, pytest.mark.skipif(sys.platform != "linux", reason="the Secret Service is Linux's")]
+pytestmark = [pytest.mark.desktop, pytest.mark.linux("the Secret Service is Linux's")]
 
 
 def test_an_entry_is_written_replaced_read_and_deleted(script: Scripted, vault: SecretServiceVault) -> None:

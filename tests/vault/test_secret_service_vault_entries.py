@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 
 from tests.vault.keyrings import login
@@ -15,7 +13,7 @@ from trayapp.vault.keystore import Keystore
 from trayapp.vault.secret_errors import LockedError
 from trayapp.vault.secret_service_vault import SecretServiceVault
 
-pytestmark = [pytest.mark.desktop, pytest.mark.skipif(sys.platform != "linux", reason="the Secret Service is Linux's")]
+pytestmark = [pytest.mark.desktop, pytest.mark.linux("the Secret Service is Linux's")]
 
 NAMES = {"service": "s", "username": "u"}
 

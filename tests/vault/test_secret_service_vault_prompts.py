@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import sys
 
 import pytest
 
@@ -18,7 +17,7 @@ from trayapp.vault.secret_errors import LockedError, NoCollectionError
 from trayapp.vault.secret_naming import APPLICATION
 from trayapp.vault.secret_service_vault import SecretServiceVault
 
-pytestmark = [pytest.mark.desktop, pytest.mark.skipif(sys.platform != "linux", reason="the Secret Service is Linux's")]
+pytestmark = [pytest.mark.desktop, pytest.mark.linux("the Secret Service is Linux's")]
 
 NAMES = {"service": "s", "username": "u"}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -15,7 +14,7 @@ from tests.vault.secret_service import SecretService, wait_for
 from trayapp.vault import unlock_watcher
 from trayapp.vault.unlock_watcher import watch
 
-pytestmark = [pytest.mark.desktop, pytest.mark.skipif(sys.platform != "linux", reason="the Secret Service is Linux's")]
+pytestmark = [pytest.mark.desktop, pytest.mark.linux("the Secret Service is Linux's")]
 
 
 @contextlib.asynccontextmanager
