@@ -26,6 +26,8 @@ usage: packaging/dev.sh COMMAND
                        without simulated weeks and without coverage: about a minute
   test --windows [OPTION...]
                        run the tests that aren't Linux's in Wine, with CPython for Windows; the first run sets both up
+  test --windows-screen [OPTION...]
+                       see and click the tray icon and the menu of the Windows program, on the headless desktop
   test OPTION...       lint, type-check and run pytest with these options
   lint                 lint and type-check only
   release --windows [URL]
@@ -311,6 +313,18 @@ case $command in
         release_windows "${2:-}"
         ;;
     test)
+        if [ "${1:-}" = --windows-screen ]; then
+            shift
+            install dev
+            make_desktop
+            # shellcheck source=packaging/windows/lane.sh
+            . packaging/windows/lane.sh
+            # shellcheck source=packaging/windows/screen.sh
+            . packaging/windows/screen.sh
+            make_windows
+            test_windows_screen "$@"
+            exit
+        fi
         if [ "${1:-}" = --windows ]; then
             shift
             make_venv

@@ -51,7 +51,7 @@ PANEL_XML = """<?xml version="1.0" encoding="UTF-8"?>
   <property name="plugins" type="empty">
     <property name="plugin-1" type="string" value="systray">
       <property name="square-icons" type="bool" value="true"/>
-      <property name="icon-size" type="int" value="22"/>
+      <property name="icon-size" type="int" value="{icon_size}"/>
     </property>
   </property>
 </channel>"""
@@ -77,6 +77,8 @@ def _die_with_parent() -> None:
 
 class Desk(Screen):
     """The desktop. Use it with `with`; `env` is the environment of programs that run on it."""
+
+    icon_size = 22  # px, of an icon in the panel
 
     def __init__(
         self,
@@ -289,7 +291,7 @@ class Desk(Screen):
         folder.mkdir(parents=True, exist_ok=True)
         parts = (*(part / 255 for part in self.panel_colour), 1.0)
         rgba = "".join(f'<value type="double" value="{part:.6f}"/>' for part in parts)
-        (folder / "xfce4-panel.xml").write_text(PANEL_XML.format(size=PANEL_SIZE, rgba=rgba))
+        (folder / "xfce4-panel.xml").write_text(PANEL_XML.format(size=PANEL_SIZE, icon_size=self.icon_size, rgba=rgba))
         self._panel = self.spawn("xfce4-panel", "--disable-wm-check")
         wait_for(lambda: self.has_name(WATCHER), "the tray host")
 
