@@ -22,7 +22,7 @@ from trayapp.tray.channel import Listener
 class Screen:
     """A notification server whose faults a test chooses."""
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: Listener, *, make_channel: object) -> None:
         self.listener = listener
         self.up: dict[str, Notice] = {}
         self.log: list[str] = []
@@ -317,7 +317,7 @@ async def test_the_details_of_an_error_are_copied_or_shown(stage: Stage, monkeyp
 async def test_with_notifications_off_no_server_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same calls work without one."""
 
-    def never(*_: Any) -> None:
+    def never(*_: Any, **__: Any) -> None:
         raise AssertionError("opened")
 
     monkeypatch.setattr(notify, "NotificationCentre", never)

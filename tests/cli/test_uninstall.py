@@ -25,7 +25,7 @@ class AtLogin:
     """Start at login, which is on."""
 
     def __init__(self) -> None:
-        self.kind, self.broken = Kind.ON, False
+        self.kind, self.broken, self.forgotten = Kind.ON, False, 0
 
     def status(self) -> State:
         return State(self.kind, "")
@@ -36,12 +36,18 @@ class AtLogin:
         self.kind = Kind.OFF
         return self.status()
 
+    def forget_app(self) -> None:
+        """What notifications have left in Windows' registry."""
+        self.forgotten += 1
+        raise OSError("not this time")
+
 
 @pytest.fixture(autouse=True)
 def at_login(monkeypatch: pytest.MonkeyPatch) -> AtLogin:
     system = AtLogin()
     monkeypatch.setattr(uninstall, "native", lambda: system)
     monkeypatch.setattr(uninstall, "POLL", 0.01)
+    monkeypatch.setattr(uninstall, "forget_app", system.forget_app)
     return system
 
 
@@ -113,7 +119,7 @@ def test_what_was_set_up_is_undone(
     runs(app)
 
     assert 0 == main(["uninstall", "--yes"])
-    assert (["own"], Kind.OFF, [QUIT]) == (servers(client_file), at_login.kind, posted(app))
+    assert (["own"], Kind.OFF, [QUIT], 1) == (servers(client_file), at_login.kind, posted(app), at_login.forgotten)
     out = capsys.readouterr().out
     assert "  The logins of notes, in the keyring. Delete them: amberlight uninstall --logins\n" in out
     assert f"  Files: {paths.config_file}, {paths.state_dir}, {paths.data_dir}\n" in out

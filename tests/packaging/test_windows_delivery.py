@@ -13,10 +13,11 @@ import pytest
 
 from trayapp import __version__
 from trayapp.autostart.windows import APPROVED, NAME, RUN
+from trayapp.system.activation import APP_KEY, COMMAND_KEY, SCHEME_KEY
 
 DELIVERY = os.environ.get("AMBERLIGHT_DELIVERY", "")
 WINE = shutil.which("wine64") or "/usr/lib/wine/wine64"
-APPS = r"Software\Classes\AppUserModelId\Amberlight"
+APPS, SCHEME, COMMAND = APP_KEY, SCHEME_KEY, COMMAND_KEY
 UNINSTALL = r"Software\Microsoft\Windows\CurrentVersion\Uninstall\Amberlight"
 LIMIT = 300.0  # s for anything that is waited for, on a machine with other work
 
@@ -60,6 +61,11 @@ class Computer:
         done = self.run("reg", "query", f"HKCU\\{key}", "/v", name)
         return done.stdout.split("REG_SZ", 1)[-1].strip() if done.returncode == 0 else ""
 
+    def default(self, key: str) -> str:
+        """The default value of a key."""
+        done = self.run("reg", "query", f"HKCU\\{key}", "/ve")
+        return done.stdout.split("REG_SZ", 1)[-1].strip() if done.returncode == 0 else ""
+
     def link(self) -> Path:
         roaming = self.local.with_name("Roaming")
         return roaming / "Microsoft/Windows/Start Menu/Programs/Amberlight.lnk"
@@ -89,6 +95,8 @@ def test_installed_used_upgraded_and_removed(computer: Computer) -> None:
     assert __version__ == computer.value(UNINSTALL, "DisplayVersion")
     assert "Amberlight" == computer.value(APPS, "DisplayName")
     assert Path(computer.home, "_internal/trayapp/tray/app.png").is_file()  # what IconUri names
+    assert "URL:Amberlight" == computer.default(SCHEME)
+    assert computer.default(COMMAND).lower().endswith(r'\programs\amberlight\amberlightw.exe" activate "%1"')
     assert computer.link().is_file()
     assert "" == computer.value(RUN, NAME), "start at login is the person's choice"
 
@@ -112,6 +120,7 @@ def test_installed_used_upgraded_and_removed(computer: Computer) -> None:
     until(lambda: not computer.home.exists(), "the removal")
     until(lambda: not computer.value(UNINSTALL, "DisplayVersion"), "the end of the removal")
     assert not computer.link().exists()
+    assert "" == computer.default(SCHEME) == computer.default(COMMAND)
     for key, name in ((RUN, NAME), (APPROVED, NAME), (APPS, "DisplayName")):
         assert "" == computer.value(key, name)
     assert (computer.local / "amberlight").is_dir(), "what the person has is kept"

@@ -56,14 +56,19 @@ class FakeBackend:
 class Running:
     """A TrayIcon over a fake backend, running in a thread."""
 
-    def __init__(self, on_action: Callable[[Action], None] = lambda _: None, **more: Any) -> None:
+    def __init__(
+        self,
+        on_action: Callable[[Action], None] = lambda _: None,
+        backend: type[FakeBackend] = FakeBackend,
+        **more: Any,
+    ) -> None:
         self.ready = threading.Event()
         self._made: queue.Queue[FakeBackend] = queue.Queue()
 
         def make(title: str, click: Callable[[Action], None], host: Callable[[bool], None]) -> FakeBackend:
-            backend = FakeBackend(click, host)
-            self._made.put(backend)
-            return backend
+            made = backend(click, host)
+            self._made.put(made)
+            return made
 
         self.icon = TrayIcon(on_action, self.ready.set, make_backend=make, **more)
         self.thread = threading.Thread(target=self.icon.run)
@@ -78,6 +83,32 @@ class Running:
         self.icon.stop()
         self.thread.join(5)
         assert not self.thread.is_alive()
+
+
+class BalloonBackend(FakeBackend):
+    """The backend of Windows: its icon has balloons."""
+
+    def __init__(self, on_action: Callable[[Action], None], on_host: Callable[[bool], None]) -> None:
+        super().__init__(on_action, on_host)
+        self.balloons: list[tuple[str, str]] = []
+
+    def show_balloon(self, title: str, text: str) -> bool:
+        self.balloons.append((title, text))
+        return True
+
+
+def test_a_balloon_is_the_icons_while_it_runs() -> None:
+    """Before, afterwards and on other systems there is none."""
+
+    with Running() as running:
+        assert not running.icon.show_balloon("title", "text")
+    running = Running(backend=BalloonBackend)
+    assert not running.icon.show_balloon("early", "text")
+    with running:
+        assert running.icon.show_balloon("title", "text")
+        assert isinstance(running.backend, BalloonBackend)
+        assert [("title", "text")] == running.backend.balloons
+    assert not running.icon.show_balloon("late", "text")
 
 
 @pytest.fixture

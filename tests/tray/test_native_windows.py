@@ -15,6 +15,7 @@ from tests.tray.strict_windows import TASKBAR_CREATED, WM_MOUSEMOVE, WM_QUERYEND
 from trayapp.core.presentation import Action, Colour, Glyph, IconView, MenuItem, Verb
 from trayapp.tray import art, native, windows_shell
 from trayapp.tray import native_windows as windows_tray
+from trayapp.tray.balloons import NIN_BALLOONUSERCLICK, WM_BALLOON
 from trayapp.tray.mailbox import ViewUpdate
 from trayapp.tray.native_windows import WM_CONTEXTMENU, WM_LBUTTONUP, WM_RBUTTONUP
 
@@ -103,6 +104,35 @@ def test_on_windows_a_left_click_opens_the_dashboard(event: int) -> None:
         windows.happens(WM_LBUTTONUP)
         windows.happens(event)
     assert [SHOW] == windows.actions
+
+
+def test_on_windows_a_balloon_is_shown_by_the_thread_of_the_window() -> None:
+    """Whoever asks only posts. A click on it shows the dashboard, as one on a notification does."""
+
+    with Windows() as windows:
+        assert windows.icon.show_balloon("notes needs a sign-in", "Sign in again.")
+        windows.screen.settle()
+        shown = windows.shell.shown()
+        assert ("notes needs a sign-in", "Sign in again.", 0x80) == (
+            shown["szInfoTitle"],
+            shown["szInfo"],
+            shown["dwInfoFlags"],
+        )
+        assert 0x10 == shown["flags"], "NIF_INFO"
+        windows.happens(NIN_BALLOONUSERCLICK)
+        assert windows.icon.show_balloon("", "")
+        windows.screen.settle()
+        assert "" == windows.shell.shown()["szInfo"]
+    assert [SHOW] == windows.actions
+    assert windows_tray.WM_APPLY != WM_BALLOON
+
+
+def test_on_windows_there_is_no_balloon_before_there_is_a_window() -> None:
+    """The notification says so and is not lost in a queue."""
+
+    windows = Windows()
+    windows.icon._hwnd = None
+    assert not windows.icon.show_balloon("title", "text")
 
 
 @pytest.mark.parametrize(("pause", "times"), [(0.2, 1), (0.6, 3)])

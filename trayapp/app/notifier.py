@@ -7,6 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Coroutine, Iterable, Set
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from trayapp.config.loader import Settings
@@ -18,6 +19,7 @@ from trayapp.core.snapshot import Snapshot
 from trayapp.system.clipboard import copy
 
 if TYPE_CHECKING:
+    from trayapp.tray.balloons import ShowBalloon
     from trayapp.tray.notify import NotificationCentre
 
 log = logging.getLogger(__name__)
@@ -41,7 +43,7 @@ class Notifier:
     """Owns the notification centre, on the engine's loop.
 
     `refused` gives the workloads that refused a caller since they last ran; `act` takes a click on a button; `allowed`
-    gives the kinds that may be shown now.
+    gives the kinds that may be shown now; `show_balloon` is the tray icon's.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Notifier:
         *,
         enabled: bool,
         allowed: Callable[[], Set[str]] = lambda: frozenset(KINDS),
+        show_balloon: ShowBalloon | None = None,
     ) -> None:
         self._now = now
         self._snapshot = snapshot
@@ -60,6 +63,7 @@ class Notifier:
         self._act = act
         self._enabled = enabled
         self._allowed = allowed
+        self._show_balloon = show_balloon
         self._centre: NotificationCentre | None = None
         self._shown_notices = notices.ShownNotices()
         self._shown_of_app: frozenset[str] = frozenset()
@@ -77,9 +81,11 @@ class Notifier:
         if not self._enabled:
             return
         from trayapp.tray.channel import Listener
-        from trayapp.tray.notify import NotificationCentre
+        from trayapp.tray.notify import NotificationCentre, native_channel
 
-        self._centre = NotificationCentre(Listener(self._act, self._show_unseen, self._lost))
+        listener = Listener(self._act, self._show_unseen, self._lost)
+        make_channel = partial(native_channel, show_balloon=self._show_balloon)
+        self._centre = NotificationCentre(listener, make_channel=make_channel)
         self._worker = asyncio.create_task(self._work(self._centre), name="notifications")
 
     async def close(self) -> None:

@@ -1,8 +1,7 @@
 """Build, run and close everything on the engine's loop: engine, adapters, loopback server, notifications, watcher.
 
 `open` begins it, `run_until` runs it, `close` takes it down in the order that loses nothing: first no new callers, then
-keyring and journal, after the engine has ended its attempts. Each part gets the few callables or parts that it uses; none
-of them knows this file.
+keyring and journal, after the engine has ended its attempts. Each part gets what it uses; none of them knows this file.
 """
 
 from __future__ import annotations
@@ -140,6 +139,7 @@ class Runtime:
             act,
             enabled=parts.notifications,
             allowed=lambda: allowed_kinds(self.configuration.settings, self.clock.now().wall),
+            show_balloon=tray.show_balloon if tray else None,
         )
         self.icon_notice = IconNotice(
             paths.state_dir, self.notifier, self.warnings, lambda: self.engine.snapshot().muted, this_desktop()

@@ -62,6 +62,10 @@ def _run(argv: list[str]) -> int:
         return _start(tray=True, page=True)
     if len(words) == 2 and words[0] == "stdio" and (words[1] == "--all" or _is_plain(words[1])):
         return _stdio(words[1])  # a client waits for it, and starts one for each workload
+    if words[0] == "activate":  # Windows', and before the parser, so that no option is read from an address
+        from trayapp.cli.activate import activate
+
+        return activate(argv[1:])
     if sys.stdout is None and words[0] not in WITHOUT_OUTPUT:
         return _output_lost("it is closed.")
     from trayapp.cli.grammar import parser

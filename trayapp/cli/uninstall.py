@@ -31,6 +31,7 @@ from trayapp.config import quit_marker
 from trayapp.config.editor import limited_load
 from trayapp.config.loader import ConfigError
 from trayapp.config.paths import Paths
+from trayapp.system.activation import forget_app
 
 POLL = 0.3  # s
 
@@ -145,6 +146,8 @@ def _carry_out(plan: _Plan, paths: Paths) -> None:
         except AutostartError as error:
             _fail(plan, clean(error))
     gone = plan.client is None or _quit(plan, plan.client, paths)
+    with contextlib.suppress(OSError):
+        forget_app()
     if plan.files and kept:
         plan.left.append("The files, so that Amberlight can delete these logins when it runs the next time.")
     elif plan.files and gone:

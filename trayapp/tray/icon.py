@@ -20,6 +20,7 @@ from trayapp.tray.mailbox import Drawable, Mailbox, difference
 
 if TYPE_CHECKING:
     from trayapp.tray.backend import MakeBackend, OnAction, OnHost, TrayBackend
+    from trayapp.tray.balloons import ShowBalloon
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ class TrayIcon:
         self._worker = _Worker()
         self._click: Callable[[Action], None] = lambda action: self._worker.post(on_action, action)
         self._host: bool | None = None
+        self._balloon: ShowBalloon = _no_balloon
         self._failure: BaseException | None = None
 
     @property
@@ -84,8 +86,11 @@ class TrayIcon:
     def run(self) -> None:
         """Show the icon until `stop`. Call it from the main thread (macOS insists). Raises what `on_ready` raised."""
         try:
-            self._make_backend(self._title, self._click, self._host_changed).run(self._paint)
+            backend = self._make_backend(self._title, self._click, self._host_changed)
+            self._balloon = getattr(backend, "show_balloon", _no_balloon)  # on Windows
+            backend.run(self._paint)
         finally:
+            self._balloon = _no_balloon
             self._mailbox.close()  # the painter ends too, however this one ended
             self._worker.close()
         if self._failure is not None:
@@ -101,6 +106,10 @@ class TrayIcon:
         A function that makes the view is called in the painter thread, and only if nothing newer has been published.
         """
         self._mailbox.put(view)
+
+    def show_balloon(self, title: str, text: str) -> bool:
+        """Show a balloon of the icon, or with two empty texts remove it. From any thread; False if there is none."""
+        return self._balloon(title, text)
 
     def _host_changed(self, present: bool) -> None:
         self._host = present
@@ -131,6 +140,10 @@ class TrayIcon:
                 log.exception("the tray could not show a change; the next one is shown in full")
                 shown = None
             self._mailbox.pause(MIN_INTERVAL)
+
+
+def _no_balloon(title: str, text: str) -> bool:
+    return False
 
 
 class _Worker:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from trayapp.core.presentation import IconView
 from trayapp.tray import art
+from trayapp.tray.balloons import with_balloons
 from trayapp.tray.mailbox import ViewUpdate
 from trayapp.tray.native import native_class
 from trayapp.tray.windows_shell import (
@@ -97,7 +98,7 @@ class Handlers(dict[int, Handler]):
 def windows_class(base: type[Any], pystray: Any, shell: Shell) -> type[Any]:
     """The Windows icon class, derived from pystray's `base`."""
 
-    class WindowsIcon(native_class(base, pystray, windows_label, windows_tooltip)):  # type: ignore[misc]
+    class WindowsIcon(native_class(with_balloons(base, shell.post), pystray, windows_label, windows_tooltip)):  # type: ignore[misc]
         icon: Any
         _icon_handle: Any
         _message_handlers: Mapping[int, Handler]

@@ -2,8 +2,8 @@
 
 On Linux this is a direct `Notify` call (`notify_linux.py`) and not desktop-notifier, which always opens a new
 notification instead of replacing the old one, cannot name our desktop entry, keeps a dead connection when the daemon
-restarts, and prints a traceback where no daemon runs. On macOS and Windows, desktop-notifier does far more for us and is
-used; its logged tracebacks become one plain line of our log.
+restarts, and prints a traceback where no daemon runs. Nor is it on Windows (`notify_windows.py`). On macOS desktop-notifier
+does far more for us and is used; its logged tracebacks become one plain line of our log.
 
 A failure is logged once, and again only after a notification has succeeded: a machine without a daemon gets one line.
 """
@@ -15,21 +15,31 @@ import logging
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trayapp.core.presentation import Action, Notice, Verb
 from trayapp.tray import pixmap
 from trayapp.tray.channel import Channel, ChannelError, Listener
 
+if TYPE_CHECKING:
+    from trayapp.tray.balloons import ShowBalloon
+
 log = logging.getLogger(__name__)
 
 
-def native_channel(app_name: str, listener: Listener) -> Channel:
-    """The channel of this operating system, imported here because each needs its own libraries."""
+def native_channel(app_name: str, listener: Listener, show_balloon: ShowBalloon | None = None) -> Channel:
+    """The channel of this operating system, imported here because each needs its own libraries.
+
+    `show_balloon` is the tray icon's, on Windows.
+    """
     if sys.platform.startswith("linux"):
         from trayapp.tray.notify_linux import LinuxChannel
 
         return LinuxChannel(app_name, listener)
+    if sys.platform == "win32":
+        from trayapp.tray.notify_windows import WindowsChannel
+
+        return WindowsChannel(app_name, listener, show_balloon)
     return DesktopNotifierChannel(app_name, listener)
 
 
@@ -110,7 +120,7 @@ class _FailureCapture(logging.Filter):
 
 
 class DesktopNotifierChannel:
-    """The channel of macOS and Windows, through desktop-notifier. Its callbacks may come on another thread."""
+    """The channel of macOS, through desktop-notifier. Its callbacks may come on another thread."""
 
     def __init__(self, app_name: str, listener: Listener) -> None:
         import desktop_notifier  # 20 ms: only when the first notification is due

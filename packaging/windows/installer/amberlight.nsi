@@ -19,7 +19,8 @@ SetDateSave off
 !include Win\Propkey.nsh
 
 !define NAME "Amberlight"
-!define ID "Amberlight" ; the AppUserModelID under which the program shows its notifications (tray/notify.py)
+!define ID "Amberlight" ; the AppUserModelID under which the program shows its notifications (system/activation.py)
+!define SCHEME "Software\Classes\amberlight" ; the address that a click on a notification opens (system/activation.py)
 !define APPS "Software\Classes\AppUserModelId\${ID}"
 !define CURRENT "Software\Microsoft\Windows\CurrentVersion"
 !define UNINSTALL "${CURRENT}\Uninstall\${NAME}"
@@ -129,7 +130,8 @@ Function .onInit
   ${EndIf}
 FunctionEnd
 
-; The shortcut has the AppUserModelID: Windows takes the name and the icon of notifications from it.
+; The shortcut has the AppUserModelID: Windows takes the name and the icon of notifications from it. It has no
+; ToastActivatorCLSID: with one, Windows would no longer tell the running program of a click on a button.
 Function Shortcut
   CreateShortcut "${LINK}" "$INSTDIR\amberlightw.exe" "run --page"
   !insertmacro ComHlpr_CreateInProcInstance ${CLSID_ShellLink} ${IID_IShellLink} r0 ""
@@ -169,6 +171,10 @@ Section
   Call Shortcut
   WriteRegStr HKCU "${APPS}" "DisplayName" "${NAME}"
   WriteRegStr HKCU "${APPS}" "IconUri" "$INSTDIR\_internal\trayapp\tray\app.png"
+  WriteRegStr HKCU "${SCHEME}" "" "URL:${NAME}"
+  WriteRegStr HKCU "${SCHEME}" "URL Protocol" ""
+  WriteRegStr HKCU "${SCHEME}\DefaultIcon" "" "$INSTDIR\amberlightw.exe,0"
+  WriteRegStr HKCU "${SCHEME}\shell\open\command" "" '"$INSTDIR\amberlightw.exe" activate "%1"'
   WriteRegStr HKCU "${CURRENT}\App Paths\amberlight.exe" "" "$INSTDIR\amberlight.exe"
   WriteRegStr HKCU "${UNINSTALL}" "DisplayName" "${NAME}"
   WriteRegStr HKCU "${UNINSTALL}" "DisplayVersion" "${VERSION}"
@@ -220,6 +226,7 @@ Section Uninstall
   RMDir "$INSTDIR" ; only if nothing else is in it
   Delete "${LINK}"
   DeleteRegKey HKCU "${APPS}"
+  DeleteRegKey HKCU "${SCHEME}"
   DeleteRegKey HKCU "${CURRENT}\App Paths\amberlight.exe"
   DeleteRegValue HKCU "${CURRENT}\Run" "${NAME}"
   DeleteRegValue HKCU "${APPROVED}" "${NAME}"
