@@ -9,6 +9,7 @@ from typing import Protocol
 from trayapp.core.presentation import Action, Notice
 
 OnAction = Callable[[Action], None]
+SWITCHED_OFF = "they are switched off in the system's settings"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from trayapp.core.presentation import Action, Notice, Verb
 from trayapp.tray import pixmap
-from trayapp.tray.channel import Channel, ChannelError, Listener
+from trayapp.tray.channel import SWITCHED_OFF, Channel, ChannelError, Listener
 
 if TYPE_CHECKING:
     from trayapp.tray.balloons import ShowBalloon
@@ -98,7 +98,6 @@ class NotificationCentre:
 
 
 LIBRARY_LOGS = ("desktop_notifier.backends.base", "desktop_notifier.backends.macos")  # where it logs failures
-SWITCHED_OFF = "they are switched off in the system's settings"
 NOT_FOR_US = "the system has none for this program"  # macOS has them for app bundles only
 
 

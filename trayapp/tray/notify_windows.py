@@ -25,11 +25,10 @@ from trayapp.core.presentation import Action, Notice, Verb
 from trayapp.system import activation
 from trayapp.tray import pixmap
 from trayapp.tray.balloons import BalloonChannel, ShowBalloon
-from trayapp.tray.channel import ChannelError, Listener
+from trayapp.tray.channel import SWITCHED_OFF, ChannelError, Listener
 
 log = logging.getLogger(__name__)
 
-SWITCHED_OFF = "they are switched off in the system's settings"
 GROUP = "amberlight"
 MAX_BUTTONS = 5  # of a toast; Windows refuses more
 SHOW = "show"  # what a click on the text says where our address isn't registered
