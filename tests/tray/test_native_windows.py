@@ -162,8 +162,8 @@ def test_on_windows_other_events_are_passed_on() -> None:
     """Those of a balloon, with nothing but their number."""
 
     with Windows() as windows:
-        windows.happens(0x405, 17, 4)
-        assert [0x405] == windows.icon.others
+        windows.happens(0x402, 17, 4)
+        assert [0x402] == windows.icon.others
 
 
 # --- the icon -------------------------------------------------------------------------------------------------------------
