@@ -99,6 +99,30 @@ def test_edit_in_an_editor(
     assert ["POST /reload"] == [what for what, _ in app.requests]
 
 
+@pytest.mark.parametrize("bom", ["", "\ufeff"])
+def test_an_editor_of_windows(paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bom: str) -> None:
+    """It ends lines in its own way, and may mark the file as UTF-8: the line ends of the configuration stay."""
+
+    paths.config_file.write_text(FILE, encoding="utf-8", newline="\n")
+    saved = f"file.write_bytes(({bom!r} + text.replace('read', 'write')).replace('\\n', '\\r\\n').encode()); sys.exit()"
+    editor(tmp_path, monkeypatch, saved)
+
+    assert 0 == main(["edit", "github"])
+    assert FILE.replace("read", "write").encode() == paths.config_file.read_bytes()
+
+
+def test_a_draft_in_another_encoding(
+    paths: Paths, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is refused with what to do, and kept."""
+
+    editor(tmp_path, monkeypatch, "file.write_bytes(text.encode() + b'# \\xe9\\n'); sys.exit()")
+
+    assert 0 != main(["edit", "github"])
+    assert "isn't UTF-8 text. Save it as UTF-8" in capsys.readouterr().err
+    assert FILE == paths.config_file.read_text()
+
+
 def test_a_draft_that_is_wrong_is_offered_again(
     paths: Paths, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

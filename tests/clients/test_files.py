@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
+from tests.requirements import require_links
 from trayapp.clients import files
 from trayapp.clients.files import FileError, read, replace
 from trayapp.system import replacing
@@ -22,6 +24,7 @@ def file(tmp_path: Path) -> Path:
     return made
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="modes are POSIX")
 def test_the_new_text_and_a_copy_that_only_its_owner_can_read(file: Path) -> None:
     """The mode of the file stays."""
 
@@ -47,6 +50,7 @@ def test_a_symbolic_link_stays_one(file: Path, tmp_path: Path) -> None:
 
     link = tmp_path / "home" / ".mcp.json"
     link.parent.mkdir()
+    require_links(tmp_path)
     link.symlink_to(file)
     replace(read(link), "new", "d")
     assert link.is_symlink()
@@ -115,6 +119,7 @@ def test_an_administrators_edit_leaves_the_file_to_its_owner(file: Path) -> None
     assert (12345, 12346, 0o600) == (found.st_uid, found.st_gid, found.st_mode & 0o777)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="modes are POSIX")
 def test_a_private_text_is_never_in_a_file_that_others_can_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also not for a moment: the draft is private before it takes the file's place."""
 

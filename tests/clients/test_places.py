@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.requirements import require_links
 from trayapp.clients.places import Machine
 from trayapp.clients.table import BY_NAME, TABLE, Client
 
@@ -68,6 +69,7 @@ def test_the_first_place_that_exists_counts(tmp_path: Path) -> None:
 def test_a_dangling_link_is_still_the_place(tmp_path: Path) -> None:
     """It is reported, and no other file is written instead."""
 
+    require_links(tmp_path)
     client = BY_NAME["opencode"]
     folder = tmp_path / ".config/opencode"
     folder.mkdir(parents=True)

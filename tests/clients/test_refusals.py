@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,8 @@ def test_only_these_entries_are_forgotten(machine: Machine, file: Path) -> None:
     file.write_text(json.dumps(NOTED))
     forget(machine, CLAUDE, ["notes", "linear"])
     assert {"github": {"timestamp": 2}} == json.loads(file.read_text())
-    assert 0o600 == stat.S_IMODE(file.stat().st_mode)
+    if sys.platform != "win32":  # where the directory says who may read it
+        assert 0o600 == stat.S_IMODE(file.stat().st_mode)
 
 
 def test_its_directory_may_be_elsewhere(machine: Machine, tmp_path: Path) -> None:
@@ -51,6 +53,7 @@ def test_anything_else_is_left_alone(machine: Machine, file: Path, text: str) ->
     assert (text.encode("utf-8", "surrogateescape"), before) == (file.read_bytes(), file.stat().st_ino)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes and links are POSIX")
 def test_what_is_no_file_is_left_alone(machine: Machine, file: Path, tmp_path: Path) -> None:
     forget(machine, CLAUDE, ["notes"])
     assert not file.exists()

@@ -135,7 +135,7 @@ def test_files_of_projects_that_we_wrote(tmp_path: Path) -> None:
 
     texts = [each.text for each in repoint(machine, changes, "old", "new")]
     assert 3 == len(texts)
-    assert any(text.startswith(f"Updated Claude Code ({tmp_path}/my work/.mcp.json).") for text in texts)
+    assert any(text.startswith(f"Updated Claude Code ({tmp_path / 'my work' / '.mcp.json'}).") for text in texts)
     assert all('"new"' in file.read_text() and '"old"' not in file.read_text() for file in ours)
     assert before == elsewhere.read_text()
 

@@ -43,7 +43,7 @@ WORDS = ["settings", "workload", "rename", "remove", "replace", "text"]
 def paths(tmp_path: Path) -> Paths:
     paths = Paths.under(tmp_path)
     paths.config_file.parent.mkdir()
-    paths.config_file.write_text(FILE)
+    paths.config_file.write_text(FILE, newline="\n")
     return paths
 
 

@@ -348,7 +348,9 @@ async def test_what_was_moved_aside_before_stays(open_journal: Open, db: Path) -
     """Damage twice in a second makes two files, and a rest of an earlier one isn't mixed with the next."""
 
     first = _damaged(db, _garbage)
-    assert await open_journal().intent("gh", login(1), 1, WALL)
+    journal = open_journal()
+    assert await journal.intent("gh", login(1), 1, WALL)
+    await journal.close()
     kept = db.with_name("state.db.damaged-20270115T080000Z")
     _replaced(db, b"another" * 100)
 

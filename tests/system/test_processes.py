@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -32,7 +33,7 @@ FROZEN = ROOT / "packaging/pyinstaller/frozen.py"
 def test_the_console_program_is_chosen(executable: str, frozen: bool, taken: str) -> None:
     """Of the two programs of a frozen Windows build a login starts the one that has none."""
 
-    assert taken == interpreter(executable, frozen=frozen)
+    assert Path(taken) == Path(interpreter(executable, frozen=frozen))
 
 
 def test_the_frozen_program_runs_modules_of_ours_and_no_others() -> None:

@@ -31,8 +31,8 @@ def edited(text: str, name: str, problem: Callable[[str], str], environ: Mapping
     try:
         while True:
             _open(draft, environ)
-            new = draft.read_text(encoding="utf-8")
-            if not (why := problem(new)):
+            new, why = _read(draft, text)
+            if not (why := why or problem(new)):
                 shutil.rmtree(directory, ignore_errors=True)
                 return new
             print_error("\n".join(f"amberlight: {clean(line)}" for line in why.splitlines()))
@@ -42,6 +42,15 @@ def edited(text: str, name: str, problem: Callable[[str], str], environ: Mapping
     except NoEditorError:
         shutil.rmtree(directory, ignore_errors=True)
         raise
+
+
+def _read(draft: Path, old: str) -> tuple[str, str]:
+    """The draft with the line ends of the old text, whatever the editor made of them; and why it can't be read, or nothing."""
+    try:
+        new = draft.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return "", f"{draft} isn't UTF-8 text. Save it as UTF-8"
+    return (new if "\r\n" in old else new.replace("\r\n", "\n")), ""
 
 
 def _again() -> bool:
