@@ -84,12 +84,3 @@ async def test_macos_is_told_that_the_text_is_utf8(programs: Path, monkeypatch: 
     program(programs, "pbcopy", f'echo "$LC_CTYPE" > {programs}/locale; /bin/cat > {programs}/text')
     assert await clipboard.copy("größer ✔")
     assert ("UTF-8\n", "größer ✔") == ((programs / "locale").read_text(), (programs / "text").read_text())
-
-
-def test_windows_clip_understands_what_it_is_given() -> None:
-    """It reads plain text in the code page of the console, so everything beyond ASCII goes as UTF-16 with its mark."""
-
-    assert b'{"url": 1}' == clipboard._encoded('{"url": 1}', "win32") == clipboard._encoded('{"url": 1}', "linux")
-    assert "Zoë" == clipboard._encoded("Zoë", "win32").decode("utf-16")
-    assert clipboard._encoded("Zoë", "win32").startswith(b"\xff\xfe")
-    assert "Zoë".encode() == clipboard._encoded("Zoë", "darwin")

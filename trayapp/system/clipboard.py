@@ -1,4 +1,4 @@
-"""Copy text to the clipboard, using the desktop's own program for it."""
+"""Copy text to the clipboard, using the desktop's own program for it; on Windows, Windows itself."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 
-from trayapp.system.processes import NO_WINDOW, end_process
+from trayapp.system.processes import end_process
 
 PROGRAMS: tuple[tuple[str, ...], ...] = (
     ("wl-copy",),
@@ -19,16 +19,14 @@ LIMIT = 5.0  # s for one program
 
 async def copy(text: str) -> bool:
     """Whether some program accepted the text. It is passed on standard input, never as an argument."""
-    programs = {"darwin": (("pbcopy",),), "win32": (("clip",),)}.get(sys.platform, PROGRAMS)
-    for program in programs:
+    if sys.platform == "win32":
+        from trayapp.system.windows_clipboard import copy as copy_here
+
+        return await asyncio.to_thread(copy_here, text)
+    for program in (("pbcopy",),) if sys.platform == "darwin" else PROGRAMS:
         if shutil.which(program[0]) and await _pipe_to(program, text):
             return True
     return False
-
-
-def _encoded(text: str, platform: str = sys.platform) -> bytes:
-    """Windows' clip reads the code page of the console, or UTF-16 with a byte order mark."""
-    return text.encode("utf-16" if platform == "win32" and not text.isascii() else "utf-8")
 
 
 def _environment() -> dict[str, str] | None:
@@ -47,13 +45,12 @@ async def _pipe_to(program: tuple[str, ...], text: str) -> bool:
             stdout=quiet,
             stderr=quiet,
             env=_environment(),
-            creationflags=NO_WINDOW,
         )
     except OSError:  # it exists but can't be run
         return False
     try:
         async with asyncio.timeout(LIMIT):
-            await process.communicate(_encoded(text))
+            await process.communicate(text.encode())
     except TimeoutError:
         return False
     finally:
