@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from tests.cli.fake_app import FakeApp, row
+from trayapp.cli.editors import windows_words
 from trayapp.cli.entry import main
 from trayapp.config.loader import load
 from trayapp.config.paths import Paths
@@ -39,7 +42,8 @@ def editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
         f"{code}\nfile.write_text(text)\n"
     )
     monkeypatch.delenv("VISUAL", raising=False)
-    monkeypatch.setenv("EDITOR", shlex.join([sys.executable, str(script)]))
+    join = shlex.join if os.name == "posix" else subprocess.list2cmdline
+    monkeypatch.setenv("EDITOR", join([sys.executable, str(script)]))
 
 
 # --- edit ------------------------------------------------------------------------------------------------------------
@@ -169,7 +173,7 @@ def test_a_file_that_changed_meanwhile_is_not_overwritten(
 
 @pytest.mark.parametrize(
     ("command", "words"),
-    [("no-such-editor-x", "can't be started"), ("false", "failed (exit code 1)"), ("'", "quotation mark")],
+    [("no-such-editor-x", "can't be started"), ("false", "failed (exit code 1)"), ('"', "quotation mark")],
 )
 def test_an_editor_that_does_not_work(
     paths: Paths, capsys: Capture, monkeypatch: pytest.MonkeyPatch, command: str, words: str
@@ -342,3 +346,31 @@ def test_config_edit_makes_the_file(
     editor(tmp_path, monkeypatch, "text = '[settings]\\nport = 1\\n'")
     assert 0 == main(["config", "edit"])
     assert 1 == load(paths, {}).settings.port
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("", []),
+        ("notepad", ["notepad"]),
+        (r"C:\Tools\ed.exe  -w ", [r"C:\Tools\ed.exe", "-w"]),
+        (r'"C:\Program Files\Zoë\ed.exe" --wait -c "a b"', [r"C:\Program Files\Zoë\ed.exe", "--wait", "-c", "a b"]),
+        (r'--config="C:\a b\c d".ini x', [r"--config=C:\a b\c d.ini", "x"]),
+        ("ed 'a b'", ["ed", "'a", "b'"]),
+    ],
+)
+def test_the_words_of_an_editor_on_windows(command: str, words: list[str]) -> None:
+    """Backslashes are part of paths; double quotation marks alone hold spaces together."""
+
+    assert words == windows_words(command)
+
+
+def test_an_editor_whose_path_has_spaces_needs_no_quotation_marks(tmp_path: Path) -> None:
+    """As the settings of Windows invite to write it; one that has no end is an error."""
+
+    program = tmp_path / "Program Files" / "my editor.exe"
+    program.parent.mkdir()
+    program.write_bytes(b"")
+    assert [str(program)] == windows_words(str(program))
+    with pytest.raises(ValueError, match="ed"):
+        windows_words('"C:\\ed.exe')

@@ -159,7 +159,7 @@ def test_a_batch_file_gets_no_argument_that_it_would_run(monkeypatch: pytest.Mon
     """The command processor reads quotes, %, & and more in its own way, however they were quoted."""
 
     monkeypatch.setattr("trayapp.cli.exec_command.os.name", "nt")
-    monkeypatch.setattr("trayapp.cli.exec_command.shutil.which", lambda name: f"C:\\node\\{name}.CMD")
+    monkeypatch.setattr("trayapp.system.processes.shutil.which", lambda name: f"C:\\node\\{name}.CMD")
     for word in ("a&calc", '"', "%PATH%", "a|b", "^", "line\nbreak"):
         assert 126 == exec_command.replace_process(["npx", "server", word], "T", Secret(TOKEN))
         assert (

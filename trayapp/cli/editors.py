@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from trayapp.cli.output import clean, print_error
+from trayapp.system.processes import findable
 
 FOUND = ("sensible-editor", "editor", "nano", "vim", "vi", "notepad")  # tried if neither variable is set
 
@@ -63,9 +65,9 @@ def _again() -> bool:
 
 
 def _open(file: Path, environ: Mapping[str, str]) -> None:
-    words = _command(environ)
+    words = [*_command(environ), str(file)]
     try:
-        code = subprocess.run([*words, str(file)], check=False).returncode
+        code = subprocess.run(findable(words) if os.name == "nt" else words, check=False).returncode
     except OSError as error:
         raise NoEditorError(f"the editor {words[0]} can't be started: {error.strerror}. Set EDITOR") from None
     if code:
@@ -75,7 +77,9 @@ def _open(file: Path, environ: Mapping[str, str]) -> None:
 def _command(environ: Mapping[str, str]) -> list[str]:
     for variable in ("VISUAL", "EDITOR"):
         try:
-            words = shlex.split(environ.get(variable, ""), posix=os.name == "posix")
+            words = (
+                windows_words(environ.get(variable, "")) if os.name == "nt" else shlex.split(environ.get(variable, ""))
+            )
         except ValueError:
             raise NoEditorError(f"{variable} isn't a command: a quotation mark has no end") from None
         if words:
@@ -84,3 +88,16 @@ def _command(environ: Mapping[str, str]) -> list[str]:
     if found is None:
         raise NoEditorError("no editor was found. Set EDITOR, for example: export EDITOR=nano")
     return [found]
+
+
+def windows_words(command: str) -> list[str]:
+    """The words of a command as Windows writes it: backslashes are part of paths, and quotation marks hold spaces together.
+
+    A path with spaces needs none if the whole text names a file. Raises `ValueError` if a quotation mark has no end.
+    """
+    if Path(command).is_file():
+        return [command]
+    if command.count('"') % 2:
+        raise ValueError(command)
+    # What a quotation mark encloses, and everything up to a space beside it, is one word.
+    return [word.replace('"', "") for word in re.findall(r'(?:"[^"]*"|[^\s"])+', command)]

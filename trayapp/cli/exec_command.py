@@ -6,9 +6,7 @@ there it is a child process in the same console, and this one ends as it does.
 
 from __future__ import annotations
 
-import errno
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,11 +14,10 @@ from collections.abc import Sequence
 
 from trayapp.cli.output import clean, print_error
 from trayapp.core.model import Secret
+from trayapp.system.processes import findable
 
 NOT_EXECUTABLE = 126  # as shells report it
 NOT_FOUND = 127
-BATCH = (".bat", ".cmd")
-_BATCH_UNSAFE = frozenset('"%!^&|<>\r\n')  # the command processor would read these in its own way
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGBREAK") if hasattr(signal, name)]
 _IGNORED_BY_PYTHON = ("SIGPIPE", "SIGXFSZ")  # ignored signals stay ignored through exec, so they are restored
 
@@ -48,12 +45,10 @@ def replace_process(command: Sequence[str], variable: str, token: Secret) -> int
 
 def _run_child(command: Sequence[str], environment: dict[str, str]) -> int:
     """Run it until it ends. Ctrl-C and Ctrl-Break reach both processes, and the command decides what they mean."""
-    program = shutil.which(command[0]) or command[0]  # npx and many others are .cmd files, which Windows wouldn't find
-    if program.lower().endswith(BATCH) and any(_BATCH_UNSAFE.intersection(word) for word in command[1:]):
-        raise OSError(errno.EINVAL, "it's a batch file, which can't be given these arguments safely")
+    found = findable(command)
     before = {number: signal.signal(number, lambda *_: None) for number in _SIGNALS}
     try:
-        with subprocess.Popen([program, *command[1:]], env=environment) as process:
+        with subprocess.Popen(found, env=environment) as process:
             return exit_code(process.wait())
     finally:
         for number, handler in before.items():

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+BATCH = (".bat", ".cmd")
+_BATCH_UNSAFE = frozenset('"%!^&|<>\r\n')
 FROZEN = bool(getattr(sys, "frozen", False))
 NO_WINDOW = 0x08000000 if sys.platform == "win32" else 0  # CREATE_NO_WINDOW: no console flashes up
 
@@ -20,6 +25,15 @@ def interpreter(executable: str = sys.executable, *, frozen: bool = FROZEN) -> s
     if frozen and path.name.lower() == "amberlightw.exe":
         return str(path.with_name("amberlight.exe"))
     return executable
+
+
+def findable(command: Sequence[str]) -> list[str]:
+    """The command as Windows finds it: npx, code and many others are .cmd files. Raises `OSError` for a batch file with
+    arguments that the command processor would read in its own way."""
+    program = shutil.which(command[0]) or command[0]
+    if program.lower().endswith(BATCH) and any(_BATCH_UNSAFE.intersection(word) for word in command[1:]):
+        raise OSError(errno.EINVAL, "it's a batch file, which can't be given these arguments safely")
+    return [program, *command[1:]]
 
 
 async def end_process(process: asyncio.subprocess.Process) -> None:
