@@ -17,8 +17,10 @@ make_screen() {
     printf '%s' "$wanted" >"$WINDOWS/.made-screen"
 }
 
+# test_windows_screen [OPTION...]: without options the quick ones.
 test_windows_screen() {
     make_screen
+    [ $# != 0 ] || set -- -m "wine and not delivery" tests/windows
     AMBERLIGHT_WINE_SCREEN=$PWD/$SCREEN AMBERLIGHT_WINE_PYTHON=$PWD/$WINDOWS_HOME/python.exe WINE_USER=$WINDOWS_USER \
-        pytest -n 0 -m wine tests/windows "$@"
+        pytest -n 0 "$@"
 }

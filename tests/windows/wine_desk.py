@@ -93,6 +93,13 @@ class WineDesk(Desk):
         )
         return done.stdout.decode("utf-8", "replace")
 
+    def run_windows(self, *command: str) -> int:
+        """Run an installer to its end; its exit code. A pipe would stay open in the desktop that Wine starts with it."""
+        quiet = subprocess.DEVNULL
+        return subprocess.run(
+            [WINE, *command], env=self.env, stdin=quiet, stdout=quiet, stderr=quiet, timeout=5 * LIMIT, check=False
+        ).returncode
+
     def open_windows(self, *command: str) -> subprocess.Popen[bytes]:
         """Start a Windows program with pipes: Wine's programs can't write into a file as their standard stream."""
         pipe = subprocess.PIPE
@@ -126,7 +133,7 @@ class WineDesk(Desk):
     def tips(self) -> list[Box]:
         """Tooltips and balloons, which Wine's desktop shows: not the icon itself."""
         found = self._windows(r"^explorer\.exe$")
-        return sorted(box for box in found if box[1] >= PANEL_SIZE - 4 and box[2] > 2 and box[3] > 2)
+        return sorted(box for box in found if box[1] > 0 and box[2] > PANEL_SIZE)
 
 
 class WindowsIcon:
