@@ -309,8 +309,12 @@ case $command in
         . packaging/windows/lane.sh
         # shellcheck source=packaging/windows/installer/release.sh
         . packaging/windows/installer/release.sh
+        # shellcheck source=packaging/windows/screen.sh
+        . packaging/windows/screen.sh
+        make_desktop
         make_windows
         release_windows "${2:-}"
+        try_course
         ;;
     test)
         if [ "${1:-}" = --windows-screen ]; then

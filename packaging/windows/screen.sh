@@ -24,3 +24,9 @@ test_windows_screen() {
     AMBERLIGHT_WINE_SCREEN=$PWD/$SCREEN AMBERLIGHT_WINE_PYTHON=$PWD/$WINDOWS_HOME/python.exe WINE_USER=$WINDOWS_USER \
         pytest -n 0 "$@"
 }
+
+# From Setup.exe to the uninstaller, as a person does it. AMBERLIGHT_SHOTS is a directory for pictures of it.
+try_course() {
+    say "installing it on a screen, signing in, losing the server and coming back"
+    AMBERLIGHT_DELIVERY=$PWD/$DELIVERY test_windows_screen tests/windows/test_course.py
+}

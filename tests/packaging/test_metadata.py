@@ -56,7 +56,7 @@ def test_every_dependency_is_locked() -> None:
 def test_packages_are_looked_for_in_the_package_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """build/ has Wine's directory, with a link to the whole file system: pip would search it for minutes."""
 
-    from setuptools import find_namespace_packages, find_packages
+    from setuptools import find_namespace_packages, find_packages  # type: ignore[import-untyped]
 
     options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]["find"]
     (tmp_path / "trayapp/core").mkdir(parents=True)
