@@ -21,6 +21,7 @@ wine() {
 }
 
 wait_for_wine() { WINEPREFIX=$PWD/$WINDOWS/prefix /usr/lib/wine/wineserver64 -w; }
+kill_wine() { WINEPREFIX=$PWD/$WINDOWS/prefix /usr/lib/wine/wineserver64 -k || true; } # if there is none, it fails
 
 windows_missing() {
     local name
@@ -124,8 +125,30 @@ windows_python() {
     )
 }
 
-# A timeout ends the whole run there: pytest-timeout can't interrupt a test on Windows. Hypothesis' own profile ci makes
-# the same examples each time, however slow the machine.
+# An X screen of this run's own, on which Wine opens windows.
+open_screen() {
+    local answer=$WINDOWS/display
+    rm -f "$answer"
+    mkfifo "$answer"
+    Xvfb -displayfd 3 -screen 0 1280x800x24 -nolisten tcp 3>"$answer" >/dev/null 2>&1 &
+    windows_screen=$!
+    trap 'close_screen; clear_up' EXIT
+    read -r DISPLAY <"$answer" || fail "Xvfb opened no display."
+    export DISPLAY=:$DISPLAY
+}
+
+# Wine's desktop ends with its display: what is started later makes a new one.
+close_screen() {
+    kill_wine
+    kill "$windows_screen" 2>/dev/null || true
+}
+
+# Tests that failed run once more, alone, as on Linux. A timeout ends the process that runs the tests (pytest-timeout can't
+# interrupt a test on Windows): pytest-xdist then counts one failure and goes on in a new one. Hypothesis' own profile ci
+# makes the same examples each time, however slow the machine.
 test_windows() {
-    windows_python -m pytest -p no:cacheprovider --hypothesis-profile ci -o timeout=600 -m "not (slow or build or alone or desktop or real)" "$@"
+    pytest() { windows_python -m pytest "$@"; }
+    open_screen
+    pytest_retried -n 2 --hypothesis-profile ci -o timeout=300 \
+        -m "not (slow or build or alone or desktop or real)" "$@"
 }

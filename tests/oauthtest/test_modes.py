@@ -6,6 +6,7 @@ import email.utils
 import http.client
 import json
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -40,7 +41,8 @@ ANSWERS: list[tuple[Mode, int, str, Look]] = [
 BROKEN: list[tuple[Mode, type[BaseException]]] = [
     (Mode.HANG_BEFORE_HEADERS, TimeoutError),
     (Mode.HANG_IN_BODY, TimeoutError),
-    (Mode.RESET, ConnectionResetError),
+    # The loop of Windows shuts the connection down before it closes it.
+    (Mode.RESET, http.client.RemoteDisconnected if sys.platform == "win32" else ConnectionResetError),
     (Mode.EOF, http.client.RemoteDisconnected),
     (Mode.DROPPED_ANSWER, http.client.RemoteDisconnected),
     (Mode.TRUNCATED_BODY, http.client.IncompleteRead),

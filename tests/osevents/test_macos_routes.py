@@ -7,6 +7,7 @@ import errno
 import os
 import socket
 import struct
+import sys
 
 import pytest
 
@@ -17,6 +18,7 @@ from trayapp.osevents.macos_routes import reports_change
 
 UP, GATEWAY, HOST, STATIC, LLINFO, WASCLONED = 0x1, 0x2, 0x4, 0x800, 0x400, 0x20000
 NAMES = {1: "lo0", 4: "en0", 9: "awdl0", 10: "llw0", 12: "ipsec0"}
+selector = pytest.mark.skipif(sys.platform == "win32", reason="the loop of Windows watches no socket of ours")
 
 
 def inet(address: str) -> bytes:
@@ -110,6 +112,7 @@ def test_chatter_is_ignored(message: bytes) -> None:
     assert not reports_change(message, lambda index: NAMES.get(index, ""))
 
 
+@selector
 async def test_a_burst_in_the_socket_is_one_event() -> None:
     """Everything that one read brings is one `NetworkChangeHint`; chatter alone is none."""
 
@@ -147,6 +150,7 @@ class FailingSocket(socket.socket):
         return super().recv(size)
 
 
+@selector
 async def test_lost_messages_are_a_change_and_a_broken_socket_an_end() -> None:
     """ENOBUFS is a buffer overflow; any other error ends the source, and polling continues."""
 
@@ -171,6 +175,7 @@ def test_an_interface_that_is_gone_has_no_name() -> None:
     assert interface_name(0x7FFFFF) == ""
 
 
+@selector
 async def test_a_socket_that_closes_is_an_end() -> None:
     """Otherwise empty reads would repeat for ever."""
 
