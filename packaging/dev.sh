@@ -261,7 +261,10 @@ run_windows() {
         [ "${CI:-}" != true ] && [ "${CI:-}" != 1 ]
         return
     fi
-    bash packaging/dev.sh test --windows -q
+    local bad=0
+    bash packaging/dev.sh test --windows -q || bad=1
+    bash packaging/dev.sh test --windows-screen || bad=1
+    return $bad
 }
 
 run_all() {

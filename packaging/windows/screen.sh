@@ -17,16 +17,19 @@ make_screen() {
     printf '%s' "$wanted" >"$WINDOWS/.made-screen"
 }
 
-# test_windows_screen [OPTION...]: without options the quick ones.
+# test_windows_screen [OPTION...]: without options the quick ones, 40 s.
 test_windows_screen() {
     make_screen
-    [ $# != 0 ] || set -- -m "wine and not delivery" tests/windows
-    AMBERLIGHT_WINE_SCREEN=$PWD/$SCREEN AMBERLIGHT_WINE_PYTHON=$PWD/$WINDOWS_HOME/python.exe WINE_USER=$WINDOWS_USER \
-        pytest -n 0 "$@"
+    [ $# != 0 ] || set -- -q -m "wine and not delivery" tests/windows
+    outputs=$(mktemp -d)
+    trap clear_up EXIT
+    export AMBERLIGHT_WINE_SCREEN=$PWD/$SCREEN AMBERLIGHT_WINE_PYTHON=$PWD/$WINDOWS_HOME/python.exe WINE_USER=$WINDOWS_USER
+    pytest_retried -n 0 "$@"
 }
 
 # From Setup.exe to the uninstaller, as a person does it. AMBERLIGHT_SHOTS is a directory for pictures of it.
 try_course() {
     say "installing it on a screen, signing in, losing the server and coming back"
-    AMBERLIGHT_DELIVERY=$PWD/$DELIVERY test_windows_screen tests/windows/test_course.py
+    export AMBERLIGHT_DELIVERY=$PWD/$DELIVERY
+    test_windows_screen tests/windows/test_course.py
 }
