@@ -1,25 +1,32 @@
-"""Setup.exe in Wine: installed, used, upgraded while it runs, and removed. `packaging/dev.sh release --windows` runs this."""
+"""The delivery for Windows, in Wine: installed, used, upgraded while it runs, removed; and the portable archive.
+
+`packaging/dev.sh release --windows` runs this, on a Windows computer where nothing was ever installed. The tests share it,
+and each leaves it without Amberlight.
+"""
 
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-import time
-from collections.abc import Callable, Iterator
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import pytest
 
+from tests.packaging.windows_computer import LIMIT, Amberlight, Computer, until
 from trayapp import __version__
 from trayapp.autostart.windows import APPROVED, NAME, RUN
+from trayapp.oauthtest import OAuthServer
+from trayapp.oauthtest.browser import browse
+from trayapp.oauthtest.mcp import EchoWorkload
 from trayapp.system.activation import APP_KEY, COMMAND_KEY, SCHEME_KEY
 
 DELIVERY = os.environ.get("AMBERLIGHT_DELIVERY", "")
-WINE = shutil.which("wine64") or "/usr/lib/wine/wine64"
-APPS, SCHEME, COMMAND = APP_KEY, SCHEME_KEY, COMMAND_KEY
+SETUP = Path(DELIVERY, f"amberlight-{__version__}-setup.exe")
+PATHS = r"Software\Microsoft\Windows\CurrentVersion\App Paths\amberlight.exe"
 UNINSTALL = r"Software\Microsoft\Windows\CurrentVersion\Uninstall\Amberlight"
-LIMIT = 300.0  # s for anything that is waited for, on a machine with other work
+VAULT = r"Software\Wine\Credential Manager"
 
 pytestmark = [
     pytest.mark.delivery,
@@ -27,102 +34,192 @@ pytestmark = [
 ]
 
 
-class Computer:
-    """The Windows computer that WINEPREFIX names."""
-
-    def __init__(self) -> None:
-        self.disk = Path(os.environ["WINEPREFIX"], "drive_c")
-
-    @property
-    def local(self) -> Path:
-        (place,) = (path / "AppData/Local" for path in (self.disk / "users").iterdir() if path.name != "Public")
-        return place
-
-    @property
-    def home(self) -> Path:
-        return self.local / "Programs/Amberlight"
-
-    def run(self, program: Path | str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a program to its end. Its output goes through pipes: Wine's files are no consoles."""
-        command, quiet = [WINE, str(program), *arguments], subprocess.DEVNULL
-        return subprocess.run(command, stdin=quiet, capture_output=True, encoding="utf-8", timeout=LIMIT, check=False)
-
-    def silently(self, program: Path) -> int:
-        """Run an installer; its exit code. A pipe would stay open: the desktop that Wine starts with it has it, too."""
-        quiet = subprocess.DEVNULL
-        command = [WINE, str(program), "/S"]
-        return subprocess.run(command, stdin=quiet, stdout=quiet, stderr=quiet, timeout=LIMIT, check=False).returncode
-
-    def amberlight(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self.run(self.home / "amberlight.exe", *arguments)
-
-    def value(self, key: str, name: str) -> str:
-        """A value of the user's hive as `reg` prints it; empty if there is none."""
-        done = self.run("reg", "query", f"HKCU\\{key}", "/v", name)
-        return done.stdout.split("REG_SZ", 1)[-1].strip() if done.returncode == 0 else ""
-
-    def default(self, key: str) -> str:
-        """The default value of a key."""
-        done = self.run("reg", "query", f"HKCU\\{key}", "/ve")
-        return done.stdout.split("REG_SZ", 1)[-1].strip() if done.returncode == 0 else ""
-
-    def link(self) -> Path:
-        roaming = self.local.with_name("Roaming")
-        return roaming / "Microsoft/Windows/Start Menu/Programs/Amberlight.lnk"
-
-
-def until(condition: Callable[[], object], what: str) -> None:
-    end = time.monotonic() + LIMIT
-    while not condition():
-        assert time.monotonic() < end, f"{what} did not happen"
-        time.sleep(0.5)
-
-
-@pytest.fixture
+@pytest.fixture(scope="module")
 def computer() -> Iterator[Computer]:
     computer = Computer()
     yield computer
-    subprocess.run([str(Path(WINE).with_name("wineserver64")), "-k"], check=False)
+    computer.end()
 
 
-def test_installed_used_upgraded_and_removed(computer: Computer) -> None:
+@pytest.fixture
+def installed(computer: Computer) -> Amberlight:
+    local = computer.local
+    return Amberlight(computer, local / "Programs/Amberlight", local / "amberlight", local / "Temp/amberlight")
+
+
+@pytest.fixture(scope="module")
+def authority() -> Iterator[OAuthServer]:
+    """Where the person signs in, without a question."""
+    with OAuthServer(check=False, subject="ada") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def notes(authority: OAuthServer) -> Iterator[EchoWorkload]:
+    """An MCP server behind it."""
+    with EchoWorkload(authority, name="notes") as workload:
+        yield workload
+
+
+def run_setup(computer: Computer) -> None:
+    """Silently."""
+    assert 0 == computer.run(SETUP, "/S").code
+
+
+def add_and_sign_in(amberlight: Amberlight, notes: EchoWorkload, authority: OAuthServer) -> None:
+    """As the dashboard does it; the browser is a stand-in. `openid` brings an ID token, whose signature is checked."""
+    options = ("--client-id", authority.client_id, "--scope", "openid", "--no-sign-in")
+    amberlight.ok("add", "notes", notes.url, *options)
+    until(lambda: amberlight.status("notes") == "unauthenticated", "the new workload")
+    began = amberlight.api.post("notes", "reauthorize", {"browser": False, "flow": "browser"})
+    assert 200 == browse(str(began["authorization_url"]))
+    until(lambda: amberlight.status("notes") == "running", "the sign-in")
+
+
+def echo(amberlight: Amberlight, tool: str, access: dict[str, object]) -> str:
+    """Call a tool as a client does that was given this."""
+    headers = {"Accept": "application/json, text/event-stream", **access["headers"]}  # type: ignore[dict-item]
+    said = {"name": tool, "arguments": {"message": "hello"}}
+    with httpx2.Client(trust_env=False, timeout=60, headers=headers) as client:
+        answers = []
+        about = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+        for number, (method, parameters) in enumerate((("initialize", about), ("tools/call", said)), 1):
+            body = {"jsonrpc": "2.0", "id": number, "method": method, "params": parameters}
+            answer = client.post(str(access["url"]), json=body)
+            assert 200 == answer.status_code, answer.text
+            if session := answer.headers.get("mcp-session-id"):
+                client.headers["mcp-session-id"] = session
+            answers.append(answer.text)
+    return answers[-1]
+
+
+def assert_gone(computer: Computer, installed: Amberlight) -> None:
+    """Program, start menu, registry and processes."""
+    until(lambda: not installed.home.exists(), "the removal")
+    until(lambda: not computer.value(UNINSTALL, "DisplayVersion"), "the end of the removal")
+    assert not link(computer).exists()
+    assert "" == computer.default(SCHEME_KEY) == computer.default(COMMAND_KEY)
+    for key, name in ((RUN, NAME), (APPROVED, NAME), (APP_KEY, "DisplayName"), (PATHS, "")):
+        assert "" == computer.value(key, name)
+    assert [] == computer.running()
+
+
+def unpacked(computer: Computer, home: Path) -> Amberlight:
+    """A portable one."""
+    return Amberlight(computer, home, home / "amberlight-home", home / "amberlight-home/run")
+
+
+def link(computer: Computer) -> Path:
+    return computer.roaming / "Microsoft/Windows/Start Menu/Programs/Amberlight.lnk"
+
+
+def test_installed_used_upgraded_and_removed(
+    computer: Computer, installed: Amberlight, notes: EchoWorkload, authority: OAuthServer
+) -> None:
     """Silently, and nothing is left but what was to be kept: configuration, history and logins."""
 
-    setup = Path(DELIVERY, f"amberlight-{__version__}-setup.exe")
-
-    assert 0 == computer.silently(setup)
-    assert f"amberlight {__version__}" == computer.amberlight("version").stdout.strip()
+    done = computer.run(SETUP, "/S", debug="fixme+shell")
+    # Wine's shortcuts have no properties, but it says that Setup gives this one its AppUserModelID.
+    assert (0, True) == (done.code, "propertystore_SetValue" in done.stderr and "propertystore_Commit" in done.stderr)
+    assert f"amberlight {__version__}" == installed.ok("version").strip()
     assert __version__ == computer.value(UNINSTALL, "DisplayVersion")
-    assert "Amberlight" == computer.value(APPS, "DisplayName")
-    assert Path(computer.home, "_internal/trayapp/tray/app.png").is_file()  # what IconUri names
-    assert "URL:Amberlight" == computer.default(SCHEME)
-    assert computer.default(COMMAND).lower().endswith(r'\programs\amberlight\amberlightw.exe" activate "%1"')
-    assert computer.link().is_file()
+    assert "Amberlight" == computer.value(APP_KEY, "DisplayName")
+    assert Path(installed.home, "_internal/trayapp/tray/app.png").is_file()  # what IconUri names
+    assert "URL:Amberlight" == computer.default(SCHEME_KEY)
+    assert computer.default(COMMAND_KEY).lower().endswith(r'\programs\amberlight\amberlightw.exe" activate "%1"')
+    entry = link(computer).read_bytes()
+    assert (True, True) == (rb"Programs\Amberlight\amberlightw.exe" in entry, "run --page".encode("utf-16-le") in entry)
     assert "" == computer.value(RUN, NAME), "start at login is the person's choice"
+    assert [] == computer.running(), "Setup starts nothing unasked"
 
-    assert 0 != computer.amberlight("list").returncode, "Setup starts nothing unasked"
-    quiet = subprocess.DEVNULL
-    command = [WINE, str(computer.home / "amberlightw.exe"), "run", "--no-page"]
-    app = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)
-    until(lambda: computer.amberlight("list").returncode == 0, "the start")
-    doctor = computer.amberlight("doctor")
-    assert "Traceback" not in doctor.stdout + doctor.stderr
-    assert "Windows" in doctor.stdout, doctor.stdout
-    assert 0 == computer.amberlight("autostart", "on").returncode
+    app = installed.start()
+    add_and_sign_in(installed, notes, authority)
+    assert "Connected" in installed.ok("list")
+    assert "Windows" in installed("doctor").stdout
+    assert "hello" in echo(installed, "echo", dict(installed.api.client("notes")))
+    assert "hello" in echo(installed, "notes_echo", dict(installed.api.aggregate()))
+    installed.ok("autostart", "on")
     assert "amberlightw.exe" in computer.value(RUN, NAME)
+    toml, yaml = computer.user / ".codex/config.toml", computer.roaming / "Block/goose/config/config.yaml"
+    for client, file, own in (("codex", toml, 'model = "m"\n'), ("goose", yaml, "GOOSE_MODE: auto\n")):
+        file.parent.mkdir(parents=True)
+        file.write_text(own)
+        installed.ok("connect", client, "notes")
+        assert (True, True) == (file.read_text().startswith(own), "127.0.0.1" in file.read_text())
 
-    assert 0 == computer.silently(setup)
+    bridge = computer.start(installed.home / "amberlight.exe", "stdio", "notes")  # a client's, which nobody quits
+    (installed.home / "_internal/of_the_old_version.txt").touch()
+    old = installed.server()["pid"]
+    run_setup(computer)
     assert 0 == app.wait(LIMIT), "the old one has quit in order"
-    until(lambda: computer.amberlight("list").returncode == 0, "the start of the new one")
+    installed.until_up(not_pid=old)
+    assert not (installed.home / "_internal/of_the_old_version.txt").exists()
+    until(lambda: installed.status("notes") == "running", "the login after the upgrade")
     assert "amberlightw.exe" in computer.value(RUN, NAME)
+    bridge.kill()
+    bridge.wait(LIMIT)
 
-    computer.silently(computer.home / "uninstall.exe")
-    until(lambda: not computer.home.exists(), "the removal")
-    until(lambda: not computer.value(UNINSTALL, "DisplayVersion"), "the end of the removal")
-    assert not computer.link().exists()
-    assert "" == computer.default(SCHEME) == computer.default(COMMAND)
-    for key, name in ((RUN, NAME), (APPROVED, NAME), (APPS, "DisplayName")):
-        assert "" == computer.value(key, name)
-    assert (computer.local / "amberlight").is_dir(), "what the person has is kept"
-    running = [line for line in computer.run("tasklist").stdout.splitlines() if "amberlight" in line.lower()]
-    assert [] == running
+    computer.run(installed.home / "uninstall.exe", "/S")
+    assert_gone(computer, installed)
+    assert "notes" in next(installed.files.rglob("config.toml")).read_text()
+    assert (False, False) == ("127.0.0.1" in toml.read_text(), "127.0.0.1" in yaml.read_text())
+    assert 0 == authority.count("revoke")
+
+
+def test_set_up_and_removed_by_hand(
+    computer: Computer, installed: Amberlight, notes: EchoWorkload, authority: OAuthServer
+) -> None:
+    """Setup's last page starts the program; the uninstaller asks about the logins, and deletes them if it is to."""
+
+    setup = computer.start(SETUP)
+    computer.press("Install", "Finish")
+    assert 0 == setup.wait(LIMIT)
+    installed.until_up()
+    if not installed.api.workloads():
+        add_and_sign_in(installed, notes, authority)
+    until(lambda: installed.status("notes") == "running", "the login of the last installation")
+    assert "notes" in computer.run("reg", "query", f"HKCU\\{VAULT}", "/s").stdout
+
+    uninstaller = computer.start(installed.home / "uninstall.exe")
+    computer.press("Yes", "Uninstall", "Close")
+    uninstaller.wait(LIMIT)
+    assert_gone(computer, installed)
+    assert (False, False) == (installed.files.exists(), installed.runtime.exists())
+    assert 1 <= authority.count("revoke")
+    assert "notes" not in computer.run("reg", "query", f"HKCU\\{VAULT}", "/s").stdout
+
+
+def test_portable_archive(computer: Computer) -> None:
+    """Unpacked where a person puts it, it keeps its files beside itself, wherever that is moved."""
+
+    place = computer.user / "Documents/Tragbar ÄÖ ß"
+    with zipfile.ZipFile(Path(DELIVERY, f"amberlight-{__version__}-windows.zip")) as archive:
+        archive.extractall(place)
+    (home,) = place.iterdir()
+    portable = unpacked(computer, home)
+
+    app = portable.start()
+    portable.ok("add", "notes", "http://127.0.0.1:9/mcp", "--no-sign-in")
+    assert "notes" in portable.ok("list")
+    assert "notes" in (portable.files / "config/config.toml").read_text()
+    portable.ok("quit")
+    assert 0 == app.wait(LIMIT)
+    moved = home.rename(computer.user / "Documents/moved")
+    portable = unpacked(computer, moved)
+    app = portable.start()
+    assert "notes" in portable.ok("list")
+    assert str(moved.name) in portable.ok("config", "path")
+    portable.ok("quit")
+    assert 0 == app.wait(LIMIT)
+    assert not (computer.local / "amberlight").exists()
+    assert [] == computer.running()
+
+
+def test_demo_of_the_frozen_program(computer: Computer, tmp_path: Path) -> None:
+    """A day in seconds: most of the program is loaded by it."""
+
+    with zipfile.ZipFile(Path(DELIVERY, f"amberlight-{__version__}-windows.zip")) as archive:
+        archive.extractall(tmp_path)
+    (home,) = tmp_path.iterdir()
+    demo = unpacked(computer, home).ok("demo", "--no-tray", "--fast", "--exit")
+    assert "Traceback" not in demo

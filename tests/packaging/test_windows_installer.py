@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import struct
@@ -13,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from jsonschema import Draft7Validator  # type: ignore[import-untyped]  # it comes with mcp, without types
 from ruamel.yaml import YAML
 
 from tests import ROOT
@@ -23,6 +25,72 @@ from trayapp.config import home
 INSTALLER = ROOT / "packaging/windows/installer"
 SCRIPT = INSTALLER / "amberlight.nsi"
 URL = "https://downloads.example/0.1.0"
+SCHEMAS = os.environ.get("AMBERLIGHT_SCHEMAS", "")
+TEXT = {"type": "string", "minLength": 1}
+# What winget's and Scoop's schemas want of what is written here, in short: no other keys, and these forms.
+WINGET = {
+    "PackageIdentifier": {"pattern": r"^[^\.\s\\/:\*\?\"<>\|]{1,32}(\.[^\.\s\\/:\*\?\"<>\|]{1,32}){1,7}$"},
+    "PackageVersion": {"pattern": r"^[\d.]+$"},
+    "ManifestType": TEXT,
+    "ManifestVersion": {"const": "1.12.0"},
+}
+FORMS: dict[str, dict[str, object]] = {
+    "version": {**WINGET, "DefaultLocale": {"const": "en-US"}},
+    "installer": {
+        **WINGET,
+        "InstallerType": {"enum": ["nullsoft"]},
+        "Scope": {"enum": ["user", "machine"]},
+        "UpgradeBehavior": {"enum": ["install", "uninstallPrevious", "deny"]},
+        "MinimumOSVersion": {"pattern": r"^\d+(\.\d+){3}$"},
+        "ProductCode": TEXT,
+        "Commands": {"type": "array", "items": {"maxLength": 40}},
+        "ReleaseDate": {"pattern": r"^\d{4}-\d\d-\d\d$"},
+        "Installers": {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "required": ["Architecture", "InstallerUrl", "InstallerSha256"],
+                "properties": {
+                    "Architecture": {"enum": ["x64"]},
+                    "InstallerUrl": {"pattern": "^https://"},
+                    "InstallerSha256": {"pattern": "^[0-9A-F]{64}$"},
+                },
+                "additionalProperties": False,
+            },
+        },
+    },
+    "defaultLocale": {
+        **WINGET,
+        "PackageLocale": {"const": "en-US"},
+        "Publisher": {"minLength": 2, "maxLength": 256},
+        "PackageName": {"minLength": 2, "maxLength": 256},
+        "License": {"minLength": 3, "maxLength": 512},
+        "ShortDescription": {"minLength": 3, "maxLength": 256},
+        "Tags": {"type": "array", "maxItems": 16, "uniqueItems": True, "items": {"maxLength": 40}},
+    },
+    "scoop": {
+        "version": {"pattern": r"^[\w.\-+]+$"},
+        "description": TEXT,
+        "homepage": {"pattern": "^https://"},
+        "license": TEXT,
+        "architecture": {
+            "properties": {
+                "64bit": {
+                    "properties": {"url": {"pattern": "^https://"}, "hash": {"pattern": "^[0-9a-f]{64}$"}},
+                    "required": ["url", "hash"],
+                    "additionalProperties": False,
+                }
+            },
+            "required": ["64bit"],
+            "additionalProperties": False,
+        },
+        "extract_dir": TEXT,
+        "pre_uninstall": TEXT,
+        "bin": TEXT,
+        "shortcuts": {"type": "array", "items": {"type": "array", "minItems": 2, "maxItems": 4}},
+        "persist": TEXT,
+    },
+}
 
 
 def module(name: str) -> ModuleType:
@@ -132,7 +200,7 @@ def test_manifests_say_where_the_files_are_and_what_they_are(tmp_path: Path) -> 
     assert {"version", "installer", "defaultLocale"} == {each["ManifestType"] for each in read.values()}
     for name, each in read.items():
         assert name.startswith(each["PackageIdentifier"])
-        assert ("1.2.3", "1.6.0") == (each["PackageVersion"], each["ManifestVersion"])
+        assert ("1.2.3", "1.12.0") == (each["PackageVersion"], each["ManifestVersion"])
     (installer,) = read["Amberlight.Amberlight.installer.yaml"]["Installers"]
     assert (f"{URL}/a-setup.exe", deliver.digest(setup).upper()) == tuple(
         installer[key] for key in ("InstallerUrl", "InstallerSha256")
@@ -140,6 +208,31 @@ def test_manifests_say_where_the_files_are_and_what_they_are(tmp_path: Path) -> 
     scoop = json.loads((tmp_path / "scoop/amberlight.json").read_text())
     assert {"url": f"{URL}/a.zip", "hash": deliver.digest(archive)} == scoop["architecture"]["64bit"]
     assert ("amberlight-1.2.3", home.PORTABLE) == (scoop["extract_dir"], scoop["persist"])
+
+
+def written() -> dict[str, dict[str, object]]:
+    """Each manifest by its kind."""
+    made = manifests.Delivery("1.2.3", URL, "a-setup.exe", "a" * 64, "a.zip", "b" * 64, "2026-01-31")
+    read = [YAML(typ="safe").load(text) for text in manifests.winget(made).values()]
+    return {**{each["ManifestType"]: each for each in read}, "scoop": json.loads(manifests.scoop(made))}
+
+
+@pytest.mark.parametrize("kind", FORMS)
+def test_manifests_have_the_form_that_is_wanted(kind: str) -> None:
+    """Every key is known and there, and of its form."""
+
+    form = {"required": list(FORMS[kind]), "properties": FORMS[kind], "additionalProperties": False}
+    assert [] == [error.message for error in Draft7Validator(form).iter_errors(written()[kind])]
+
+
+@pytest.mark.skipif(not SCHEMAS, reason="AMBERLIGHT_SCHEMAS names no directory with the published schemas")
+@pytest.mark.parametrize("kind", FORMS)
+def test_manifests_fit_the_published_schemas(kind: str) -> None:
+    """winget's, of the version that the manifests name, and Scoop's, as their projects publish them."""
+
+    name = "schema.json" if kind == "scoop" else f"manifest.{kind}.{manifests.SCHEMA}.json"
+    schema = json.loads(Path(SCHEMAS, name).read_text(encoding="utf-8-sig"))
+    assert [] == [error.message for error in Draft7Validator(schema).iter_errors(written()[kind])]
 
 
 def test_the_installer_knows_the_names_of_the_program() -> None:

@@ -224,6 +224,9 @@ Section Uninstall
   Delete "$INSTDIR\uninstall.exe"
   RMDir /r "$INSTDIR\_replaced"
   RMDir "$INSTDIR" ; only if nothing else is in it
+  ${If} $Logins == 1 ; the mark of a person's quit, for clients that would start the program: there is none any more
+    RMDir /r "$LOCALAPPDATA\Temp\amberlight"
+  ${EndIf}
   Delete "${LINK}"
   DeleteRegKey HKCU "${APPS}"
   DeleteRegKey HKCU "${SCHEME}"

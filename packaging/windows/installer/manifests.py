@@ -1,6 +1,6 @@
 """The manifests of winget and Scoop for one version: where its files are, and their hashes.
 
-winget's come in three files, as its repository wants them (schema 1.6.0). Scoop's keeps `amberlight-home` from version to
+winget's come in three files, as its repository wants them (schema 1.12.0). Scoop's keeps `amberlight-home` from version to
 version, as that directory makes the program of the archive keep everything beside itself (config/home.py).
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 IDENTIFIER = "Amberlight.Amberlight"
-SCHEMA = "1.6.0"
+SCHEMA = "1.12.0"
 TEXT = "Keeps OAuth logins alive from the tray: MCP servers, APIs, anything behind an OAuth server"
 
 

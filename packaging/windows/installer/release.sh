@@ -45,14 +45,18 @@ freeze_windows() {
 
 # On a Windows of its own, where nothing was ever installed.
 try_delivery() {
+    local python=$PWD/$WINDOWS_HOME/python.exe # presses the buttons of dialogs
     say "installing it in Wine, using it, upgrading it and removing it"
     (
         WINDOWS=$WINDOWS/delivery
         rm -rf "$WINDOWS"
-        mkdir -p "$WINDOWS"
+        mkdir -p "$WINDOWS/home"
+        export HOME=$PWD/$WINDOWS/home # where Wine's Documents and Desktop lead
         make_windows_prefix
-        export AMBERLIGHT_DELIVERY=$PWD/$DELIVERY WINEPREFIX=$PWD/$WINDOWS/prefix WINEARCH=win64 WINEDEBUG=-all
+        export AMBERLIGHT_DELIVERY=$PWD/$DELIVERY AMBERLIGHT_WINDOWS_PYTHON=$python PYTHONDONTWRITEBYTECODE=1
+        export WINEPREFIX=$PWD/$WINDOWS/prefix WINEARCH=win64 WINEDEBUG=-all
         export WINEDLLOVERRIDES="mscoree,mshtml=;winedbg.exe=d" USER=$WINDOWS_USER LANG=C.UTF-8
-        xvfb-run -a "$VENV/bin/python" -m pytest -n 0 -o timeout=1200 -m delivery tests/packaging/test_windows_delivery.py
+        xvfb-run -a "$VENV/bin/python" -m pytest -n 0 -o timeout=1200 -m delivery \
+            tests/packaging/test_windows_delivery.py "$@"
     )
 }
