@@ -32,6 +32,10 @@ def paths(paths: Paths) -> Paths:
     return paths
 
 
+# A program that ends with 1.
+FAILS = "false" if os.name == "posix" else subprocess.list2cmdline([sys.executable, "-c", "import sys; sys.exit(1)"])
+
+
 def editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     """An editor that does this with `text`, and counts its calls."""
     script = tmp_path / "editor.py"
@@ -173,7 +177,7 @@ def test_a_file_that_changed_meanwhile_is_not_overwritten(
 
 @pytest.mark.parametrize(
     ("command", "words"),
-    [("no-such-editor-x", "can't be started"), ("false", "failed (exit code 1)"), ('"', "quotation mark")],
+    [("no-such-editor-x", "can't be started"), (FAILS, "failed (exit code 1)"), ('"', "quotation mark")],
 )
 def test_an_editor_that_does_not_work(
     paths: Paths, capsys: Capture, monkeypatch: pytest.MonkeyPatch, command: str, words: str
