@@ -27,8 +27,7 @@ async def test_the_store_of_windows_decides(monkeypatch: pytest.MonkeyPatch) -> 
     That one in it is trusted can't be tried here: Windows asks the person first, and Wine forgets what is added.
     """
 
-    # Wine fills its store from the system's files when it is first opened, in each session anew: 1 s or, on a busy machine,
-    # many, in the middle of the handshake. That is no part of what is tried here.
+    # Wine fills its store from the system's files when it is first opened, which would be in the middle of the handshake.
     assert ssl.enum_certificates("ROOT")
     for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
         monkeypatch.delenv(name, raising=False)

@@ -203,6 +203,26 @@ def test_elsewhere_it_is_refused_with_a_sentence() -> None:
         load_windows()
 
 
+@pytest.mark.skipif(sys.platform != "win32", reason="iphlpapi is Windows'")
+def test_windows_calls_a_callback_of_ours() -> None:
+    """With what it tells immediately if it is asked to. Wine tells nothing else: its network is the system's."""
+
+    api = load_windows()
+    assert isinstance(api, WindowsApi)
+    told: list[int] = []
+    there = threading.Event()
+
+    def changed(_context: int | None, _row: int | None, kind: int) -> None:
+        told.append(kind)
+        there.set()
+
+    callback, handle = api._changed(changed), ctypes.c_void_p()
+    assert 0 == api._addresses(0, callback, None, True, ctypes.byref(handle))
+    assert there.wait(60)
+    assert 0 == api._cancel_change(handle)
+    assert 3 == told[0], "MibInitialNotification"
+
+
 # --- the C calls -----------------------------------------------------------------------------------------------------
 
 ULONG, PVOID = ctypes.c_uint32, ctypes.c_void_p

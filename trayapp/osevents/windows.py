@@ -4,6 +4,9 @@ and what only windows are told: the clock was set, the session ends.
 All callbacks come on threads of Windows and only post. An announced suspend waits for the callback to return, for about
 two seconds in all (PBT_APMSUSPEND in Microsoft's documentation): within that time a pending token response can still be
 stored.
+
+Lock and unlock of the session (WM_WTSSESSION_CHANGE) aren't listened to, as they change nothing: the Credential Manager
+answers behind the lock screen as well, and attempts go on. On Linux, too, only the keyring's own unlocking counts.
 """
 
 from __future__ import annotations
@@ -92,16 +95,7 @@ class WindowsPower:
             _TOLD_BY_CALLBACK.set()
             cycle.on_message(kind)
 
-        cancel = self._calls.watch_power(on_message)
-        self.live = True
-        try:
-            await asyncio.get_running_loop().create_future()
-        finally:
-            self.live = False
-            asleep = cycle.stop()  # first, as cancelling waits for a callback that delays a suspend
-            cancel()
-            if asleep:  # the wake can't be reported any more
-                emit(WakeDetected())
+        await _live_until_cancelled(self, cycle, self._calls.watch_power(on_message), emit)
 
 
 class _SuspendCycle:
@@ -132,6 +126,26 @@ class _SuspendCycle:
         self._relay.stop()
         self._hold.set()
         return self._asleep
+
+
+async def _live_until_cancelled(
+    source: WindowsPower | WindowsSession,
+    cycle: _SuspendCycle,
+    cancel: Callable[[], None],
+    emit: Callable[[OsEvent], None],
+) -> None:
+    """Be live, and in the end undo the registration, whatever is held up by it."""
+    source.live = True
+    try:
+        await asyncio.get_running_loop().create_future()
+    finally:
+        source.live = False
+        asleep = (
+            cycle.stop()
+        )  # first, as cancelling waits for a callback that delays a suspend or the end of the session
+        cancel()
+        if asleep:  # the wake can't be reported any more
+            emit(WakeDetected())
 
 
 class WindowsSession:
@@ -190,15 +204,7 @@ class WindowsSession:
         except asyncio.CancelledError:
             ended.set()
             raise
-        self.live = True
-        try:
-            await asyncio.get_running_loop().create_future()
-        finally:
-            self.live = False
-            asleep = cycle.stop()  # first, as cancelling waits for a callback that delays the end
-            cancel()
-            if asleep:
-                emit(WakeDetected())
+        await _live_until_cancelled(self, cycle, cancel, emit)
 
     def _wall_offset(self) -> float:
         now = self._now()
