@@ -236,3 +236,12 @@ def test_as_json(paths: Paths, app: FakeApp, client_file: Path, capsys: Capture)
 )
 def test_how_the_program_is_removed(prefix: str, executable: str, frozen: bool, said: str) -> None:
     assert said == remove_program(prefix, executable, frozen=frozen)
+
+
+def test_what_setup_installed_is_removed_in_the_settings(tmp_path: Path) -> None:
+    """On Windows; the portable archive has no uninstaller, and is deleted."""
+
+    program = tmp_path / "amberlight.exe"
+    assert f"Delete it: {tmp_path}" == remove_program("x", str(program), frozen=True)
+    (tmp_path / "uninstall.exe").write_bytes(b"")
+    assert "Remove it in Settings, under Apps." == remove_program("x", str(program), frozen=True)

@@ -161,7 +161,7 @@ def test_a_read_only_file_stays_as_it_is(paths: Paths, change: Change) -> None:
 
     paths.config_file.chmod(0o444)
 
-    with pytest.raises(editor.EditError, match=r"is read-only\. To allow changes: chmod u\+w"):
+    with pytest.raises(editor.EditError, match=r"is read-only\. To allow changes: (chmod u\+w|attrib -r) "):
         change(paths)
     assert FILE == paths.config_file.read_text()
 

@@ -86,7 +86,8 @@ def _command(environ: Mapping[str, str]) -> list[str]:
             return words
     found = next((program for program in FOUND if shutil.which(program)), None)
     if found is None:
-        raise NoEditorError("no editor was found. Set EDITOR, for example: export EDITOR=nano")
+        example = "setx EDITOR notepad" if os.name == "nt" else "export EDITOR=nano"
+        raise NoEditorError(f"no editor was found. Set EDITOR, for example: {example}")
     return [found]
 
 

@@ -102,10 +102,10 @@ def parsed(top: Parser, words: list[str], exec_command: Sequence[str] = ()) -> a
     arguments, extra = top.parse_known_args(words)
     command: Parser = getattr(arguments, "parser", top)
     if arguments.command == "exec" and extra and not extra[0].startswith("-"):
-        import shlex
+        from trayapp.system.shown_command import shown
 
-        shown = shlex.join(words[words.index(arguments.name) + 1 :])
-        command.error(f"put -- before the command to run: amberlight exec {arguments.name} -- {shown}")
+        rest = shown(words[words.index(arguments.name) + 1 :])
+        command.error(f"put -- before the command to run: amberlight exec {arguments.name} -- {rest}")
     if extra:
         command.unexpected(extra)
     if arguments.command is None:

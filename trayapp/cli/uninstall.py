@@ -246,6 +246,8 @@ def remove_program(prefix: str = sys.prefix, executable: str = sys.executable, *
     is_frozen = bool(getattr(sys, "frozen", False)) if frozen is None else frozen
     parts = Path(prefix).parts
     if is_frozen:
+        if Path(executable).with_name("uninstall.exe").is_file():  # Setup.exe's
+            return "Remove it in Settings, under Apps."
         packaged = Path(executable).parts[:2] in (("/", "opt"), ("/", "usr"))
         return "Remove it: sudo apt remove amberlight" if packaged else f"Delete it: {Path(executable).parent}"
     if "pipx" in parts:

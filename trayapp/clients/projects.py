@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 
@@ -10,6 +9,7 @@ from trayapp.clients.changes import Changes
 from trayapp.clients.places import Machine
 from trayapp.clients.survey import Found, look, survey
 from trayapp.clients.table import BY_NAME, TABLE, Client
+from trayapp.system.shown_command import quoted
 
 
 def everywhere(machine: Machine, changes: Changes) -> list[Found]:
@@ -39,4 +39,4 @@ def command(machine: Machine, verb: str, found: Found, *names: str) -> str:
     text = f"amberlight {verb} {' '.join((found.client.name, *names))}"
     own = {machine.path(each) for each in found.client.files(machine.platform)}
     project = None if found.file in own else project_of(found.client, found.file)
-    return text if project is None else f"{text} --project {shlex.quote(str(project))}"
+    return text if project is None else f"{text} --project {quoted(str(project))}"

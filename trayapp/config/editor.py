@@ -24,6 +24,7 @@ from trayapp.config.toml_lines import Key
 from trayapp.config.toml_values import value_text
 from trayapp.system.plain_files import within
 from trayapp.system.private_files import NotPrivateError, errors_name, private_directory, replace_file
+from trayapp.system.shown_command import allow_changes
 
 LOCK_LIMIT = 10.0  # s; an edit takes milliseconds, so a process that holds the lock for longer is stuck
 MARK = "\ufeff"  # byte order mark, as some editors of Windows write it
@@ -315,4 +316,4 @@ def _refuse_read_only(file: Path) -> None:
         return os.path.lexists(file) and file.exists() and not file.stat().st_mode & stat.S_IWUSR
 
     if within(file, is_read_only):
-        raise EditError(f"{file} is read-only. To allow changes: chmod u+w {file}")
+        raise EditError(f"{file} is read-only. To allow changes: {allow_changes(str(file))}")

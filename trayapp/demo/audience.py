@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shlex
 import shutil
 import sys
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from trayapp.app.checks import notifications, over_session_bus, tray_host
 from trayapp.autostart.command import NAME, client_command
 from trayapp.core.checks import OK, Check
+from trayapp.system.shown_command import shown
 
 PATIENCE = 30.0  # s to run the command, or to find the notification; an icon is waited for without limit
 DONE_FOR_YOU = "The demo chooses Reauthorize itself."
@@ -82,4 +82,4 @@ def command(*arguments: str) -> str:
         program = NAME
     elif Path(program).is_relative_to(Path.cwd()):
         program = f".{os.sep}{Path(program).relative_to(Path.cwd())}"
-    return shlex.join((program, *rest))
+    return shown((program, *rest))
