@@ -333,6 +333,7 @@ class HeldSignIn:
         self.reopened: list[str] = []
         self.pasted: list[str] = []
         self.browser_fault: Callable[[BrowserFault | None], None] = lambda _: None  # that of the newest
+        self.show: Callable[[str], None] = lambda _: None  # that of the newest
 
     async def run(
         self,
@@ -344,7 +345,7 @@ class HeldSignIn:
         browser_fault: Callable[[BrowserFault | None], None],
         **_: object,
     ) -> NewLogin:
-        self.browser_fault = browser_fault
+        self.browser_fault, self.show = browser_fault, show
         self.answers[spec.name] = asyncio.get_running_loop().create_future()
         show(f"https://as.example/authorize/{len(self.answers)}")
         return await self.answers[spec.name]

@@ -413,3 +413,18 @@ def test_a_scope_in_another_form_is_not_missing() -> None:
 
     assert differs(w, replace(old, scope=f"api://{guid}/write api://{guid}/read")) is None
     assert differs(w, replace(old, scope=f"api://{guid}/read")) is not None
+
+
+async def test_an_address_that_has_changed_is_the_one_that_the_next_one_who_asks_gets(tmp_path: Path) -> None:
+    """A pushed request ends soon (RFC 9126), and its page gets a new address while the sign-in waits."""
+
+    with OAuthServer() as server:
+        held = HeldSignIn()
+        async with running([spec_with(server)], tmp_path, sign_in=held) as world:
+            first = await begin(world)
+            held.show(f"{first}/renewed")
+            assert f"{first}/renewed" == await begin(world, browser=False)
+            world.engine.sign_ins.cancel("one")
+            await world.until(lambda: not world.w().signing_in, "the sign-in's end")
+            assert first.rpartition("/")[0] == (await begin(world)).rpartition("/")[0]
+            world.engine.sign_ins.cancel("one")

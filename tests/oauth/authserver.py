@@ -50,6 +50,8 @@ class AuthServer:
     probed: list[dict[str, str]] = field(default_factory=list)  # requests of the app itself at /authorize
     authorized: list[dict[str, str]] = field(default_factory=list)  # those of browsers
     exchanged: list[dict[str, str]] = field(default_factory=list)
+    pushes: bool = False  # requests have to be pushed (RFC 9126), and clients it doesn't know can't
+    pushed: list[dict[str, str]] = field(default_factory=list)
 
     @property
     def issuer(self) -> str:
@@ -68,11 +70,19 @@ class AuthServer:
             return web.json_response(document)
         if request.path == "/register" and self.registers:
             return self._register(await request.json())
+        if request.path == "/par" and self.pushes:
+            return self._push({k: str(v) for k, v in (await request.post()).items()})
         if request.path == "/token" and (refusal := await self._refused(request)) is not None:
             return refusal
         if request.path == "/token":
             return await self._token({k: str(v) for k, v in (await request.post()).items()})
         return web.Response(status=404)
+
+    def _push(self, form: dict[str, str]) -> web.Response:
+        self.pushed.append(form)
+        if form["client_id"] not in self.clients:
+            return web.json_response({"error": "invalid_client"}, status=401)
+        return web.json_response({"request_uri": f"urn:{len(self.pushed) - 1}", "expires_in": 90}, status=201)
 
     def _register(self, asked: dict[str, Any]) -> web.Response:
         client = {"client_id": f"c-{len(self.clients) + 1}", **asked, **self.registration}
@@ -98,11 +108,16 @@ class AuthServer:
             "revocation_endpoint": f"{self.base}/revoke",
             "code_challenge_methods_supported": ["S256"],
             "registration_endpoint": f"{self.base}/register" if self.registers else None,
+            "require_pushed_authorization_requests": self.pushes or None,
+            "pushed_authorization_request_endpoint": f"{self.base}/par" if self.pushes else None,
         } | self.metadata
         return {key: value for key, value in document.items() if value is not None}
 
     def _authorize(self, request: web.Request) -> web.Response:
         asked = dict(request.query)
+        if self.pushes:
+            assert {"client_id", "request_uri"} == asked.keys()
+            asked = self.pushed[int(asked["request_uri"].removeprefix("urn:"))]
         own = request.headers.get("User-Agent", "").startswith("Amberlight/")
         (self.probed if own else self.authorized).append(asked)
         if (other := self.page(request)) is not None:

@@ -94,17 +94,6 @@ async def test_a_known_client_is_used_after_the_question() -> None:
     assert 2 == len(server.probed)
 
 
-async def test_pushed_requests_are_not_probed() -> None:
-    """A server that wants requests pushed (RFC 9126) refuses every other one, whoever asks."""
-
-    async with auth_server(registers=True, metadata={"require_pushed_authorization_requests": True}) as server:
-        clients = ClientRecords()
-        await signed_in(server, clients)
-        await signed_in(server, clients)
-
-    assert [] == server.probed
-
-
 @pytest.mark.parametrize("how", ["timeout", "cancel"])
 async def test_a_sign_in_without_an_answer_makes_the_next_one_register(how: str) -> None:
     """Whether the person waited or cancelled; also in another run of the program."""

@@ -9,7 +9,8 @@ import { createServer } from 'node:http';
 import { pathToFileURL } from 'node:url';
 import path from 'node:path';
 
-const { IDP_PACKAGES, IDP_ISSUER, IDP_ACCESS_TTL = '30' } = process.env;
+const { IDP_PACKAGES, IDP_ISSUER, IDP_ACCESS_TTL = '30', IDP_DEMANDS = '' } = process.env;
+const demands = IDP_DEMANDS.split(',');
 const entry = path.join(IDP_PACKAGES, 'node_modules', 'oidc-provider', 'lib', 'index.js');
 const { Provider } = await import(pathToFileURL(entry));
 
@@ -36,6 +37,7 @@ const provider = new Provider(IDP_ISSUER, {
     registration: { enabled: true },
     registrationManagement: { enabled: true },
     deviceFlow: { enabled: true },
+    pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: demands.includes('pushed') },
     // RFC 8707: any resource of this machine, with access tokens that it can check by itself.
     resourceIndicators: {
       enabled: true,

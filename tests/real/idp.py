@@ -12,7 +12,7 @@ import os
 import subprocess
 import threading
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -52,7 +52,9 @@ class Idp:
     client_id = CLIENT_ID
     exact_client_id = EXACT_CLIENT_ID
 
-    def __init__(self, issuer: str, *, access_ttl: float = 30.0) -> None:
+    def __init__(self, issuer: str, *, access_ttl: float = 30.0, demands: Sequence[str] = ()) -> None:
+        """`demands`: what the server insists on; `idp.mjs` knows `pushed`."""
+        self.demands = tuple(demands)
         self.issuer = issuer.rstrip("/")
         self.access_ttl = access_ttl
         self.port = 0
@@ -71,6 +73,7 @@ class Idp:
             "IDP_PACKAGES": str(node.packages()),
             "IDP_ISSUER": self.issuer,
             "IDP_ACCESS_TTL": f"{self.access_ttl:g}",
+            "IDP_DEMANDS": ",".join(self.demands),
             "NODE_ENV": "production",
         }
         self._process = subprocess.Popen(

@@ -202,7 +202,8 @@ class SignIn(Protocol):
     ) -> NewLogin | Problem:
         """The whole flow, by `spec.flow`. Cancelling it ends it. `browser_fault` gets what came of opening the browser.
 
-        `show` gets the page's URL once the redirect listener is bound, or right after `show_code` got the device code.
+        `show` gets the page's URL once the redirect listener is bound, or right after `show_code` got the device code;
+        and again whenever the URL has changed.
         With `browser` a person asked for it, and the page has been opened in the browser.
         """
         ...

@@ -43,6 +43,7 @@ class SignIns:
         self._keystore = adapters.keystore
         self._running: dict[str, asyncio.Task[None]] = {}
         self._urls: dict[str, asyncio.Future[str | Problem]] = {}
+        self._newest: dict[str, str] = {}  # the page's address, where it has changed since (RFC 9126)
         self._specs: dict[str, Spec] = {}  # what each was begun for
         self._clicked: dict[str, float] = {}
         self.candidates = Candidates(engine, adapters)
@@ -92,7 +93,8 @@ class SignIns:
             self._start(name, replace(spec, flow=flow or spec.flow, needs=_needs(w)), browser)
         try:
             async with asyncio.timeout(URL_LIMIT):
-                return await asyncio.shield(self._urls[name])
+                first = await asyncio.shield(self._urls[name])
+                return first if isinstance(first, Problem) else self._newest.get(name, first)
         except TimeoutError:
             return Problem("timed_out", "The sign-in server didn't say where to sign in. Try again.")
 
@@ -100,6 +102,7 @@ class SignIns:
         """Begin the flow as a task; `_urls` holds what becomes of its URL."""
         url: asyncio.Future[str | Problem] = asyncio.get_running_loop().create_future()
         self._urls[name] = url
+        self._newest.pop(name, None)
         self._specs[name] = spec
         self._engine.apply(name, SignInStarted(self._engine.now()))
         self._running[name] = self._engine.task(f"sign in {name}", self._run(name, spec, url, browser))
@@ -159,7 +162,7 @@ class SignIns:
             result = await self._sign_in.run(
                 spec,
                 browser=browser,
-                show=lambda text: None if url.done() else url.set_result(text),
+                show=lambda text: self._show(name, url, text),
                 now=self._engine.now,
                 show_code=lambda code: self._show_code(name, code),
                 browser_fault=lambda fault: self._browser_opened(name, fault),
@@ -175,6 +178,13 @@ class SignIns:
         else:  # a quit waits for this
             self.candidates.considering.add(name)
             self._engine.task(f"take the sign-in of {name}", self._decide(name, spec, result), needed=True)
+
+    def _show(self, name: str, url: asyncio.Future[str | Problem], text: str) -> None:
+        """The address of the page, which may change while the flow waits."""
+        if url.done():
+            self._newest[name] = text
+        else:
+            url.set_result(text)
 
     def _show_code(self, name: str, code: DeviceCode) -> None:
         """The code becomes part of the workload's state, so everything that shows the workload shows it."""

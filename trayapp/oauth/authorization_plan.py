@@ -19,9 +19,11 @@ from trayapp.core.permission import union
 from trayapp.oauth.client_store import ClientRecord, ClientRecords
 from trayapp.oauth.discovery import DiscoveredServer, discover
 from trayapp.oauth.flow import begin
+from trayapp.oauth.grants import push_grant
 from trayapp.oauth.known_client import names_unknown_client
 from trayapp.oauth.loopback import LoopbackSockets, bind, bind_both
 from trayapp.oauth.metadata import METADATA_LIMIT, Endpoints, fetch_metadata, find_endpoints, read_metadata
+from trayapp.oauth.pushed import pushes
 from trayapp.oauth.registration import (
     SECRET_METHODS,
     RegisteredClient,
@@ -222,12 +224,13 @@ class Planner:
         return names_unknown_client(await self._tokens.exchange(grant, limit=KNOWN_CLIENT_LIMIT))
 
     async def _authorization_endpoint_knows_not(self, plan: AuthorizationPlan, client: RegisteredClient) -> bool:
-        """Ask for the page as a browser would, with a state and a PKCE pair of which nothing is kept. Not where the
-        server wants such requests pushed (RFC 9126): it would refuse all others."""
-        if plan.endpoints.pushed_only:
-            return False
-        url = begin(self._with_client(plan, client).spec, plan.endpoints, client.redirect_uri, plan.extras).url
-        page = Request("GET", url, PAGE_HEADERS, nearest_allowed=plan.endpoints.nearest_allowed)
+        """Ask for the page as a browser would, with a state and a PKCE pair of which nothing is kept. Where the server
+        wants such requests pushed (RFC 9126), push it: any other one would be refused."""
+        flow = begin(self._with_client(plan, client).spec, plan.endpoints, client.redirect_uri, plan.extras)
+        if pushes(plan.endpoints, client):
+            grant = push_grant(client, flow)
+            return names_unknown_client(await self._tokens.push(grant, limit=KNOWN_CLIENT_LIMIT))
+        page = Request("GET", flow.url, PAGE_HEADERS, nearest_allowed=plan.endpoints.nearest_allowed)
         return names_unknown_client(await self._wire.send(page, limit=KNOWN_CLIENT_LIMIT))
 
     @staticmethod

@@ -71,9 +71,9 @@ def _error_code(text: str) -> str:
 
 
 def casts_doubt(problem: Problem) -> bool:
-    """Whether a sign-in's refusal by the server may be due to its registration: the token or device endpoint refused it,
-    and blames nothing else. `invalid_grant` does for a code that has just been issued."""
+    """Whether a sign-in's refusal by the server may be due to its registration: the token, device or pushed request
+    endpoint refused it, and blames nothing else. `invalid_grant` does for a code that has just been issued."""
     status = problem.http_status or 0
-    if problem.kind not in ("exchange", "device") or not 400 <= status < 500 or status in NO_VERDICT:
+    if problem.kind not in ("exchange", "device", "pushed") or not 400 <= status < 500 or status in NO_VERDICT:
         return False
     return problem.code == "invalid_grant" or problem.code not in OTHER_CODES

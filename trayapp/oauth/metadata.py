@@ -41,7 +41,8 @@ class Endpoints:
     scopes: tuple[str, ...] = ()  # supported scopes; empty: not stated
     auth_methods: tuple[str, ...] = ()  # of the token endpoint; empty: not stated
     grants: tuple[str, ...] = ()  # grant types; empty: not stated
-    pushed_only: bool = False  # RFC 9126: authorization requests have to be pushed first
+    pushed: str = ""  # RFC 9126: pushed authorization request endpoint
+    pushed_only: bool = False  # authorization requests have to be pushed first
     # Its addresses may be no nearer than this, which is the class of the workload that named it (SSRF).
     nearest_allowed: AddressClass = AddressClass.LOCAL
 
@@ -226,6 +227,7 @@ def read_metadata(
             scopes=scope_tokens(document.get("scopes_supported")),
             auth_methods=_strings(document.get("token_endpoint_auth_methods_supported")),
             grants=_strings(document.get("grant_types_supported")),
+            pushed=addresses.get(PUSHED, ""),
             pushed_only=document.get("require_pushed_authorization_requests") is True,
             nearest_allowed=nearest_allowed,
         ),
@@ -248,6 +250,7 @@ def _strings(value: object) -> tuple[str, ...]:
     return tuple(item for item in value if isinstance(item, str))[:SCOPES_MAX] if isinstance(value, list) else ()
 
 
+PUSHED = "pushed_authorization_request_endpoint"
 # Name in the metadata → field of `Endpoints`, and whether a sign-in needs it.
 ENDPOINT_FIELDS: Mapping[str, tuple[str, bool]] = {
     "authorization_endpoint": ("authorization", True),
@@ -256,6 +259,7 @@ ENDPOINT_FIELDS: Mapping[str, tuple[str, bool]] = {
     "registration_endpoint": ("registration", False),
     "device_authorization_endpoint": ("device", False),
     "jwks_uri": ("jwks", False),
+    PUSHED: ("pushed", False),
 }
 
 

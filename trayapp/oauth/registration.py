@@ -53,6 +53,7 @@ class RegisteredClient:
     secret_ends: float = 0.0  # wall clock; 0: never
     manage_uri: str = ""  # RFC 7592
     manage_token: Secret | None = field(default=None, repr=False)
+    pushed_only: bool = False  # its authorization requests have to be pushed (RFC 9126 section 6)
 
     def registration(self) -> Secret | None:
         """What a login stores about its client, as JSON: how it authenticates, and that it was registered (M16)."""
@@ -203,6 +204,7 @@ def _read_client(reply: Answer, requested: Mapping[str, Any], endpoints: Endpoin
         redirect_uri=requested["redirect_uris"][0],
         scopes=tuple(str(requested.get("scope", "")).split()),
         secret_ends=float(expires) if secret and isinstance(expires, int | float) and 0 < expires < 1e12 else 0.0,
+        pushed_only=answer.get("require_pushed_authorization_requests") is True,
         manage_uri=str(manage) if manageable else "",
         manage_token=Secret(str(token)) if manageable else None,
     )
@@ -289,6 +291,7 @@ def to_fields(client: RegisteredClient) -> dict[str, Any]:
         "redirect_uri": client.redirect_uri,
         "scope": " ".join(client.scopes),
         "secret_ends": client.secret_ends,
+        "pushed": client.pushed_only,
         "manage_uri": client.manage_uri,
     }
     if client.secret is not None:
@@ -318,6 +321,7 @@ def from_fields(fields: object) -> RegisteredClient | None:
         redirect_uri=texts["redirect_uri"],
         scopes=tuple(texts["scope"].split()),
         secret_ends=float(expires),
+        pushed_only=fields.get("pushed") is True,
         manage_uri=texts["manage_uri"],
         manage_token=Secret(texts["manage_token"]) if texts["manage_token"] else None,
     )

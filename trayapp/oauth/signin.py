@@ -8,16 +8,14 @@ in this task and not in the browser's connection, so a closed tab doesn't stop i
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import secrets
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from urllib.parse import urlsplit
 
 from trayapp.core.model import BrowserFault, DeviceCode, Moment, Problem, Secret, Spec, Trouble
-from trayapp.core.quirks import extra_authorization_parameters, scope_parameter
 from trayapp.core.refusal import CLIENT_CODES
 from trayapp.core.sentences import no_sign_in
 from trayapp.engine.ports import NewLogin
@@ -29,11 +27,14 @@ from trayapp.oauth.client_store import ClientRecords
 from trayapp.oauth.code_exchange import new_login, without_refresh_token
 from trayapp.oauth.device import by_device_code
 from trayapp.oauth.flow import NOT_WAITING, Flow, begin, pasted_query
+from trayapp.oauth.grants import code_grant, device_grant
 from trayapp.oauth.idtoken import IdTokens, ValidatorProcess
 from trayapp.oauth.known_client import casts_doubt
 from trayapp.oauth.loopback import LoopbackSockets
+from trayapp.oauth.opening import open_page
+from trayapp.oauth.pushed import PUSH_LIMIT, PushedRequest, pushes, short_lived
 from trayapp.oauth.registration import unregister
-from trayapp.oauth.tokens import CodeGrant, DeviceGrant, HttpTokens
+from trayapp.oauth.tokens import HttpTokens
 from trayapp.oauth.wire import Wire, url_problem
 from trayapp.system.browser import NoBrowserError, browse
 
@@ -90,6 +91,7 @@ class BrowserSignIn:
         self._lasting = lasting
         self._running: dict[str, Flow | None] = {}  # None: not waiting for a redirect, or not yet
         self._requests: dict[str, SignInRequest] = {}  # of those that run
+        self._pushed: dict[str, PushedRequest] = {}  # by workload, while its flow waits
         self._device_pages: dict[str, str] = {}  # workload → page where its device code is entered
         self._steps: dict[str, list[str]] = {}
         self._registered: set[str] = set()  # workloads whose newest sign-in uses a client of our own
@@ -200,8 +202,17 @@ class BrowserSignIn:
         """Open the page of the waiting flow once more; False if none waits."""
         if (page := self.page(name)) is None:
             return False
-        self._open(name, page)
+        if (pushed := self._pushed.get(name)) is not None:  # its address may have served already
+            self._page_tasks.begin(f"push the request of {name} again", self._open_pushed(name, pushed))
+        else:
+            self._open(name, page)
         return True
+
+    async def _open_pushed(self, name: str, pushed: PushedRequest) -> None:
+        if (problem := await pushed.push()) is not None:
+            log.warning("%s: its sign-in page may not open again: %s", name, problem.summary)
+        if (page := self.page(name)) is not None:
+            self._open(name, page)
 
     async def close(self) -> None:
         """Stop serving the pages of finished sign-ins. Sign-ins that still run aren't affected."""
@@ -286,11 +297,7 @@ class BrowserSignIn:
         except OSError:
             return _port_problem(spec)
         try:
-            self._running[spec.name] = flow
-            request.show(flow.url)
-            if request.browser:
-                self._open(flow.name, flow.url)
-            result = await self._finish(plan, flow, request.now)
+            result = await self._ask(plan, flow, request)
         except BaseException:
             await listener.close()
             raise
@@ -299,6 +306,28 @@ class BrowserSignIn:
         # The login doesn't wait for the page: until it is stored it can be lost.
         self._page_tasks.begin(f"page of {spec.name}", self._serve_last_page(listener))
         return result
+
+    async def _ask(self, plan: AuthorizationPlan, flow: Flow, request: SignInRequest) -> NewLogin | Problem:
+        """Show the page and wait for what comes of it; where the server wants the request pushed, push it first."""
+        keeping: asyncio.Task[None] | None = None
+        if pushes(plan.endpoints, plan.client):
+            pushed = PushedRequest(flow, plan.client, partial(self._tokens.push, limit=PUSH_LIMIT))
+            if (problem := await pushed.push()) is not None:
+                return problem
+            if pushed.life < self._limit:
+                self._report(flow.name, short_lived(flow.name, pushed.life))
+                keeping = self._page_tasks.begin(f"keep the address of {flow.name}", pushed.keep(request.show))
+            self._pushed[flow.name] = pushed
+        try:
+            self._running[flow.name] = flow
+            request.show(flow.url)
+            if request.browser:
+                self._open(flow.name, flow.url)
+            return await self._finish(plan, flow, request.now)
+        finally:
+            self._pushed.pop(flow.name, None)
+            if keeping is not None:
+                keeping.cancel()
 
     async def _serve_last_page(self, listener: RedirectListener) -> None:
         await listener.linger(self._linger)
@@ -321,21 +350,10 @@ class BrowserSignIn:
         if isinstance(code, Problem):
             return code
         sent_at = now()
-        spec, client, registration = plan.spec, plan.client, plan.client.registration()
-        reply = await self._tokens.exchange(
-            CodeGrant(
-                token_endpoint=flow.endpoints.token,
-                client_id=spec.client_id,
-                code=code,
-                verifier=flow.verifier,
-                redirect_uri=flow.redirect_uri,
-                resource=spec.resource,
-                client_secret=client.secret,
-                registration=registration,
-                nearest_allowed=flow.endpoints.nearest_allowed,
-            )
-        )
-        return new_login(spec, flow.endpoints, reply, sent_at, client_secret=client.secret, registration=registration)
+        spec, grant = plan.spec, code_grant(plan.spec, plan.client, flow, code)
+        reply = await self._tokens.exchange(grant)
+        proof = {"client_secret": grant.client_secret, "registration": grant.registration}
+        return new_login(spec, flow.endpoints, reply, sent_at, **proof)
 
     async def _device(self, plan: AuthorizationPlan, request: SignInRequest) -> NewLogin | Problem:
         """Run the device flow (RFC 8628): the person enters a code, here or on another machine."""
@@ -348,42 +366,17 @@ class BrowserSignIn:
             if request.browser:
                 self._open(spec.name, page)
 
-        grant = DeviceGrant(
-            endpoint=plan.endpoints.device,
-            token_endpoint=plan.endpoints.token,
-            client_id=spec.client_id,
-            scope=scope_parameter(plan.endpoints.token, spec.scopes),
-            resource=spec.resource,
-            audience=extra_authorization_parameters(plan.endpoints.token, spec.resource).get("audience", ""),
-            client_secret=plan.client.secret,
-            registration=plan.client.registration(),
-            nearest_allowed=plan.endpoints.nearest_allowed,
-        )
+        grant = device_grant(spec, plan.client, plan.endpoints)
         return await by_device_code(grant, spec, plan.endpoints, self._tokens, on_code, request.now)
 
     def _open(self, name: str, url: str) -> None:
-        """Open the browser in a daemon thread: one that hangs holds up neither the loop nor the end of the program."""
-        loop, request = asyncio.get_running_loop(), self._requests.get(name)
+        request = self._requests.get(name)
 
         def report(fault: BrowserFault | None) -> None:
             if request is not None and self._requests.get(name) is request:
                 request.browser_fault(fault)
 
-        def work() -> None:
-            fault: BrowserFault | None = None
-            try:
-                if not self._open_url(url):
-                    fault = BrowserFault.UNCERTAIN
-            except NoBrowserError as error:
-                fault = BrowserFault.NOT_OPENED
-                log.warning("%s: no browser could be opened: %s", name, error)
-            except Exception as exc:  # noqa: BLE001 - a broken browser setting must not end the sign-in
-                fault = BrowserFault.NOT_OPENED
-                log.warning("%s: no browser could be opened (%s)", name, type(exc).__name__)
-            with contextlib.suppress(RuntimeError):  # the program has ended meanwhile
-                loop.call_soon_threadsafe(report, fault)
-
-        threading.Thread(target=work, name=f"browser {name}", daemon=True).start()
+        open_page(name, url, self._open_url, report)
 
 
 def open_browser(url: str) -> bool:

@@ -11,10 +11,10 @@ import asyncio
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
-from urllib.parse import quote_plus, urlencode
+from typing import Any, TypeAlias
+from urllib.parse import parse_qsl, quote_plus, urlencode
 
 from authlib.oauth2.client import OAuth2Client
 
@@ -60,6 +60,22 @@ class DeviceGrant:
     nearest_allowed: AddressClass = AddressClass.LOCAL  # if a server named the endpoints
 
 
+@dataclass(frozen=True, slots=True)
+class PushGrant:
+    """An authorization request to push (RFC 9126 section 2.1). `parameters` is a query, without the client's id."""
+
+    endpoint: str
+    token_endpoint: str
+    client_id: str
+    parameters: str = field(repr=False)
+    client_secret: Secret | None = None
+    registration: Secret | None = None
+    nearest_allowed: AddressClass = AddressClass.LOCAL  # if a server named the endpoints
+
+
+Grant: TypeAlias = Login | CodeGrant | DeviceGrant | PushGrant
+
+
 class RequestBuilder(OAuth2Client):  # type: ignore[misc]  # authlib has no types
     """authlib's client core without a transport: what it would post is returned as a `Request`.
 
@@ -70,8 +86,9 @@ class RequestBuilder(OAuth2Client):  # type: ignore[misc]  # authlib has no type
         url, headers, body = auth.prepare("POST", url, headers, body)
         return Request("POST", url, headers, body)
 
-    def device_code(self, url: str, body: str, headers: Mapping[str, str]) -> Request:
-        """A device authorization request (RFC 8628 section 3.1), authenticated like token requests."""
+    def authenticated(self, url: str, body: str, headers: Mapping[str, str]) -> Request:
+        """A request to another endpoint for clients, authenticated like token requests (RFC 8628 section 3.1, RFC 9126
+        section 2)."""
         return self._http_post(url, body, self.client_auth(self.token_endpoint_auth_method), headers)
 
     def _refresh_token(self, url: str, refresh_token: str = "", **kwargs: Any) -> Request:
@@ -82,7 +99,7 @@ class RequestBuilder(OAuth2Client):  # type: ignore[misc]  # authlib has no type
 
 
 class HttpTokens:
-    """Sends refresh, code, device and revocation requests, each exactly once."""
+    """Sends refresh, code, device, pushed and revocation requests, each exactly once."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
@@ -134,6 +151,15 @@ class HttpTokens:
     async def poll(self, grant: DeviceGrant, code: Secret, *, limit: float, connect: float = CONNECT_LIMIT) -> Reply:
         """Poll for the tokens of a device code (RFC 8628 section 3.4)."""
         request = _build(lambda grant: poll_request(grant, code), grant)
+        if isinstance(request, Fault):
+            return request
+        return await send_with_redirect(
+            self._wire, replace(request, nearest_allowed=grant.nearest_allowed), limit=limit, connect=connect
+        )
+
+    async def push(self, grant: PushGrant, *, limit: float, connect: float = CONNECT_LIMIT) -> Reply:
+        """Push an authorization request (RFC 9126 section 2.1)."""
+        request = _build(push_request, grant)
         if isinstance(request, Fault):
             return request
         return await send_with_redirect(
@@ -193,7 +219,16 @@ def device_request(grant: DeviceGrant) -> Request:
     """The request of RFC 8628 section 3.1."""
     fields = {"scope": grant.scope, "audience": grant.audience} | _resource(grant)
     body = urlencode({name: value for name, value in fields.items() if value})
-    return _builder(grant).device_code(grant.endpoint, body, _headers())
+    return _builder(grant).authenticated(grant.endpoint, body, _headers())
+
+
+def push_request(grant: PushGrant) -> Request:
+    """The request of RFC 9126 section 2.1. The client's id is in the form however the client authenticates: it is part of
+    every authorization request."""
+    request = _builder(grant).authenticated(grant.endpoint, grant.parameters, _headers())
+    if "client_id" in dict(parse_qsl(request.body)):
+        return request
+    return replace(request, body=f"{request.body}&{urlencode({'client_id': grant.client_id})}")
 
 
 def poll_request(grant: DeviceGrant, code: Secret) -> Request:
@@ -222,7 +257,7 @@ def revoke_request(login: Login) -> Request:
     return request
 
 
-def _build(make: Any, what: Login | CodeGrant | DeviceGrant) -> Request | Fault:
+def _build(make: Any, what: Grant) -> Request | Fault:
     """The request, or a fault if it holds a value that no form can carry (a lone surrogate from a damaged store)."""
     try:
         request: Request = make(what)
@@ -241,7 +276,7 @@ def _resource(grant: Login | CodeGrant | DeviceGrant) -> dict[str, str]:
     return {"resource": grant.resource} if grant.resource and accepts_resource(grant.token_endpoint) else {}
 
 
-def _builder(grant: Login | CodeGrant | DeviceGrant) -> RequestBuilder:
+def _builder(grant: Grant) -> RequestBuilder:
     method = _auth_method(grant.client_secret, grant.registration, grant.token_endpoint)
     builder = RequestBuilder(
         session=None,

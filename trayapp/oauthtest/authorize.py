@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import urlencode, urlsplit
 
 from aiohttp import web
@@ -24,6 +24,7 @@ class AuthorizationEndpoint:
     def __init__(self, server: ServerState) -> None:
         self._server = server
         self._pending_requests: dict[str, AuthorizationRequest] = {}
+        self.resolve: Callable[[Mapping[str, str]], Mapping[str, str]] = lambda query: query  # RFC 9126
 
     async def authorize(self, request: web.Request) -> web.StreamResponse:
         """GET /authorize."""
@@ -37,6 +38,7 @@ class AuthorizationEndpoint:
         number = server.log.add("authorize", server.settings.clock(), request.method, query=query)
         with server.lock:
             try:
+                query = dict(self.resolve(query))
                 redirect_uri = self._redirect_uri(query)
             except OAuthError as problem:
                 server.log.outcome(number, problem.code)
@@ -67,6 +69,10 @@ class AuthorizationEndpoint:
             approved = form.get("choice") == "allow"
             server.log.outcome(number, "ok" if approved else "access_denied")
             return self._redirect_with_code(authorization) if approved else self._redirect_denied(authorization)
+
+    def read(self, query: Mapping[str, str]) -> AuthorizationRequest:
+        """The request that these parameters make. Raises `OAuthError`."""
+        return self._read_request(query, self._redirect_uri(query))
 
     def _redirect_uri(self, query: Mapping[str, str]) -> str:
         """Check the client and its redirect_uri: an error in either must not be redirected anywhere."""

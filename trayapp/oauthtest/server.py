@@ -14,6 +14,8 @@ from trayapp.oauthtest.device import ENDPOINT, GRANT_TYPE, PAGE, DeviceEndpoint
 from trayapp.oauthtest.faults import HTML, NO_STORE, PORTAL_PATH
 from trayapp.oauthtest.grants import Grant, OAuthError
 from trayapp.oauthtest.log import Record
+from trayapp.oauthtest.pushed import ENDPOINT as PAR
+from trayapp.oauthtest.pushed import PushedEndpoint
 from trayapp.oauthtest.registration import ENDPOINT as REGISTER
 from trayapp.oauthtest.registration import RegistrationEndpoint
 from trayapp.oauthtest.script import Mode
@@ -231,6 +233,8 @@ class OAuthServer(ServerSettings):
             app.router.add_route("*", ENDPOINT, self._device.authorize)
             app.router.add_get(PAGE, self._device.page)
             app.router.add_post(PAGE, self._device.page)
+        if self.pushed:
+            app.router.add_route("*", PAR, PushedEndpoint(self._state, self._authorization).push)
         if self.registration:
             app.router.add_post(REGISTER, RegistrationEndpoint(self._state).register)
         app.router.add_route("*", PORTAL_PATH, self._portal)
@@ -268,6 +272,9 @@ class OAuthServer(ServerSettings):
             document["grant_types_supported"] = ["authorization_code", "refresh_token", GRANT_TYPE]
         if self.registration:
             document["registration_endpoint"] = self.url + REGISTER
+        if self.pushed:
+            document["pushed_authorization_request_endpoint"] = self.url + PAR
+            document["require_pushed_authorization_requests"] = self.pushed == "required"
         if self.scopes:
             document["scopes_supported"] = list(self.scopes)
         return document

@@ -39,6 +39,10 @@ class ServerSettings:
 
     registration: bool = False  # clients can register (RFC 7591); all get `client_id`
 
+    pushed: Literal["", "offered", "required"] = ""  # pushed authorization requests (RFC 9126)
+    pushed_lifetime: float = 60.0
+    pushed_error: str = ""  # given: the error code that they are refused with
+
     device: bool = False  # the device grant (RFC 8628) is offered
     device_interval: float = 5.0
     device_lifetime: float = 600.0

@@ -1,0 +1,84 @@
+"""Authorization servers that demand more, each a real oidc-provider: sign-in, refresh, and an outage in between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from tests.real import node
+from tests.real.form_sign_in import sign_in_by_forms
+from tests.real.idp import Idp
+from tests.real.relay import Fault, Relay
+from tests.real.test_signin import Client, now, sign_in, spec_of
+from tests.requirements import skip_or_fail
+from trayapp.core.outcomes import Ambiguous, Refreshed, ServerBusy
+from trayapp.engine.ports import NewLogin
+from trayapp.oauth.signin import BrowserSignIn
+from trayapp.oauth.tokens import HttpTokens
+from trayapp.oauth.wire import Wire
+
+pytestmark = pytest.mark.real
+
+
+def served(*demands: str) -> Iterator[tuple[Relay, Idp]]:
+    """A server that insists on this, behind its relay."""
+    try:
+        node.packages()
+    except node.NodeMissing as error:
+        skip_or_fail(str(error))
+    with Relay() as relay, Idp(relay.url, demands=demands) as idp:
+        relay.upstream = idp.address
+        yield relay, idp
+
+
+async def survives(relay: Relay, client: Client) -> None:
+    """Three rotations, and faults in between that are no verdicts."""
+    for fault, kind in ((None, Refreshed), (Fault.BUSY, ServerBusy), (Fault.RESET, Ambiguous), (None, Refreshed)):
+        if fault is not None:
+            relay.inject(fault)
+        outcome = await client.refresh(limit=5.0)
+        assert type(outcome) is kind
+    assert isinstance(await client.refresh(), Refreshed)
+
+
+# --- pushed authorization requests (RFC 9126) -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def pushing() -> Iterator[tuple[Relay, Idp]]:
+    yield from served("pushed")
+
+
+async def test_a_server_that_wants_requests_pushed(pushing: tuple[Relay, Idp]) -> None:
+    """A whole life: the browser gets a reference, the login is refreshed and survives outages."""
+
+    relay, idp = pushing
+    client = await sign_in(idp, "openid", "offline_access")
+    assert "alice" == await client.subject(idp)
+    await survives(relay, client)
+
+
+async def test_a_page_that_was_left_and_opened_again(pushing: tuple[Relay, Idp]) -> None:
+    """The second page has a reference of its own; the login comes of it."""
+
+    _, idp = pushing
+    wire, opened = Wire(), asyncio.Queue[str]()
+    tokens, loop = HttpTokens(wire), asyncio.get_running_loop()
+    flow = BrowserSignIn(
+        wire, tokens, open_url=lambda url: loop.call_soon_threadsafe(opened.put_nowait, url) is not None
+    )
+    running = asyncio.create_task(flow.run(spec_of(idp), browser=True, show=lambda _: None, now=now))
+    try:
+        first = await asyncio.wait_for(opened.get(), 10)
+        assert flow.reopen("real")
+        second = await asyncio.wait_for(opened.get(), 10)
+        assert {"client_id", "request_uri"} == parse_qs(urlsplit(second).query).keys()
+        assert first != second
+        assert "signed in" in (await asyncio.to_thread(sign_in_by_forms, second)).lower()
+        assert isinstance(await running, NewLogin)
+    finally:
+        running.cancel()
+        await flow.close()
