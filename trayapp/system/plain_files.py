@@ -11,11 +11,15 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
+
+if sys.platform == "win32":
+    from trayapp.system.windows_open import open_for_reading
 
 T = TypeVar("T")
 
@@ -113,6 +117,8 @@ def _open(path: Path, flags: int) -> int:
     until = time.monotonic() + READ_LIMIT
     while True:
         try:
+            if sys.platform == "win32" and not flags:
+                return open_for_reading(path)
             return os.open(path, _OPEN | flags, 0o600)
         except BlockingIOError:
             if time.monotonic() > until:

@@ -1,0 +1,44 @@
+"""Opening a file for reading on Windows, so that it can be renamed, replaced and deleted meanwhile, as elsewhere.
+
+Python's own `open` forbids that to everybody for as long as the file is open. Signature: <fileapi.h>.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+_GENERIC_READ = 0x80000000
+_SHARE = 1 | 2 | 4  # FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE
+_OPEN_EXISTING = 3
+_NORMAL = 0x80  # FILE_ATTRIBUTE_NORMAL
+_INVALID = ctypes.c_void_p(-1).value
+
+
+def open_for_reading(path: Path) -> int:
+    """A descriptor. Raises `OSError`."""
+    if sys.platform != "win32":
+        raise OSError("CreateFile is Microsoft's")
+    import msvcrt
+
+    handle = _create_file()(str(path), _GENERIC_READ, _SHARE, None, _OPEN_EXISTING, _NORMAL, None)
+    if handle == _INVALID:
+        code = ctypes.get_last_error()
+        raise OSError(0, ctypes.FormatError(code).strip(), str(path), code)
+    return msvcrt.open_osfhandle(handle, os.O_RDONLY)  # and not in text mode, where Ctrl-Z would end the file
+
+
+@functools.cache
+def _create_file() -> Any:
+    if sys.platform != "win32":
+        raise OSError("CreateFile is Microsoft's")
+    # LOAD_LIBRARY_SEARCH_SYSTEM32: not a library of that name beside a script
+    function = ctypes.WinDLL("kernel32.dll", winmode=0x00000800, use_last_error=True).CreateFileW
+    word, pointer = ctypes.c_uint32, ctypes.c_void_p
+    function.argtypes = [ctypes.c_wchar_p, word, word, pointer, word, word, pointer]
+    function.restype = pointer
+    return function
