@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import json
 import logging
 import os
 import socket
+import struct
 import subprocess
 import sys
 from typing import Any
@@ -15,9 +17,10 @@ from typing import Any
 import pytest
 
 from trayapp.server import acceptor
-from trayapp.server.acceptor import Acceptor
+from trayapp.server.acceptor import Acceptor, ThreadAcceptor, accept
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+KINDS = [Acceptor, ThreadAcceptor]
 
 CHILD = """
 import asyncio, json, logging, os, resource, socket, sys, tempfile
@@ -66,6 +69,7 @@ asyncio.run(main())
 """
 
 
+@posix
 def test_a_process_without_descriptors() -> None:
     """Clients wait, and are answered once a descriptor is free; their owner is still known."""
 
@@ -90,9 +94,11 @@ class Failing(socket.socket):
         return super().accept()
 
 
+@posix
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("code", [errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EPERM, errno.ENETDOWN])
 async def test_a_system_without_descriptors(
-    code: int, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    code: int, kind: type[Acceptor | ThreadAcceptor], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the whole system lacks is waited for too; a client that is gone already is no reason to."""
 
@@ -109,7 +115,7 @@ async def test_a_system_without_descriptors(
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             accepted.set_result(transport)
 
-    accepting = Acceptor(listener, Met)
+    accepting = kind(listener, Met)
     _, writer = await asyncio.open_connection(*listener.getsockname())
     (await asyncio.wait_for(accepted, 5)).close()
     accepting.close()
@@ -120,8 +126,12 @@ async def test_a_system_without_descriptors(
     assert -1 == listener.fileno()
 
 
+@posix
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("code", [errno.EBADF, errno.EINVAL])
-async def test_a_listener_that_is_gone(code: int, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_listener_that_is_gone(
+    code: int, kind: type[Acceptor | ThreadAcceptor], caplog: pytest.LogCaptureFixture
+) -> None:
     """It says so once and stops, instead of failing again and again."""
 
     listener = Failing()
@@ -129,12 +139,68 @@ async def test_a_listener_that_is_gone(code: int, caplog: pytest.LogCaptureFixtu
     listener.bind(("127.0.0.1", 0))
     listener.listen()
     listener.setblocking(False)
-    accepting = Acceptor(listener, asyncio.Protocol)
-    assert accepting.is_serving()
-    with pytest.raises(ConnectionResetError):
-        await asyncio.open_connection(*listener.getsockname())
+    address = listener.getsockname()
+    accepting = kind(listener, asyncio.Protocol)
+    if kind is ThreadAcceptor:  # it fails at once, and not when somebody comes
+        while accepting.is_serving():
+            await asyncio.sleep(0.001)
+    with pytest.raises(ConnectionRefusedError if kind is ThreadAcceptor else ConnectionResetError):
+        await asyncio.open_connection(*address)
     assert not accepting.is_serving()
     accepting.close()
 
     (record,) = caplog.records
     assert f"the local server accepts no more connections: {os.strerror(code)}" == record.getMessage()
+
+
+def listening() -> socket.socket:
+    """On loopback."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.setblocking(False)
+    return listener
+
+
+async def test_clients_that_reset_at_once() -> None:
+    """As a port scanner does; they take the server away from nobody."""
+
+    listener = listening()
+    address = listener.getsockname()
+    met: asyncio.Queue[asyncio.BaseTransport] = asyncio.Queue()
+
+    class Met(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            met.put_nowait(transport)
+
+    accepting = await accept(listener, Met)
+    for wait in (False, True, False, True):
+        for _ in range(20):
+            client = socket.create_connection(address)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
+            if wait:
+                await asyncio.sleep(0)
+        await asyncio.sleep(0.02)
+    while not met.empty():
+        met.get_nowait().close()
+    _, writer = await asyncio.open_connection(*address)
+    (await asyncio.wait_for(met.get(), 5)).close()
+    assert accepting.is_serving()
+    accepting.close()
+    writer.close()
+
+
+async def test_who_waits_at_the_end_is_hung_up_on() -> None:
+    """However far accepting had come."""
+
+    for turns in range(6):
+        listener = listening()
+        accepting = await accept(listener, asyncio.Protocol)
+        with socket.create_connection(listener.getsockname()) as client:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            accepting.close()
+            client.settimeout(2)
+            await asyncio.sleep(0.01)
+            if turns == 0:
+                with contextlib.suppress(ConnectionError):
+                    assert b"" == client.recv(1)

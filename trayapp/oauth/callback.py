@@ -19,7 +19,7 @@ from hashlib import sha256
 from trayapp.core.app_notices import START_KEYRING, THIS_RUN_ONLY
 from trayapp.core.sentences import CLOSE_TAB
 from trayapp.oauth.loopback import LoopbackSockets
-from trayapp.server.acceptor import Acceptor, accept
+from trayapp.server.acceptor import Acceptor, ThreadAcceptor, accept
 from trayapp.server.peers import Owner, Peers
 
 HEAD_MAX = 16 * 1024  # bytes of request line and headers; a redirect with a long code has about 4 KiB
@@ -116,7 +116,7 @@ class RedirectListener:
         self._header_limit = header_limit
         self.port = sockets.port
         self._hosts = {f"{host}:{self.port}"} | ({host} if self.port == 80 else set())
-        self._servers: list[Acceptor | asyncio.Server] = []
+        self._servers: list[Acceptor | ThreadAcceptor] = []
         self._tasks: dict[asyncio.Task[None], bool] = {}  # in order of arrival; whether it is this user's
         self._peers = Peers()
         self._closed = False

@@ -12,7 +12,6 @@ gets around the key.
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import hmac
 import logging
@@ -35,7 +34,7 @@ from trayapp.core.outages import Cause
 from trayapp.core.public import rfc3339
 from trayapp.core.sentences import UNEXPECTED
 from trayapp.server import serverfile
-from trayapp.server.acceptor import Acceptor, accept
+from trayapp.server.acceptor import Acceptor, ThreadAcceptor, accept
 from trayapp.server.connection_limit import HTTP_1_1, available_connections
 from trayapp.server.connections import HEADERS_LIMIT, Connections
 from trayapp.server.peers import Owner, Peers, owner_of
@@ -117,7 +116,7 @@ class LoopbackServer:
         self._pages: frozenset[web.AbstractRoute] = frozenset()
         self._wall = wall
         self._runner: web.AppRunner | None = None
-        self._listening: Acceptor | asyncio.Server | None = None
+        self._listening: Acceptor | ThreadAcceptor | None = None
         self._connections: Connections | None = None
         self._file: serverfile.PublishedFile | None = None
         self._own_hosts: tuple[str, ...] = ()
