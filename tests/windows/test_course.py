@@ -119,28 +119,31 @@ class Person:
 
     def picture(self, step: str) -> None:
         """The icon with its tooltip, then with its menu."""
-        self._count += 1
         self._nothing_shown()
         self.desk.hover(16, 16)
         self.desk.hover(17, 17)
-        wait_for(self.desk.tips, "the tooltip")
-        self.desk.shot(self._shots / f"course-{self._count:02}-{step}.png")
+        self.desk.settle(wait_for(self.desk.tips, "the tooltip")[0])
+        self.shot(step)
         self.desk.open_menu()
-        self.desk.shot(self._shots / f"course-{self._count:02}-{step}-menu.png")
+        self.shot(step, "-menu")
         self.desk.close_menu()
 
     def _nothing_shown(self) -> None:
         """Take the mouse away, and wait until neither a tooltip nor a balloon is shown; a balloon stays for 10 s."""
         self.desk.hover(900, 600)
-        wait_for(lambda: not self.desk.tips(), "the end of the tooltip", SOON)
+        wait_for(lambda: not self.desk.tips() and not self.desk.balloons(), "the end of the tooltip", SOON)
 
     def gets_balloon(self, step: str) -> None:
-        """A balloon comes out of the icon, without a mouse on it. A picture of it."""
-        self._nothing_shown()
-        balloon = wait_for(self.desk.tips, "a balloon", SOON)[0]
+        """A balloon comes out of the icon. A picture of it."""
+        self.desk.hover(900, 600)
+        balloon = wait_for(self.desk.balloons, "a balloon", SOON)[0]
         self.desk.settle(balloon)
-        self._count += 1
-        self.desk.shot(self._shots / f"course-{self._count:02}-{step}.png")
+        self.shot(step)
+
+    def shot(self, step: str, more: str = "") -> None:
+        """A numbered picture of the screen; of the same step if there is `more`."""
+        self._count += not more
+        self.desk.shot(self._shots / f"course-{self._count:02}-{step}{more}.png")
 
     def clicks(self, find: Callable[[list[int]], int]) -> None:
         """Open the menu and click one of its lines."""
@@ -205,3 +208,4 @@ def test_from_setup_to_the_uninstaller(tmp_path: Path) -> None:
             person.clicks(lambda rows: rows[-1])
         person.wait_ended()
         wait_for(lambda: desk.icon_share(Colour.GREEN.value) == 0, "the icon to go")
+        person.shot("removed")

@@ -131,9 +131,15 @@ class WineDesk(Desk):
         self.hover(menu[0] + 1, menu[1] + 1)
 
     def tips(self) -> list[Box]:
-        """Tooltips and balloons, which Wine's desktop shows: not the icon itself."""
-        found = self._windows(r"^explorer\.exe$")
-        return sorted(box for box in found if box[1] > 0 and box[2] > PANEL_SIZE)
+        """The tooltips, which Wine's desktop shows below the mouse."""
+        return [box for box in self._shown_by_desktop() if box[1] >= PANEL_SIZE]
+
+    def balloons(self) -> list[Box]:
+        """The balloons, whose tip is in the icon."""
+        return [box for box in self._shown_by_desktop() if 0 < box[1] < PANEL_SIZE]
+
+    def _shown_by_desktop(self) -> list[Box]:
+        return [box for box in self._windows(r"^explorer\.exe$") if box[2] > PANEL_SIZE]
 
 
 class WindowsIcon:
