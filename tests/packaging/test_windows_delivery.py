@@ -138,7 +138,7 @@ def test_installed_used_upgraded_and_removed(
     assert "Windows" in installed("doctor").stdout
     assert "hello" in echo(installed, "echo", dict(installed.api.client("notes")))
     assert "hello" in echo(installed, "notes_echo", dict(installed.api.aggregate()))
-    assert 2 == installed("activate", "amberlight:quit").returncode, "no address but the one"
+    assert 2 == installed("activate", "amberlight:quit").code, "no address but the one"
     installed.ok("autostart", "on")
     assert "amberlightw.exe" in computer.value(RUN, NAME)
     toml, yaml = computer.user / ".codex/config.toml", computer.roaming / "Block/goose/config/config.yaml"
