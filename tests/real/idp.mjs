@@ -11,6 +11,11 @@ import path from 'node:path';
 
 const { IDP_PACKAGES, IDP_ISSUER, IDP_ACCESS_TTL = '30', IDP_DEMANDS = '' } = process.env;
 const demands = IDP_DEMANDS.split(',');
+// Client ID Metadata Documents are fetched from the web; here from the environment, and from nowhere else.
+const { IDP_DOCUMENT = '' } = process.env;
+const hosted = (url) => (IDP_DOCUMENT && JSON.parse(IDP_DOCUMENT).client_id === String(url)
+  ? new Response(IDP_DOCUMENT, { headers: { 'content-type': 'application/json' } })
+  : new Response('', { status: 404 }));
 const entry = path.join(IDP_PACKAGES, 'node_modules', 'oidc-provider', 'lib', 'index.js');
 const { Provider } = await import(pathToFileURL(entry));
 
@@ -37,6 +42,7 @@ const provider = new Provider(IDP_ISSUER, {
     registration: { enabled: true },
     registrationManagement: { enabled: true },
     deviceFlow: { enabled: true },
+    clientIdMetadataDocument: { enabled: IDP_DOCUMENT !== '', ack: 'draft-02' },
     pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: demands.includes('pushed') },
     // RFC 8707: any resource of this machine, with access tokens that it can check by itself.
     resourceIndicators: {
@@ -51,6 +57,7 @@ const provider = new Provider(IDP_ISSUER, {
       useGrantedResource: () => true,
     },
   },
+  fetch: async (url) => hosted(url),
   scopes: ['openid', 'offline_access', 'mcp'],
   cookies: { keys: ['of a test server only'] },
   pkce: { required: () => true },

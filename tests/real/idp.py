@@ -52,8 +52,12 @@ class Idp:
     client_id = CLIENT_ID
     exact_client_id = EXACT_CLIENT_ID
 
-    def __init__(self, issuer: str, *, access_ttl: float = 30.0, demands: Sequence[str] = ()) -> None:
-        """`demands`: what the server insists on; `idp.mjs` knows `pushed`."""
+    def __init__(
+        self, issuer: str, *, access_ttl: float = 30.0, demands: Sequence[str] = (), document: str = ""
+    ) -> None:
+        """`demands`: what the server insists on; `idp.mjs` knows `pushed`. `document`: the one client metadata document
+        of its web."""
+        self.document = document
         self.demands = tuple(demands)
         self.issuer = issuer.rstrip("/")
         self.access_ttl = access_ttl
@@ -74,6 +78,7 @@ class Idp:
             "IDP_ISSUER": self.issuer,
             "IDP_ACCESS_TTL": f"{self.access_ttl:g}",
             "IDP_DEMANDS": ",".join(self.demands),
+            "IDP_DOCUMENT": self.document,
             "NODE_ENV": "production",
         }
         self._process = subprocess.Popen(

@@ -16,6 +16,7 @@ from tests.real.test_signin import Client, now, sign_in, spec_of
 from tests.requirements import skip_or_fail
 from trayapp.core.outcomes import Ambiguous, Refreshed, ServerBusy
 from trayapp.engine.ports import NewLogin
+from trayapp.oauth.client_document import as_text, document
 from trayapp.oauth.signin import BrowserSignIn
 from trayapp.oauth.tokens import HttpTokens
 from trayapp.oauth.wire import Wire
@@ -23,13 +24,13 @@ from trayapp.oauth.wire import Wire
 pytestmark = pytest.mark.real
 
 
-def served(*demands: str) -> Iterator[tuple[Relay, Idp]]:
+def served(*demands: str, document: str = "") -> Iterator[tuple[Relay, Idp]]:
     """A server that insists on this, behind its relay."""
     try:
         node.packages()
     except node.NodeMissing as error:
         skip_or_fail(str(error))
-    with Relay() as relay, Idp(relay.url, demands=demands) as idp:
+    with Relay() as relay, Idp(relay.url, demands=demands, document=document) as idp:
         relay.upstream = idp.address
         yield relay, idp
 
@@ -82,3 +83,35 @@ async def test_a_page_that_was_left_and_opened_again(pushing: tuple[Relay, Idp])
     finally:
         running.cancel()
         await flow.close()
+
+
+# --- Client ID Metadata Documents -------------------------------------------------------------------------------------
+
+HOSTED = "https://ada.invalid/amberlight.json"
+
+
+@pytest.fixture(scope="module")
+def reading() -> Iterator[tuple[Relay, Idp]]:
+    yield from served(document=as_text(document(HOSTED)))
+
+
+async def test_a_server_that_reads_the_clients_document(reading: tuple[Relay, Idp]) -> None:
+    """What `amberlight client-metadata` prints is a client there: any port of this machine, refreshed like any other."""
+
+    relay, idp = reading
+    client = await sign_in(idp, "openid", "offline_access", client_id="", client_metadata_url=HOSTED)
+    assert HOSTED == client.login.client_id
+    assert 0 == idp.counts().registrations
+    assert "alice" == await client.subject(idp)
+    await survives(relay, client)
+
+
+async def test_a_document_that_is_not_there(reading: tuple[Relay, Idp]) -> None:
+    """The server shows its own refusal; without the setting, a client is registered as ever."""
+
+    _, idp = reading
+    with pytest.raises(AssertionError, match="auth answered 400"):
+        await sign_in(idp, client_id="", client_metadata_url="https://ada.invalid/other.json")
+    client = await sign_in(idp, client_id="")
+    assert 1 == idp.counts().registrations
+    assert isinstance(await client.refresh(), Refreshed)

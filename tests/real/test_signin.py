@@ -10,6 +10,7 @@ import socket
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic, sleep, time
+from typing import Any
 
 import httpx2
 import pytest
@@ -69,12 +70,15 @@ class Client:
         return str(answer.json()["sub"]) if answer.status_code == 200 else ""
 
 
-async def sign_in(idp: Idp, *scopes: str, client_id: str = Idp.client_id, redirect_port: int = 0) -> Client:
-    """A new grant, without a browser. If the person gets nowhere, that failure is raised and the sign-in ends."""
+async def sign_in(
+    idp: Idp, *scopes: str, client_id: str = Idp.client_id, redirect_port: int = 0, **more: Any
+) -> Client:
+    """A new grant, without a browser. If the person gets nowhere, that failure is raised and the sign-in ends. `more` is
+    of the workload."""
     wire = Wire()
     tokens = HttpTokens(wire)
     page: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    spec = spec_of(idp, *scopes, client_id=client_id, redirect_port=redirect_port)
+    spec = replace(spec_of(idp, *scopes, client_id=client_id, redirect_port=redirect_port), **more)
     flow = BrowserSignIn(wire, tokens)
     work = flow.run(spec, browser=False, show=page.set_result, now=now)
     running = asyncio.create_task(work, name="sign-in")

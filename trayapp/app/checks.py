@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from trayapp.app.client_document_checks import client_documents
 from trayapp.app.endpoint_checks import endpoints
 from trayapp.config.loader import Config, ConfigError, load
 from trayapp.config.paths import Paths
@@ -26,7 +27,11 @@ async def network_checks(config: Config | None, report: Report | None) -> list[C
     """The checks that wait for others, run concurrently; returned in order."""
     token_endpoints = report.token_endpoints if report else {}
     groups = await asyncio.gather(
-        keyring(report), tray(report), over_session_bus(notifications), endpoints(config, token_endpoints)
+        keyring(report),
+        tray(report),
+        over_session_bus(notifications),
+        endpoints(config, token_endpoints),
+        client_documents(config),
     )
     return [check for group in groups for check in group]
 

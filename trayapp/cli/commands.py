@@ -184,6 +184,12 @@ def client_config(arguments: argparse.Namespace, paths: Paths) -> int:
     return show(client, answer, arguments.name, arguments.program)
 
 
+def client_metadata(arguments: argparse.Namespace, paths: Paths) -> int:
+    from trayapp.cli.client_metadata import client_metadata as command
+
+    return command(arguments, paths)
+
+
 def connect(arguments: argparse.Namespace, paths: Paths) -> int:
     from trayapp.cli import connect as program
 
@@ -317,6 +323,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace, Paths], int]] = {
     "token": token,
     "exec": execute,
     "client-config": client_config,
+    "client-metadata": client_metadata,
     "connect": connect,
     "disconnect": connect,
     "retry": retry,

@@ -37,7 +37,10 @@ GROUPS: Groups = (
     ("get started", ("setup", "run", "open", "demo")),
     ("check the state", ("list", "status", "history", "dashboard", "logs", "doctor", "wait")),
     ("sign in, pause, retry", ("reauthorize", "retry", "stop", "start", "sign-out")),
-    ("add and change workloads", ("add", "catalog", "import", "edit", "rename", "set", "secret", "remove")),
+    (
+        "add and change workloads",
+        ("add", "catalog", "import", "edit", "rename", "set", "secret", "client-metadata", "remove"),
+    ),
     ("connect clients and scripts", ("connect", "disconnect", "client-config", "stdio", "token", "exec")),
     (
         "Amberlight itself",
@@ -210,6 +213,11 @@ def _entry_commands(commands: Any) -> None:
     secret.add_argument("action", choices=("set", "delete"), help="what to do")
     secret.add_argument("name", metavar="NAME", type=workload_name, help="the workload")
     add_format(secret)
+
+    summary = "print the document to host as Amberlight's client ID"
+    more = "Servers that accept such documents need no registration. Set client_metadata_url to its address first."
+    metadata = add_command(commands, "client-metadata", summary, "amberlight client-metadata > amberlight.json", more)
+    metadata.add_argument("name", metavar="NAME", type=workload_name, nargs="?", help="of this workload (all)")
 
 
 def _import_command(commands: Any) -> None:

@@ -15,7 +15,7 @@ from trayapp.cli.codes import USAGE, OutputError
 
 WIDTH_MAX = 80  # columns; longer lines are hard to read
 WIDTH_MIN = 24
-NAME_COLUMN = 15  # of the list of commands
+NAME_COLUMN = 16  # of the list of commands
 
 Groups = Sequence[tuple[str, Sequence[str]]]  # headings, each with its commands
 

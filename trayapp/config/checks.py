@@ -216,6 +216,19 @@ def issuer(value: object) -> str:
     return address
 
 
+def client_document(value: object) -> str:
+    """The address of a Client ID Metadata Document: https, with a path, without query and dot segments."""
+    address = url(value)
+    parts = urlsplit(address)
+    if parts.scheme != "https":
+        raise ValueError("must start with https://, because sign-in servers fetch it")
+    if parts.path in ("", "/"):
+        raise ValueError('must have a path, like "https://example.com/amberlight.json"')
+    if "?" in address or any(part.lower().replace("%2e", ".") in (".", "..") for part in parts.path.split("/")):
+        raise ValueError("can't have a query, nor . or .. in its path")
+    return address
+
+
 def resource(value: object) -> str:
     """An absolute URI without fragment (RFC 8707 section 2); any scheme, because some servers use their own. Empty: none
     is sent."""

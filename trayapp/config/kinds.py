@@ -46,6 +46,7 @@ KINDS: Final[Mapping[Check, Kind]] = {
     checks.text: Kind("text", "Printable ASCII."),
     checks.scopes: Kind("texts", "Scopes without spaces."),
     checks.url: Kind("url", "A URL that starts with https://, or http:// for this computer."),
+    checks.client_document: Kind("url", "A URL that starts with https:// and has a path."),
     checks.issuer: Kind("url", "A URL that starts with https://, without a query."),
     checks.resource: Kind("text", "An absolute URL without #; empty: none is sent."),
     checks.origins: Kind("texts", 'Origins without a path, like "https://app.example.com".'),

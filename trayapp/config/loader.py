@@ -76,6 +76,7 @@ class Settings:
     quiet_hours: str = ""  # "22:00-07:00"; empty: none
     activity: bool = True  # record which client used which workload
     allowed_users: tuple[int, ...] = ()  # ids of users who may connect to the loopback server besides this one
+    client_metadata_url: str = ""  # of workloads without one of their own
     settle: float = 0.25
     settle_max: float = 2.0
     policy: Policy = field(default=Policy(), repr=False)  # of workloads without keys of their own
@@ -316,7 +317,7 @@ def _resolve(gathered: _Gathered, environ: Mapping[str, str]) -> Config:
     policy = replace(policy, **_policy_values(gathered.settings))
     own = {name: v.value for name, v in gathered.settings.items() if name not in known.POLICY_FIELDS}
     settings = Settings(policy=policy, **own)
-    workloads = {name: _spec(gathered, name, keys, policy) for name, keys in gathered.workloads.items()}
+    workloads = {name: _spec(gathered, name, keys, settings) for name, keys in gathered.workloads.items()}
     files, blank = tuple(gathered.files), tuple(gathered.blank)
     good = {name: spec for name, spec in workloads.items() if name not in gathered.bad}
     config = Config(settings, MappingProxyType(good), tuple(gathered.warnings), files, blank)
@@ -349,7 +350,7 @@ def _policy_values(section: _Section) -> dict[str, Any]:
     return {name: v.value for name, v in section.items() if name in known.POLICY_FIELDS}
 
 
-def _spec(gathered: _Gathered, name: str, keys: _Section, policy: Policy) -> Spec:
+def _spec(gathered: _Gathered, name: str, keys: _Section, settings: Settings) -> Spec:
     values = {key: v.value for key, v in keys.items() if key not in known.POLICY_FIELDS}
     file, line = gathered.headers[name]
     for sentence in _incomplete(values):
@@ -357,8 +358,9 @@ def _spec(gathered: _Gathered, name: str, keys: _Section, policy: Policy) -> Spe
             gathered.add(Mistake(file, line, f"workloads.{name}", sentence), workload=name)
     if "metadata_url" in values and "issuer" not in values:
         gathered.warnings.append(UNCHECKED_METADATA.format(name))
+    values.setdefault("client_metadata_url", settings.client_metadata_url)
     values["omit_resource"] = values.get("resource") == ""
-    return Spec(name=name, url=values.pop("url", ""), **values, policy=replace(policy, **_policy_values(keys)))
+    return Spec(name=name, url=values.pop("url", ""), **values, policy=replace(settings.policy, **_policy_values(keys)))
 
 
 def _incomplete(values: Mapping[str, Any]) -> list[str]:

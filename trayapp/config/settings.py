@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from trayapp.config.checks import (
     Check,
+    client_document,
     count,
     duration,
     duration_or_zero,
@@ -78,6 +79,13 @@ _APP = (
         True,
     ),
     Setting("allowed_users", users, "other users of this computer who may connect with a local key (Linux)", ()),
+    Setting(
+        "client_metadata_url",
+        client_document,
+        "address at which you host the document that `amberlight client-metadata` prints; servers that accept it as client ID "
+        "need no registration",
+        in_workload=True,
+    ),
     Setting("settle", duration_or_zero, "wait after a network change or a wake before sending anything", 0.25),
     Setting("settle_max", duration_or_zero, "longest such wait if the network keeps changing", 2.0),
 )

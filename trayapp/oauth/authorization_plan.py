@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from trayapp.core.model import Problem, Secret, Spec
 from trayapp.core.permission import union
+from trayapp.oauth.client_document import document_client, redirect_uri
 from trayapp.oauth.client_store import ClientRecord, ClientRecords
 from trayapp.oauth.discovery import DiscoveredServer, discover
 from trayapp.oauth.flow import begin
@@ -139,6 +140,13 @@ class Planner:
             if client.secret is not None and record.secret_for != _secret_owner(endpoints):
                 await self.clients.save(spec.name, replace(record, secret_for=_secret_owner(endpoints)))
             return replace(plan, client=client), LoopbackSockets(bind(spec.redirect_port)) if listen else None
+        document = await document_client(spec, endpoints, self._wire)
+        if isinstance(document, RegisteredClient):
+            return self._with_document(plan, document, report, listen)
+        if isinstance(document, Problem):
+            report(document.summary)
+            if not endpoints.registration:
+                return document
         if not record.doubted and (reused := await self._reuse(plan, record, wall, report, listen)) is not None:
             return reused
         if record.doubted:
@@ -147,6 +155,16 @@ class Planner:
         if isinstance(registered, Problem) and record.doubted:  # it was doubted only, and there is no other
             return await self._reuse(plan, record, wall, report, listen) or registered
         return registered
+
+    def _with_document(
+        self, plan: AuthorizationPlan, client: RegisteredClient, report: Report, listen: bool
+    ) -> tuple[AuthorizationPlan, LoopbackSockets | None]:
+        """The plan with a client that is a document. Raises OSError if a fixed port is taken."""
+        report(f"Using the client metadata document at {urlsplit(client.id).netloc}.")
+        if not listen:
+            return self._with_client(plan, client), None
+        sockets = LoopbackSockets(bind(plan.spec.redirect_port))
+        return self._with_client(plan, replace(client, redirect_uri=redirect_uri(sockets.port))), sockets
 
     async def _register(
         self, plan: AuthorizationPlan, report: Report, listen: bool

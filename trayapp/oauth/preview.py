@@ -18,7 +18,7 @@ from trayapp.oauth.wire import Wire
 
 @dataclass(frozen=True, slots=True)
 class ServerLook:
-    """`host` signs people in. `registers` clients itself; otherwise `secret` says whether one set up by hand needs a
+    """`host` signs people in. `registers` clients itself, or takes ours by its document; otherwise `secret` says whether one set up by hand needs a
     client secret: required, optional or none."""
 
     host: str
@@ -33,7 +33,8 @@ async def look(spec: Spec, wire: Wire, tokens: HttpTokens) -> ServerLook | Probl
         return plan
     endpoints = plan.endpoints
     host = urlsplit(endpoints.issuer or endpoints.authorization or endpoints.token).hostname or ""
-    return ServerLook(host, bool(endpoints.registration), _secret(endpoints.auth_methods))
+    by_itself = bool(endpoints.registration) or (endpoints.client_documents and bool(spec.client_metadata_url))
+    return ServerLook(host, by_itself, _secret(endpoints.auth_methods))
 
 
 def _secret(methods: tuple[str, ...]) -> str:

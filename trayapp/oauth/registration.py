@@ -53,6 +53,7 @@ class RegisteredClient:
     secret_ends: float = 0.0  # wall clock; 0: never
     manage_uri: str = ""  # RFC 7592
     manage_token: Secret | None = field(default=None, repr=False)
+    document: bool = False  # its id is the address of a document about it
     pushed_only: bool = False  # its authorization requests have to be pushed (RFC 9126 section 6)
 
     def registration(self) -> Secret | None:

@@ -22,6 +22,7 @@ from trayapp.engine.ports import NewLogin
 from trayapp.engine.tasks import Tasks
 from trayapp.oauth.authorization_plan import AuthorizationPlan, Planner
 from trayapp.oauth.callback import HEADER_LIMIT, RedirectListener
+from trayapp.oauth.client_document import document_refused
 from trayapp.oauth.client_renewal import ends_soon, renew
 from trayapp.oauth.client_store import ClientRecords
 from trayapp.oauth.code_exchange import new_login, without_refresh_token
@@ -243,7 +244,10 @@ class BrowserSignIn:
             return handed_over
         plan, sockets = handed_over
         if not plan.client.registered:
-            return await (self._device(plan, request) if sockets is None else self._listen(plan, sockets, request))
+            result = await (self._device(plan, request) if sockets is None else self._listen(plan, sockets, request))
+            if plan.client.document and isinstance(result, Problem) and result.code in CLIENT_CODES:
+                return replace(result, summary=document_refused(plan.endpoints, result.code))
+            return result
         self._registered.add(spec.name)
         try:
             result = await (self._device(plan, request) if sockets is None else self._listen(plan, sockets, request))

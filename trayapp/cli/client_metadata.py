@@ -1,0 +1,36 @@
+"""`amberlight client-metadata`: prints the document to host as this computer's client ID (Client ID Metadata Documents)."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from trayapp.cli.codes import FAILED, OK
+from trayapp.cli.output import print_error, print_line
+from trayapp.config.loader import load
+from trayapp.config.paths import Paths
+
+
+def client_metadata(arguments: argparse.Namespace, paths: Paths) -> int:
+    """Needs no running app. Raises `ConfigError`."""
+    from trayapp.oauth.client_document import as_text, document
+
+    config = load(paths, os.environ)
+    if arguments.name and arguments.name not in config.workloads:
+        print_error(
+            f"amberlight: there's no workload {arguments.name} in the configuration. See: amberlight list --all"
+        )
+        return FAILED
+    own = (
+        config.workloads[arguments.name].client_metadata_url if arguments.name else config.settings.client_metadata_url
+    )
+    if not own:
+        whose = f"{arguments.name} " if arguments.name else ""
+        print_error(
+            "amberlight: client_metadata_url isn't set. Choose an https:// address where you can host a file, and run "
+            f"`amberlight set {whose}client_metadata_url https://…`"
+        )
+        return FAILED
+    ports = [spec.redirect_port for spec in config.workloads.values() if spec.client_metadata_url == own]
+    print_line(as_text(document(own, ports or [0])))
+    return OK
