@@ -7,6 +7,7 @@ import contextlib
 import socket
 import ssl
 import struct
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -116,6 +117,10 @@ def read_and_reset(size: int | None) -> Behaviour:
         reset(writer)
 
     return behaviour
+
+
+# As what a client sees `reset`: asyncio's loop of Windows shuts a connection down before it closes it.
+RESET_KIND = "eof" if sys.platform == "win32" else "reset"
 
 
 def reset(writer: asyncio.StreamWriter) -> None:

@@ -23,6 +23,7 @@ from tests.oauth.token_requests import (
     told,
 )
 from tests.raw_server import (
+    RESET_KIND,
     Behaviour,
     close_connection,
     http_response,
@@ -119,7 +120,7 @@ SENT: dict[str, tuple[Behaviour, str]] = {
     "hang before headers": (respond_and_hang(b""), "timeout"),
     "hang in the headers": (respond_and_hang(HEAD), "timeout"),
     "hang in the body": (respond_and_hang(HEAD + b'Content-Length: 99\r\n\r\n{"a'), "timeout"),
-    "reset after the request": (read_and_reset(None), "reset"),
+    "reset after the request": (read_and_reset(None), RESET_KIND),
     "closed without an answer": (respond_with(b""), "eof"),
     "truncated headers": (respond_with(HEAD), "eof"),
     "truncated body": (respond_with(HEAD + b'Content-Length: 99\r\n\r\n{"access_token":"a'), "truncated"),
@@ -181,7 +182,7 @@ async def test_a_write_that_breaks_counts_as_sent() -> None:
     async with raw_server(read_and_reset(1000)) as server:
         reply = await refresh(f"http://127.0.0.1:{server.port}/", "x" * (8 << 20))
 
-    assert (True, "reset") == told(reply)
+    assert (True, RESET_KIND) == told(reply)
     assert 1000 == len(server.received)
 
 

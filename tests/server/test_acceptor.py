@@ -142,8 +142,7 @@ async def test_a_listener_that_is_gone(
     address = listener.getsockname()
     accepting = kind(listener, asyncio.Protocol)
     if kind is ThreadAcceptor:  # it fails at once, and not when somebody comes
-        while accepting.is_serving():
-            await asyncio.sleep(0.001)
+        await asyncio.to_thread(accepting._closed.wait, 5)
     with pytest.raises(ConnectionRefusedError if kind is ThreadAcceptor else ConnectionResetError):
         await asyncio.open_connection(*address)
     assert not accepting.is_serving()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from trayapp.oauth.address_class import AddressClass, class_of_address
 
 SEND_WITHIN = 1.0  # s from the end of connecting; only a machine that slept or stood still takes longer
 TURNS = 4  # of the loop with nothing new: it reads in one and TLS takes its messages in the next
+READS_AHEAD = sys.platform == "win32"  # its loop takes what comes from the socket before anybody asks for it
 
 
 class AddressTooNearError(Exception):
@@ -127,7 +129,7 @@ class RequestProgress:
             pass
         except OSError as exc:
             raise ConnectionDoneError from exc
-        if not self._stream.get_extra_info("is_readable"):
+        if not READS_AHEAD and not self._stream.get_extra_info("is_readable"):
             return
         reading, idle = asyncio.create_task(self._stream.read(1), name="look before sending"), 0
         try:
