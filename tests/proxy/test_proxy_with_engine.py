@@ -134,6 +134,7 @@ async def test_tokens_that_expire_under_way(tmp_path: Path) -> None:
             assert server.count("token") >= 4
 
 
+@pytest.mark.linux("getrusage tells what the process holds")
 @pytest.mark.parametrize("upload", [True, False])
 async def test_streaming_needs_no_memory(tmp_path: Path, upload: bool) -> None:
     """64 MB in either direction pass through a few buffers: what the process holds at most grows by less than 8 MB."""

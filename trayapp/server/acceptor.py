@@ -62,7 +62,7 @@ class Acceptor:
                 return
             except OSError as error:
                 if error.errno in GONE:
-                    log.error("the local server accepts no more connections: %s", error.strerror)
+                    _tell_end(error)
                     self.close()
                 else:  # no file descriptor, or what accept(2) says of a single connection that a firewall refused
                     self._pause(error)
@@ -86,6 +86,10 @@ async def _serve(
     except OSError as error:
         connection.close()
         log.debug("a connection ended as it was accepted (%s)", type(error).__name__)
+
+
+def _tell_end(error: OSError) -> None:
+    log.error("the local server accepts no more connections: %s", error.strerror)
 
 
 def _tell(error: OSError, logged_at: float) -> float:
@@ -129,7 +133,7 @@ class ThreadAcceptor:
                 if self._closed.is_set():
                     return
                 if error.errno in GONE:
-                    log.error("the local server accepts no more connections: %s", error.strerror)
+                    _tell_end(error)
                     self.close()
                 elif not isinstance(error, ConnectionError) and error.errno not in LOST:
                     self._logged_at = _tell(error, self._logged_at)

@@ -57,10 +57,11 @@ class PortTaken(Exception):  # noqa: N818 - says what happened
     """The loopback server can't listen on this port; the text is for the log."""
 
     def __init__(self, port: int, error: OSError) -> None:
-        self.reason = error.strerror or type(error).__name__
+        self.cause = _CAUSES.get(error.errno or 0, Cause.FAILED)
+        # Windows would say: Only one usage of each socket address (protocol/network address/port) is normally permitted
+        self.reason = "Address already in use" if self.cause is Cause.IN_USE else error.strerror or type(error).__name__
         super().__init__(f"can't listen on port {port} of {HOST}: {self.reason}")
         self.port = port
-        self.cause = _CAUSES.get(error.errno or 0, Cause.FAILED)
 
 
 # Windows refuses a port of an excluded range with WSAEACCES, which Python gives as EACCES.
