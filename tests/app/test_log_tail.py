@@ -11,6 +11,8 @@ import pytest
 
 from trayapp.app import logs
 from trayapp.app.log_tail import follow, last_lines
+from trayapp.server import serverfile
+from trayapp.server.serverfile import ServerFileError
 from trayapp.system.plain_files import open_plain, read_plain
 
 
@@ -91,3 +93,44 @@ def test_elsewhere_it_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(OSError, match="Microsoft"):
         open_for_reading(tmp_path / "none")
+
+
+@pytest.mark.skipif(sys.platform != "win32", reason="Windows' own errors")
+def test_the_words_of_a_refusal(tmp_path: Path) -> None:
+    """They stand within a sentence, whatever the language of Windows."""
+
+    from trayapp.system.windows_open import _error
+
+    for code, words in (2, "No such file or directory"), (5, "Permission denied"), (32, "another program has it open"):
+        assert words == _error(tmp_path, code).strerror
+
+
+def test_a_server_file_that_is_read_can_be_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The app renews it while commands look at it."""
+
+    def renamed(path: Path, descriptor: int) -> None:
+        path.rename(tmp_path / "old.json")
+        raise ServerFileError("seen")
+
+    (tmp_path / serverfile.NAME).write_text("{}")
+    monkeypatch.setattr(serverfile, "_check_ours", renamed)
+    with pytest.raises(ServerFileError, match="seen"):
+        serverfile.read(tmp_path)
+    assert (tmp_path / "old.json").exists()
+
+
+def test_the_ends_of_lines_are_those_of_windows_too(tmp_path: Path) -> None:
+    """They are no part of the line; an end of the file that was met before a rotation is none any more."""
+
+    path = tmp_path / "log"
+    path.write_bytes(b"")
+
+    def rotated() -> None:
+        with path.open("ab") as file:
+            file.write(b"two\r\n")
+        path.rename(tmp_path / "log.1")
+
+    steps = iter([lambda: path.write_bytes(b"one\r\n"), rotated])
+    lines = follow(path, lambda _: next(steps)())
+    assert ["one", "two"] == [next(lines), next(lines)]
+    lines.close()

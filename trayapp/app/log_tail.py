@@ -30,7 +30,7 @@ def follow(path: Path, sleep: Callable[[float], object] = time.sleep) -> Generat
         while True:
             *lines, partial_line = (partial_line + file.read(_BLOCK)).split(b"\n")
             for line in lines:
-                yield line.decode(errors="replace")
+                yield line.removesuffix(b"\r").decode(errors="replace")  # as Windows ends lines
             if not lines:
                 sleep(POLL)
                 file, partial_line = _current(path, file, partial_line)
@@ -40,17 +40,18 @@ def follow(path: Path, sleep: Callable[[float], object] = time.sleep) -> Generat
 
 def _current(path: Path, file: BinaryIO, partial_line: bytes) -> tuple[BinaryIO, bytes]:
     """The file that has this name now: the same one, or its successor once the old one is read to its end."""
+    at = file.tell()  # Wine's C library reads beyond an end that it has met only after being asked
     try:
         named = path.stat()
     except OSError:
         return file, partial_line  # in the middle of a rotation
     opened = os.fstat(file.fileno())
     if (named.st_ino, named.st_dev) != (opened.st_ino, opened.st_dev):
-        if file.tell() < opened.st_size:
+        if at < opened.st_size:
             return file, partial_line
         file.close()
         return os.fdopen(open_plain(path), "rb"), b""
-    if named.st_size < file.tell():
+    if named.st_size < at:
         file.seek(0)
         return file, b""
     return file, partial_line

@@ -21,6 +21,9 @@ from trayapp.server.instance import process_exists
 from trayapp.system import replacing
 from trayapp.system.private_files import PRIVACY, NotPrivateError, check_directory, private_directory, replace_file
 
+if sys.platform == "win32":
+    from trayapp.system.windows_open import open_for_reading
+
 NAME = "server.json"
 CONNECT_LIMIT = 1.0  # s; on this machine
 _FILE_MAX = 64 * 1024  # bytes; ours has 200
@@ -83,8 +86,10 @@ def read(directory: Path) -> ServerInfo | None:
     """What the running app published; None if there is no file. Raises `ServerFileError` for one not to be trusted."""
     path = directory / NAME
     try:
-        # Non-blocking, because opening a FIFO would wait forever for a writer.
-        fd = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+        if sys.platform == "win32":  # the app may renew it meanwhile
+            fd = open_for_reading(path)
+        else:  # non-blocking, because opening a FIFO would wait forever for a writer
+            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         return None
     except OSError as error:

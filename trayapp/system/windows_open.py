@@ -12,9 +12,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from trayapp.system.replacing import IN_USE
+
 _GENERIC_READ = 0x80000000
 _SHARE = 1 | 2 | 4  # FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE
 _OPEN_EXISTING = 3
+_SHARING_VIOLATION = 32
 _NORMAL = 0x80  # FILE_ATTRIBUTE_NORMAL
 _INVALID = ctypes.c_void_p(-1).value
 
@@ -28,8 +31,15 @@ def open_for_reading(path: Path) -> int:
     handle = _create_file()(str(path), _GENERIC_READ, _SHARE, None, _OPEN_EXISTING, _NORMAL, None)
     if handle == _INVALID:
         code = ctypes.get_last_error()
-        raise OSError(0, ctypes.FormatError(code).strip(), str(path), code)
+        raise _error(path, code)
     return msvcrt.open_osfhandle(handle, os.O_RDONLY)  # and not in text mode, where Ctrl-Z would end the file
+
+
+def _error(path: Path, code: int) -> OSError:
+    """In the words of Python's own functions: Windows' are whole sentences, and in its language."""
+    error = OSError(0, "", str(path), code)  # this looks up the number that Python has for it
+    error.strerror = IN_USE if code == _SHARING_VIOLATION else os.strerror(error.errno or 0)
+    return error
 
 
 @functools.cache
