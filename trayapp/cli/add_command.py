@@ -12,7 +12,7 @@ from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, OK, USAGE
 from trayapp.cli.entry_keys import configuration_keys, key_errors
 from trayapp.cli.errors import api_error_text, refuse_missing_file, sign_in_later
-from trayapp.cli.output import clean, parse_time, print_error, print_line, print_noted
+from trayapp.cli.output import clean, parse_time, print_error, print_line, print_noted, print_question
 from trayapp.cli.questions import Questions
 from trayapp.config.paths import Paths
 from trayapp.core.model import Secret
@@ -174,8 +174,7 @@ def take_out(client: ApiClient, name: str) -> bool:
 
 
 def _confirmed(question: str) -> bool:
-    sys.stdout.write(question)
-    sys.stdout.flush()
+    print_question(question)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from trayapp.cli.output import clean, print_error
+from trayapp.cli.output import clean, flush_output, print_error
 from trayapp.core.model import Secret
 from trayapp.system.processes import findable
 
@@ -25,8 +25,9 @@ _IGNORED_BY_PYTHON = ("SIGPIPE", "SIGXFSZ")  # ignored signals stay ignored thro
 def replace_process(command: Sequence[str], variable: str, token: Secret) -> int:
     """Run the command. Doesn't return on POSIX unless it can't be run: then 126 or 127, after a message."""
     environment = {**os.environ, variable: token.reveal()}
-    sys.stdout.flush()
-    sys.stderr.flush()
+    flush_output()
+    if sys.stderr is not None:
+        sys.stderr.flush()
     try:
         if os.name != "posix":
             return _run_child(command, environment)

@@ -18,7 +18,7 @@ from trayapp.cli.client import UNEXPECTED_ANSWER, ApiClient, ApiError, NotRunnin
 from trayapp.cli.codes import FAILED, OK, USAGE
 from trayapp.cli.connect import connect_names, joined
 from trayapp.cli.errors import refuse_missing_file
-from trayapp.cli.output import Style, clean, print_error, print_line
+from trayapp.cli.output import Style, clean, print_error, print_line, print_question
 from trayapp.clients import files
 from trayapp.clients.connecting import not_lasting_text
 from trayapp.clients.jsonc import JsonError
@@ -319,7 +319,8 @@ def _client_entry(answer: Mapping[str, Any], program: str) -> Mapping[str, Any] 
 def _tell_of_keys(file: Path, was_open: bool) -> None:
     """Say who can read the local keys that the file now contains."""
     if was_open:
-        print_error(f"amberlight: {file} now contains local keys, so only its owner can read it (mode 0600).")
+        mode = " (mode 0600)" if os.name == "posix" else ""  # Windows has an access list
+        print_error(f"amberlight: {file} now contains local keys, so only its owner can read it{mode}.")
     if any((folder / ".git").exists() for folder in file.resolve().parents):
         print_error(f"amberlight: {file} now contains local keys. Keep it and its backup out of version control.")
 
@@ -344,6 +345,5 @@ def _chosen(
 
 
 def _ask(question: str) -> str:
-    sys.stdout.write(question)
-    sys.stdout.flush()
+    print_question(question)
     return sys.stdin.readline().strip().lower()

@@ -72,12 +72,22 @@ class Style:
 
 def print_line(text: str, *, flush: bool = False) -> None:
     """Print one or more lines to standard output. Raises `OutputError`."""
-    try:
-        sys.stdout.write(text + "\n")
-    except OSError as error:
-        raise OutputError(error) from None
+    _write(text + "\n")
     if flush:
         flush_output()
+
+
+def print_question(text: str) -> None:
+    """Print what is answered in the same line. Raises `OutputError`."""
+    _write(text)
+    flush_output()
+
+
+def _write(text: str) -> None:
+    try:
+        sys.stdout.write(text)
+    except OSError as error:
+        raise OutputError(error) from None
 
 
 def flush_output() -> None:

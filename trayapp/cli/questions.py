@@ -6,7 +6,7 @@ import re
 import sys
 from enum import Enum, auto
 
-from trayapp.cli.output import print_line
+from trayapp.cli.output import print_line, print_question
 from trayapp.cli.pasted_lines import PastedLines
 
 
@@ -66,8 +66,7 @@ class Questions:
 
     def _line(self, question: str) -> str:
         self.lines.drop()
-        sys.stdout.write(question)
-        sys.stdout.flush()
+        print_question(question)
         line = self.lines.wait()
         if line is None:
             raise KeyboardInterrupt
@@ -76,8 +75,7 @@ class Questions:
 
 def confirmed(question: str) -> bool:
     """Ask before something that can't be undone: only yes is yes."""
-    sys.stdout.write(f"{question} [y/N] ")
-    sys.stdout.flush()
+    print_question(f"{question} [y/N] ")
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 

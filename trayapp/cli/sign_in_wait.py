@@ -17,7 +17,7 @@ from typing import Any, TypedDict
 
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, INTERRUPTED, NEEDS_SIGN_IN, OK
-from trayapp.cli.output import clean, duration_words, parse_time, print_error, print_line
+from trayapp.cli.output import clean, duration_words, flush_output, parse_time, print_error, print_line
 from trayapp.cli.pasted_lines import PastedLines
 from trayapp.cli.workload_text import auth_of, scopes_of
 from trayapp.config.paths import Paths
@@ -72,8 +72,8 @@ def sign_in(
     began_here = not auth_of(row).get("signing_in")
     if not accept and (asked := scopes_of(auth_of(row), "reauthorize_scopes")):
         new = set(scopes_of(auth_of(row), "missing_scopes"))  # shown before the browser opens
-        print_line(f"Asks for: {', '.join(f'{scope} (new)' if scope in new else scope for scope in asked)}")
-        sys.stdout.flush()
+        named = ", ".join(f"{scope} (new)" if scope in new else scope for scope in asked)
+        print_line(f"Asks for: {named}", flush=True)
     try:
         return _begin_and_wait(client, name, _refreshed(row), browser=browser, accept=accept, flow=flow, typed=typed)
     except KeyboardInterrupt:
@@ -134,7 +134,7 @@ def _wait_once(
         if registered and not isinstance(device, Mapping) and _is_terminal():
             print_line(f"If the page shows an error, type {REGISTER_AGAIN} and press Enter to register again.")
             pasted = read()
-    sys.stdout.flush()
+    flush_output()
     return _wait(client, name, refreshed_before, pasted, limit, was_signing_in, hidden, registered=registered)
 
 
@@ -195,8 +195,7 @@ def _wait(
             was_signing_in, idle_since, renewed = True, now, _refreshed(row)
             fault = auth_of(row).get("browser_fault")
             if hidden and (now > show_at or fault):
-                print_line(f"If no page opened, open this address:\n\n  {clean(hidden)}\n")
-                sys.stdout.flush()
+                print_line(f"If no page opened, open this address:\n\n  {clean(hidden)}\n", flush=True)
                 hidden = ""
             if not told and fault == "not_opened":
                 told = True
