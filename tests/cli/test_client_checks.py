@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.access import is_private, make_private, open_to_others
 from trayapp.app.client_checks import clients
 from trayapp.cli import main
 from trayapp.clients.changes import Changes
@@ -56,11 +56,10 @@ def key(paths: Paths) -> str:
     return found.reveal()
 
 
-def write(home: Path, *, mode: int = 0o600, **entries: Any) -> Path:
+def write(home: Path, *, private: bool = True, **entries: Any) -> Path:
     file = home / ".cursor/mcp.json"
     file.write_text(json.dumps({"theme": "dark", "mcpServers": entries}, indent=2))
-    file.chmod(mode)
-    return file
+    return make_private(file) if private else open_to_others(file)
 
 
 def ours(paths: Paths, *, port: int = 8765, shown: str = "", **more: Any) -> dict[str, Any]:
@@ -137,30 +136,28 @@ def test_a_repaired_file_is_put_back_by_disconnecting(paths: Paths, home: Path) 
     assert [file] == list(file.parent.iterdir())
 
 
-@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
 def test_a_file_that_others_can_read(paths: Paths, home: Path) -> None:
     """It holds a key: --fix takes it away from the others. Without a key it may be read."""
 
-    file = write(home, notion=ours(paths), mode=0o644)
+    file = write(home, notion=ours(paths), private=False)
     text = "Other users can read ~/.cursor/mcp.json, which contains a local key."
     assert [(WARNING, text, "Make it private: amberlight doctor --fix")] == looked(paths, home)
     before = file.read_bytes()
     assert [(OK, "Made ~/.cursor/mcp.json private: only you can read it now.", "")] == looked(paths, home, fix=True)
-    assert (0o600, before) == (stat.S_IMODE(file.stat().st_mode), file.read_bytes())
+    assert (True, before) == (is_private(file), file.read_bytes())
     assert [(OK, "Connected: Cursor (notion).", "")] == looked(paths, home)
 
-    write(home, notion={"command": "amberlight", "args": ["stdio", "notion"]}, mode=0o644)
+    write(home, notion={"command": "amberlight", "args": ["stdio", "notion"]}, private=False)
     assert [(OK, "Connected: Cursor (notion).", "")] == looked(paths, home)
 
 
-@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
 def test_a_stale_entry_in_a_file_that_others_can_read(paths: Paths, home: Path) -> None:
     """Both are repaired at once."""
 
-    file = write(home, notion=ours(paths, port=1), mode=0o664)
+    file = write(home, notion=ours(paths, port=1), private=False)
     assert [PROBLEM, WARNING] == [state for state, *_ in looked(paths, home)]
     assert OK == looked(paths, home, fix=True)[0][0]
-    assert 0o600 == stat.S_IMODE(file.stat().st_mode)
+    assert is_private(file)
     assert [(OK, "Connected: Cursor (notion).", "")] == looked(paths, home)
 
 

@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 
+from tests.access import is_private, make_private, open_to_others
 from tests.cli.fake_app import FakeApp, row, running
+from tests.own_places import own_places
 from trayapp import __version__
 from trayapp.cli import add_command, commands, main
 from trayapp.cli.entry import parsed, split_command
@@ -507,7 +509,7 @@ def test_a_bad_server_file(paths: Paths, capsys: Capture, content: str, words: s
 
     paths.make()
     paths.server_file.write_text(content % os.getpid() if "%d" in content else content)
-    paths.server_file.chmod(0o600)
+    make_private(paths.server_file)
 
     assert 3 == main(["list"])
     err = capsys.readouterr().err
@@ -518,7 +520,7 @@ def test_a_bad_server_file(paths: Paths, capsys: Capture, content: str, words: s
 def test_a_server_file_that_others_can_read(paths: Paths, app: FakeApp, capsys: Capture) -> None:
     """Its key may be known to others, so the file is not trusted and nobody is asked."""
 
-    paths.server_file.chmod(0o644)
+    open_to_others(paths.server_file)
 
     assert 3 == main(["list"])
     assert "can be read by others" in capsys.readouterr().err
@@ -594,7 +596,7 @@ def test_something_unexpected(paths: Paths, app: FakeApp, capsys: Capture, monke
     err = capsys.readouterr().err
     assert err == f"amberlight: an unexpected error occurred (ZeroDivisionError). Details: {paths.command_log_file}\n"
     assert "ZeroDivisionError: canary" in paths.command_log_file.read_text()
-    assert 0o600 == paths.command_log_file.stat().st_mode & 0o777
+    assert is_private(paths.command_log_file)
 
 
 def test_interrupted(paths: Paths, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -620,7 +622,8 @@ def test_a_broken_pipe_is_one_line(paths: Paths) -> None:
         assert process.stderr is not None
         process.stdout.read(10)
         process.stdout.close()
-        assert b"amberlight: the output can't be written: it was closed.\n" == process.stderr.read()
+        said = process.stderr.read().replace(b"\r\n", b"\n")
+        assert b"amberlight: the output can't be written: it was closed.\n" == said
     assert 1 == process.returncode
 
 
@@ -696,15 +699,16 @@ def test_a_count_out_of_range(capsys: Capture, command: list[str], count: str) -
     assert "argument -n: must be a whole number from 1 to 1000000\n" in captured.err
 
 
-def test_run_and_demo_pass_their_options_on(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_and_demo_pass_their_options_on(paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`run`, which is also what no command means, and `demo` hand their options on."""
 
     calls: list[Any] = []
+    own = own_places(tmp_path).items()
 
     def run(
         where: Paths, environ: dict[str, str], *, tray: bool, show_running: Callable[[], bool], page: bool | None
     ) -> int:
-        calls.append((where == paths, "XDG_STATE_HOME" in environ, tray, page))
+        calls.append((where == paths, own <= environ.items(), tray, page))
         return 7
 
     def demo(**options: bool) -> int:
@@ -813,7 +817,7 @@ def test_follow(tmp_path: Path) -> None:
     log.write_text("old\n")
 
     def append(text: str) -> None:
-        with log.open("a") as file:
+        with log.open("a", newline="") as file:
             file.write(text)
 
     def rotate() -> None:
@@ -824,6 +828,7 @@ def test_follow(tmp_path: Path) -> None:
         [
             lambda: append("ha"),
             lambda: append("lf\nnext\n"),
+            lambda: append("end of Windows\r\n"),
             rotate,
             lambda: log.write_text("new\n"),
             lambda: log.write_text("c\n"),
@@ -837,4 +842,4 @@ def test_follow(tmp_path: Path) -> None:
             break
     lines.close()
 
-    assert ["half", "next", "last", "new", "c"] == found
+    assert ["half", "next", "end of Windows", "last", "new", "c"] == found

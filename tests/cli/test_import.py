@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
+from tests.access import is_private, make_private, open_to_others
 from tests.cli.fake_app import FakeApp, running
 from tests.hanging import hanging_mount
 from trayapp.cli import main
 from trayapp.cli.output import Style
 from trayapp.config import editor
 from trayapp.config.loader import ConfigError, Mistake, Paths, load
-from trayapp.importers import proxy_edit
+from trayapp.importers import proxy_edit, toolhive
 from trayapp.system.plain_files import within
 
 Capture = pytest.CaptureFixture[str]
@@ -49,8 +50,7 @@ def app(paths: Paths) -> Iterator[FakeApp]:
 def listed(tmp_path: Path) -> Path:
     file = tmp_path / "mcp.json"
     file.write_text(json.dumps(LIST, indent=2))
-    file.chmod(0o600)
-    return file
+    return make_private(file)
 
 
 def client(name: str, **changed: Any) -> dict[str, Any]:
@@ -84,8 +84,19 @@ def names(paths: Paths) -> set[str]:
     return set(load(paths, {}).workloads)
 
 
+@pytest.fixture(autouse=True)
+def state_home(paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where ToolHive keeps its files on this system."""
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setenv("LOCALAPPDATA" if sys.platform == "win32" else "XDG_STATE_HOME", str(tmp_path / "STATE_HOME"))
+
+
+def toolhive_folder(tmp_path: Path) -> Path:
+    return toolhive.folder(sys.platform, os.environ, tmp_path / "home")
+
+
 def run_configs(tmp_path: Path, **texts: str) -> None:
-    folder = tmp_path / "STATE_HOME" / "toolhive" / "runconfigs"
+    folder = toolhive_folder(tmp_path)
     folder.mkdir(parents=True)
     for name, text in texts.items():
         (folder / f"{name}.json").write_text(text)
@@ -181,7 +192,7 @@ def test_a_file_that_cannot_be_read_is_passed_over(tmp_path: Path, paths: Paths,
     """The others are taken."""
 
     given_toolhive(tmp_path)
-    (tmp_path / "STATE_HOME" / "toolhive" / "runconfigs" / "folder.json").mkdir()
+    (toolhive_folder(tmp_path) / "folder.json").mkdir()
     assert 0 == main(["import", "toolhive", "--yes"])
     assert "Skipped folder.json: " in capsys.readouterr().out
     assert {"notion", "linear"} == names(paths)
@@ -227,11 +238,11 @@ def test_an_entry_that_is_refused_is_told(
     assert "workloads.linear: is not wanted" in err
 
 
-def test_without_toolhive(paths: Paths, capsys: Capture) -> None:
+def test_without_toolhive(paths: Paths, tmp_path: Path, capsys: Capture) -> None:
     """The place where it would be is named."""
 
     assert 1 == main(["import", "toolhive"])
-    assert "toolhive/runconfigs" in capsys.readouterr().err
+    assert str(toolhive_folder(tmp_path)) in capsys.readouterr().err
 
 
 def test_a_configuration_that_is_not_right_is_told_first(tmp_path: Path, paths: Paths, capsys: Capture) -> None:
@@ -262,7 +273,7 @@ def test_a_list_is_taken_over_and_sent_through(listed: Path, app: FakeApp, paths
     assert LIST["mcpServers"]["fs"] == made["fs"]
     assert LIST["mcpServers"]["static"] == made["static"]
     (backup,) = listed.parent.glob("mcp.json.amberlight-backup-*")
-    assert (before, 0o600) == (backup.read_bytes(), backup.stat().st_mode & 0o777)
+    assert (before, True) == (backup.read_bytes(), is_private(backup))
     printed = capsys.readouterr()
     assert "Skipped static: it has a fixed key in its headers" in printed.out
     assert f"Backup: {backup}" in printed.out
@@ -343,6 +354,19 @@ def test_a_port_that_changes_is_said_once(listed: Path, app: FakeApp, capsys: Ca
     main(["import", "mcp-json", str(listed), "--yes"])
     assert 1 == capsys.readouterr().err.count("set port = ")
     assert before == listed.read_bytes()
+
+
+def test_nobody_else_can_read_it_any_more(listed: Path, app: FakeApp, capsys: Capture) -> None:
+    """Neither through the file's mode nor its access list; on the next import there is nothing to say."""
+
+    open_to_others(listed)
+    assert 0 == main(["import", "mcp-json", str(listed), "--yes"])
+    assert "Bearer KEY" in listed.read_text()
+    assert is_private(listed)
+    mode = "" if sys.platform == "win32" else " (mode 0600)"
+    assert f"{listed} now contains local keys, so only its owner can read it{mode}.\n" in capsys.readouterr().err
+    assert 0 == main(["import", "mcp-json", str(listed), "--yes"])
+    assert "" == capsys.readouterr().err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX modes")

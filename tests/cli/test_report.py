@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.access import is_private
 from tests.cli.fake_app import KEY, FakeApp, row
 from tests.small_disk import small_disk
 from trayapp import __version__
@@ -72,7 +73,7 @@ def test_it_has_what_helps_and_no_secret(canaries: Paths, capsys: Capture, tmp_p
     (file,) = tmp_path.glob("amberlight-report-*.txt")
     said = capsys.readouterr().out
     assert f"Wrote {file.name}. It has no secrets, but names your workloads and servers." in said
-    assert 0o600 == file.stat().st_mode & 0o777
+    assert is_private(file)
     text = file.read_text()
     assert has_no_secret(text, tmp_path / "home")
     for helpful in (
@@ -108,14 +109,21 @@ def test_as_json(canaries: Paths, capsys: Capture, tmp_path: Path) -> None:
 
 
 def test_no_file_is_overwritten(canaries: Paths, capsys: Capture, tmp_path: Path) -> None:
-    """Nor is a link followed."""
+    """A directory that is missing isn't made, either."""
 
     (tmp_path / "mine").write_text("mine")
-    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
-    for name in ("mine", "link", "missing/x"):
+    for name in ("mine", "missing/x"):
         assert 1 == main(["report", "-o", name])
-        assert f"amberlight: {name}: " in capsys.readouterr().err
+        assert f"amberlight: {Path(name)}: " in capsys.readouterr().err
     assert "mine" == (tmp_path / "mine").read_text()
+
+
+def test_no_link_is_followed(canaries: Paths, capsys: Capture, tmp_path: Path) -> None:
+    (link := tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    if not link.is_symlink():
+        pytest.skip("Wine 8 claims to have made a symbolic link, and hasn't")
+    assert 1 == main(["report", "-o", "link"])
+    assert "amberlight: link: " in capsys.readouterr().err
     assert not (tmp_path / "elsewhere").exists()
 
 
@@ -133,7 +141,7 @@ def test_a_file_for_each_report(
     assert {f"Wrote {file.name}" for file in files} == set(said)
     stem = min(files, key=lambda file: len(file.name)).stem
     assert [f"{stem}-2.txt", f"{stem}-3.txt", f"{stem}.txt"] == [file.name for file in files]
-    assert all(0o600 == file.stat().st_mode & 0o777 for file in files)
+    assert all(map(is_private, files))
 
 
 def test_a_full_disk_leaves_no_half_report(

@@ -5,14 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 
 from tests.cli.fake_app import FakeApp, row
 from trayapp.config.loader import Paths
 
-pytestmark = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+pytestmark = pytest.mark.linux("/dev/full, and shells that close streams")
 
 COMMANDS = (
     ["--help"],

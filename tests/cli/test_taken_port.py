@@ -9,8 +9,9 @@ import pytest
 from trayapp.cli import doctor
 from trayapp.system.port_holder import PortHolder
 
+pytestmark = pytest.mark.linux("only there the system tells who has a port")
 
-@pytest.mark.linux("only Linux tells")
+
 def test_a_port_that_is_taken_is_named() -> None:
     """A free one, any one, and that of an Amberlight which starts just now are no problem."""
 

@@ -16,6 +16,7 @@ from trayapp.cli.waiting import is_in, wait
 from trayapp.config.loader import Paths
 from trayapp.core.labels import Label
 from trayapp.core.presentation import Colour
+from trayapp.system.private_files import write_private
 
 Capture = pytest.CaptureFixture[str]
 STATUS = "GET /workloads/notes/status"
@@ -115,8 +116,7 @@ def test_a_restart_is_waited_for(paths: Paths, app: FakeApp) -> None:
             super().sleep(seconds)
             if self.slept == 3:
                 app.replies[STATUS] = 200, row("notes")
-                paths.server_file.write_text(server_file)
-                paths.server_file.chmod(0o600)
+                write_private(paths.server_file, server_file)
 
     app.replies[STATUS] = first
     clock = BackSoon()
