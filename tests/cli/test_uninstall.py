@@ -122,7 +122,10 @@ def test_what_was_set_up_is_undone(
     assert (["own"], Kind.OFF, [QUIT], 1) == (servers(client_file), at_login.kind, posted(app), at_login.forgotten)
     out = capsys.readouterr().out
     assert "  The logins of notes, in the keyring. Delete them: amberlight uninstall --logins\n" in out
-    assert f"  Files: {paths.config_file}, {paths.state_dir}, {paths.data_dir}\n" in out
+    own = [paths.config_file, paths.state_dir, paths.data_dir]
+    if not paths.log_file.is_relative_to(paths.state_dir):  # on Linux it is there
+        own.append(paths.log_file.parent)
+    assert f"  Files: {', '.join(map(str, own))}\n" in out
     assert "  The program itself. " in out
     assert paths.install_file.exists()
 
@@ -225,17 +228,30 @@ def test_as_json(paths: Paths, app: FakeApp, client_file: Path, capsys: Capture)
 
 
 @pytest.mark.parametrize(
-    ("prefix", "executable", "frozen", "said"),
+    ("platform", "prefix", "executable", "said"),
     [
-        ("/home/a/.local/share/pipx/venvs/amberlight", "", False, "Remove it: pipx uninstall amberlight"),
-        ("/home/a/.local/share/uv/tools/amberlight", "", False, "Remove it: uv tool uninstall amberlight"),
-        ("/home/a/venv", "", False, "It is in /home/a/venv: remove it the way you installed it."),
-        ("/x", "/opt/amberlight/amberlight", True, "Remove it: sudo apt remove amberlight"),
-        ("/x", "/home/a/amberlight/amberlight", True, "Delete it: /home/a/amberlight"),
+        ("linux", "/home/a/.local/share/pipx/venvs/amberlight", "", "Remove it: pipx uninstall amberlight"),
+        ("linux", "/home/a/.local/share/uv/tools/amberlight", "", "Remove it: uv tool uninstall amberlight"),
+        ("linux", "/home/a/venv", "", "It is in /home/a/venv: remove it the way you installed it."),
+        ("linux", "/x", "/opt/amberlight/amberlight", "Remove it: sudo apt remove amberlight"),
+        ("linux", "/x", "/home/a/amberlight/amberlight", "Delete it: /home/a/amberlight"),
+        ("win32", r"C:\Users\Zoë Å\pipx\venvs\amberlight", "", "Remove it: pipx uninstall amberlight"),
+        ("win32", r"C:\Users\Zoë Å\AppData\Roaming\uv\tools\amberlight", "", "Remove it: uv tool uninstall amberlight"),
+        ("win32", r"D:\venv", "", r"It is in D:\venv: remove it the way you installed it."),
+        (
+            "win32",
+            "x",
+            r"C:\Users\a\scoop\apps\amberlight\current\amberlight.exe",
+            "Remove it: scoop uninstall amberlight",
+        ),
+        ("win32", "x", r"D:\Scoop\Apps\amberlight\0.1.0\amberlight.exe", "Remove it: scoop uninstall amberlight"),
+        ("win32", "x", r"D:\my apps\amberlight-0.1.0\amberlight.exe", r"Delete it: D:\my apps\amberlight-0.1.0"),
     ],
 )
-def test_how_the_program_is_removed(prefix: str, executable: str, frozen: bool, said: str) -> None:
-    assert said == remove_program(prefix, executable, frozen=frozen)
+def test_how_the_program_is_removed(platform: str, prefix: str, executable: str, said: str) -> None:
+    """On each system, by where it is; only a frozen program is its own executable."""
+
+    assert said == remove_program(prefix, executable, frozen=bool(executable), platform=platform)
 
 
 def test_what_setup_installed_is_removed_in_the_settings(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 from trayapp.autostart import AutostartError, Kind, native
 from trayapp.cli import connect
@@ -241,17 +241,33 @@ def _inside(place: Path, places: Sequence[Path]) -> bool:
     return any(other != place and other in place.parents for other in places)
 
 
-def remove_program(prefix: str = sys.prefix, executable: str = sys.executable, *, frozen: bool | None = None) -> str:
+def remove_program(
+    prefix: str = sys.prefix,
+    executable: str = sys.executable,
+    *,
+    frozen: bool | None = None,
+    platform: str = sys.platform,
+) -> str:
     """How to remove the installed program."""
     is_frozen = bool(getattr(sys, "frozen", False)) if frozen is None else frozen
-    parts = Path(prefix).parts
+    path = PureWindowsPath if platform == "win32" else PurePosixPath
+    parts = path(prefix).parts
     if is_frozen:
-        if Path(executable).with_name("uninstall.exe").is_file():  # Setup.exe's
-            return "Remove it in Settings, under Apps."
-        packaged = Path(executable).parts[:2] in (("/", "opt"), ("/", "usr"))
-        return "Remove it: sudo apt remove amberlight" if packaged else f"Delete it: {Path(executable).parent}"
+        return _remove_frozen(path(executable))
     if "pipx" in parts:
         return "Remove it: pipx uninstall amberlight"
     if "uv" in parts and "tools" in parts:
         return "Remove it: uv tool uninstall amberlight"
     return f"It is in {prefix}: remove it the way you installed it."
+
+
+def _remove_frozen(program: PurePath) -> str:
+    if [each.lower() for each in program.parts[-4:-2]] == [
+        "apps",
+        "amberlight",
+    ]:  # below Scoop's directory, wherever it is
+        return "Remove it: scoop uninstall amberlight"
+    if Path(program).with_name("uninstall.exe").is_file():  # Setup.exe's, which winget runs, too
+        return "Remove it in Settings, under Apps."
+    packaged = program.parts[:2] in (("/", "opt"), ("/", "usr"))
+    return "Remove it: sudo apt remove amberlight" if packaged else f"Delete it: {program.parent}"
