@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests import ROOT
+from tests.own_places import own_places
 
 START = """
 import sys
@@ -110,6 +112,8 @@ UNUSED = (
 
 def environment(home: Path) -> dict[str, str]:
     """An environment with directories of its own and without a desktop."""
+    if sys.platform != "linux":
+        return {**os.environ, **own_places(home)}
     places = {f"XDG_{place}_HOME": str(home / place) for place in ("CONFIG", "DATA", "STATE", "CACHE")}
     return {"PATH": "/usr/bin", "HOME": str(home), **places}
 
@@ -123,7 +127,7 @@ def test_nothing_heavy_is_imported_before_the_icon(tmp_path: Path) -> None:
 
     assert 0 == done.returncode, done.stderr
     loaded = done.stdout.split()
-    assert "trayapp.tray.sni" in loaded
+    assert ("trayapp.tray.native_windows" if sys.platform == "win32" else "trayapp.tray.sni") in loaded
     assert [] == sorted(set(LATER) & set(loaded))
 
 

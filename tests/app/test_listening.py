@@ -208,6 +208,7 @@ async def test_looks_go_on_after_a_failure(world: World, monkeypatch: pytest.Mon
     await asyncio.gather(running, return_exceptions=True)
 
 
+@pytest.mark.linux("elsewhere nobody knows whose a port is")
 async def test_a_port_of_another_user(monkeypatch: pytest.MonkeyPatch) -> None:
     """This user can't end that program."""
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests import ROOT
+from tests.own_places import own_places
 from trayapp.demo import demo, story
 from trayapp.oauthtest import Mode, OAuthServer
 
@@ -24,6 +25,8 @@ def environment(root: Path, **more: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "LANG")}
     places = {f"XDG_{name}_HOME": str(root / name.lower()) for name in ("CONFIG", "STATE", "DATA", "CACHE")}
     (root / "run").mkdir(mode=0o700)
+    if sys.platform != "linux":
+        kept, places = dict(os.environ), own_places(root)
     return {
         **kept,
         **places,
