@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from typing import Any
 
 import pytest
@@ -137,3 +138,20 @@ def test_what_was_found_is_told(app: FakeApp, capsys: Capture) -> None:
     assert text.startswith("Found the sign-in server login.example.com.\nRegistered ")
     assert text.index("Registered") < text.index(URL)
     assert "\x1b" not in text
+
+
+def test_a_private_key_from_a_pipe(app: FakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PEM becomes a JWK on one line (RFC 7523); what is only half of one is no secret."""
+
+    from joserfc.jwk import ECKey, import_key
+
+    key = ECKey.generate_key("P-256")
+    pem = key.as_pem(private=True).decode()
+    app.replies |= {STATUS: out(), SET: (204, None)}
+    piped(monkeypatch, pem)
+    assert 0 == main(["secret", "set", "github"])
+    (body,) = app.bodies(SET)
+    assert key.thumbprint() == import_key(json.loads(body["client_secret"])).thumbprint()
+
+    piped(monkeypatch, pem[:80])
+    assert 2 == main(["secret", "set", "github"])

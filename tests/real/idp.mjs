@@ -34,8 +34,12 @@ const client = (id) => ({
   redirect_uris: ['http://127.0.0.1/callback'], // any port of it (RFC 8252 section 7.3)
 });
 
+// A confidential client that proves itself by a key of its own (RFC 7523).
+const keyed = { ...client('keyed'), token_endpoint_auth_method: 'private_key_jwt', jwks: { keys: [] } };
+if (process.env.IDP_CLIENT_KEY) keyed.jwks.keys.push(JSON.parse(process.env.IDP_CLIENT_KEY));
+
 const provider = new Provider(IDP_ISSUER, {
-  clients: ['amberlight', 'exact'].map(client),
+  clients: [...['amberlight', 'exact'].map(client), ...(keyed.jwks.keys.length ? [keyed] : [])],
   features: {
     devInteractions: { enabled: true },
     revocation: { enabled: true },
@@ -82,7 +86,7 @@ const provider = new Provider(IDP_ISSUER, {
 const exact = provider.Client.prototype.redirectUriAllowed;
 provider.Client.prototype.redirectUriAllowed = function redirectUriAllowed(value) {
   const prefix = /^(http:\/\/127\.0\.0\.1:\d+\/callback)\/[\w-]+$/;
-  return exact.call(this, this.clientId === 'amberlight' ? value.replace(prefix, '$1') : value);
+  return exact.call(this, ['amberlight', 'keyed'].includes(this.clientId) ? value.replace(prefix, '$1') : value);
 };
 
 provider.use(async (ctx, next) => {

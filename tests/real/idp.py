@@ -53,11 +53,17 @@ class Idp:
     exact_client_id = EXACT_CLIENT_ID
 
     def __init__(
-        self, issuer: str, *, access_ttl: float = 30.0, demands: Sequence[str] = (), document: str = ""
+        self,
+        issuer: str,
+        *,
+        access_ttl: float = 30.0,
+        demands: Sequence[str] = (),
+        document: str = "",
+        client_key: str = "",
     ) -> None:
         """`demands`: what the server insists on; `idp.mjs` knows `pushed`. `document`: the one client metadata document
-        of its web."""
-        self.document = document
+        of its web. `client_key`: the public key of the client `keyed`, as a JWK."""
+        self.document, self.client_key = document, client_key
         self.demands = tuple(demands)
         self.issuer = issuer.rstrip("/")
         self.access_ttl = access_ttl
@@ -79,6 +85,7 @@ class Idp:
             "IDP_ACCESS_TTL": f"{self.access_ttl:g}",
             "IDP_DEMANDS": ",".join(self.demands),
             "IDP_DOCUMENT": self.document,
+            "IDP_CLIENT_KEY": self.client_key,
             "NODE_ENV": "production",
         }
         self._process = subprocess.Popen(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -14,23 +16,24 @@ from tests.real.idp import Idp
 from tests.real.relay import Fault, Relay
 from tests.real.test_signin import Client, now, sign_in, spec_of
 from tests.requirements import skip_or_fail
-from trayapp.core.outcomes import Ambiguous, Refreshed, ServerBusy
+from trayapp.core.outcomes import Ambiguous, NotSent, Refreshed, ServerBusy
 from trayapp.engine.ports import NewLogin
 from trayapp.oauth.client_document import as_text, document
 from trayapp.oauth.signin import BrowserSignIn
+from trayapp.oauth.signing import public_key, read_key_file
 from trayapp.oauth.tokens import HttpTokens
 from trayapp.oauth.wire import Wire
 
 pytestmark = pytest.mark.real
 
 
-def served(*demands: str, document: str = "") -> Iterator[tuple[Relay, Idp]]:
+def served(*demands: str, document: str = "", client_key: str = "") -> Iterator[tuple[Relay, Idp]]:
     """A server that insists on this, behind its relay."""
     try:
         node.packages()
     except node.NodeMissing as error:
         skip_or_fail(str(error))
-    with Relay() as relay, Idp(relay.url, demands=demands, document=document) as idp:
+    with Relay() as relay, Idp(relay.url, demands=demands, document=document, client_key=client_key) as idp:
         relay.upstream = idp.address
         yield relay, idp
 
@@ -114,4 +117,46 @@ async def test_a_document_that_is_not_there(reading: tuple[Relay, Idp]) -> None:
         await sign_in(idp, client_id="", client_metadata_url="https://ada.invalid/other.json")
     client = await sign_in(idp, client_id="")
     assert 1 == idp.counts().registrations
+    assert isinstance(await client.refresh(), Refreshed)
+
+
+# --- clients with a key (RFC 7523) ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from joserfc.jwk import ECKey
+
+    file = tmp_path_factory.mktemp("keys") / "client.pem"
+    file.touch(0o600)
+    file.write_bytes(ECKey.generate_key("P-256").as_pem(private=True))
+    return file
+
+
+@pytest.fixture(scope="module")
+def keyed(key_file: Path) -> Iterator[tuple[Relay, Idp]]:
+    yield from served("pushed", client_key=json.dumps(public_key(read_key_file(str(key_file)))))
+
+
+async def test_a_client_that_proves_itself_by_its_key(keyed: tuple[Relay, Idp], key_file: Path) -> None:
+    """Pushed request, code, refreshes, outages and revocation: an assertion of its own for each request."""
+
+    relay, idp = keyed
+    client = await sign_in(idp, "openid", "offline_access", client_id="keyed", client_key_file=str(key_file))
+    assert client.login.client_secret is None
+    await survives(relay, client)
+    assert await client.tokens.revoke(client.login)
+
+
+async def test_a_key_that_is_gone_costs_no_login(keyed: tuple[Relay, Idp], key_file: Path) -> None:
+    """Nothing is sent without it; once it is back, so is the workload."""
+
+    _, idp = keyed
+    client = await sign_in(idp, "openid", "offline_access", client_id="keyed", client_key_file=str(key_file))
+    away = key_file.with_suffix(".away")
+    await asyncio.to_thread(key_file.rename, away)
+    outcome = await client.refresh()
+    await asyncio.to_thread(away.rename, key_file)
+    assert isinstance(outcome, NotSent)
+    assert "key file" in outcome.problem.summary
     assert isinstance(await client.refresh(), Refreshed)

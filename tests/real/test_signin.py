@@ -83,6 +83,8 @@ async def sign_in(
     work = flow.run(spec, browser=False, show=page.set_result, now=now)
     running = asyncio.create_task(work, name="sign-in")
     try:
+        await asyncio.wait((page, running), return_when=asyncio.FIRST_COMPLETED)
+        assert page.done(), running.result()
         assert "signed in" in (await asyncio.to_thread(sign_in_by_forms, await page)).lower()
         new = await running
     finally:

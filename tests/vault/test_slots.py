@@ -105,7 +105,7 @@ def test_a_newer_format_is_not_damage() -> None:
     """A slot of a later version is refused and not overwritten: a downgrade must not cost a login."""
 
     with pytest.raises(RefusalError, match="newer version"):
-        slots.read_header('{"v":3,"generation":9}')
+        slots.read_header('{"v":4,"generation":9}')
 
 
 def test_a_login_without_refresh_token_is_a_newer_format() -> None:
@@ -119,6 +119,22 @@ def test_a_login_without_refresh_token_is_a_newer_format() -> None:
     assert (2, 1) == (json.loads(text)["v"], json.loads(usual)["v"])
     assert "access_token" not in usual
     assert kept == decode((text,))
+
+
+def test_a_login_that_a_key_proves_is_a_newer_format() -> None:
+    """An older program would send the key as a password, or refresh without it, and be refused: it doesn't read this
+    slot, with or without a refresh token."""
+
+    facts = Secret('{"token_endpoint_auth_method":"private_key_jwt","registered":false,"key_file":"/home/ada/key.pem"}')
+    for kept in (
+        replace(login(), registration=facts),
+        replace(login(), registration=facts, refresh_token=Secret(""), access_token=Secret("at-canary")),
+    ):
+        (text,) = slots.encode(kept, candidate=False, limit=None)
+        assert 3 == json.loads(text)["v"]
+        assert kept == decode((text,))
+        with pytest.raises(DamagedError):
+            decode((text.replace('"v":3', '"v":1'),))
 
 
 def test_what_an_older_program_wrote_is_read() -> None:

@@ -31,6 +31,15 @@ def client_metadata(arguments: argparse.Namespace, paths: Paths) -> int:
             f"`amberlight set {whose}client_metadata_url https://…`"
         )
         return FAILED
-    ports = [spec.redirect_port for spec in config.workloads.values() if spec.client_metadata_url == own]
-    print_line(as_text(document(own, ports or [0])))
+    users = [spec for spec in config.workloads.values() if spec.client_metadata_url == own]
+    keys = []
+    for file in sorted({spec.client_key_file for spec in users if spec.client_key_file}):
+        from trayapp.oauth.signing import KeyUnusableError, public_key, read_key_file
+
+        try:
+            keys.append(public_key(read_key_file(file)))
+        except KeyUnusableError as error:
+            print_error(f"amberlight: {file} {error}.")
+            return FAILED
+    print_line(as_text(document(own, [spec.redirect_port for spec in users] or [0], keys)))
     return OK

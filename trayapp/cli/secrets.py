@@ -43,6 +43,13 @@ def read_secret(question: str) -> Secret | None:
     else:
         text = sys.stdin.read(INPUT_MAX)
     text = text.strip("\r\n")
+    if text.startswith("-----BEGIN"):
+        from trayapp.oauth.signing import KeyUnusableError, as_jwk
+
+        try:
+            text = as_jwk(text)
+        except KeyUnusableError:
+            return None
     return Secret(text) if VISIBLE_ASCII.fullmatch(text) else None
 
 
@@ -50,5 +57,5 @@ def asked_secret(name: str) -> Secret | None:
     """The client secret of a workload, typed without echo or piped; None, after a message, if it isn't usable."""
     secret = read_secret(f"Client secret for {name}: ")
     if secret is None:
-        print_error("amberlight: no usable secret: expected one line of printable ASCII")
+        print_error("amberlight: no usable secret: expected one line of printable ASCII, or a private key (PEM)")
     return secret

@@ -9,6 +9,7 @@ import math
 import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -176,6 +177,14 @@ def text(value: object) -> str:
     if not re.fullmatch(r"[\x20-\x7e]+", words) or words.strip() != words:
         raise ValueError("must be printable ASCII text without spaces around it")
     return words
+
+
+def key_file(value: object) -> str:
+    """The full path of a file with a private key."""
+    path = _text(value, 'a path in quotes, like "/home/ada/client.pem"')
+    if not Path(path).is_absolute() or not path.isprintable():
+        raise ValueError('must be the full path of a file, like "/home/ada/client.pem"')
+    return path
 
 
 def scopes(value: object) -> tuple[str, ...]:

@@ -44,6 +44,7 @@ KINDS: Final[Mapping[Check, Kind]] = {
     checks.notice_kinds: Kind("choices", "Any of these, or none.", NOTICE_KINDS),
     checks.hours: Kind("hours", 'From and to, like "22:00-07:00"; empty: none.'),
     checks.text: Kind("text", "Printable ASCII."),
+    checks.key_file: Kind("text", "The full path of a file."),
     checks.scopes: Kind("texts", "Scopes without spaces."),
     checks.url: Kind("url", "A URL that starts with https://, or http:// for this computer."),
     checks.client_document: Kind("url", "A URL that starts with https:// and has a path."),

@@ -24,6 +24,7 @@ from trayapp.config.checks import (
     fraction,
     hours,
     issuer,
+    key_file,
     key_required,
     log_level,
     mcp,
@@ -109,6 +110,11 @@ _WORKLOAD = (
     Setting("device_authorization_endpoint", url, "where device codes come from, if not from the metadata (RFC 8628)"),
     Setting("flow", flow, "how to sign in: browser, or device (enter a code on any device)", "browser"),
     Setting("client_id", text, "client ID at the sign-in server; by default, Amberlight registers one"),
+    Setting(
+        "client_key_file",
+        key_file,
+        "file with the client's private key (PEM or JWK, yours alone), if it signs its requests (private_key_jwt)",
+    ),
     Setting(
         "scopes",
         scopes,

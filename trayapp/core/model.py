@@ -150,6 +150,7 @@ class Spec:
     allowed_origins: tuple[str, ...] = ()  # foreign web origins that may use the proxy
     mcp: str = "auto"  # whether MCP clients are kept connected: auto (those that look like one), on (all), off
     metadata_url: str = ""  # where the authorization server's metadata is, if not where the standard says
+    client_key_file: str = ""  # the private key that proves the client (RFC 7523)
     client_metadata_url: str = ""  # of a document that is its client where the server takes such
     omit_resource: bool = False  # send no `resource`, not even the one that the url names
     policy: Policy = field(default=Policy(), repr=False)

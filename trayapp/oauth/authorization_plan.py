@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from trayapp.core.model import Problem, Secret, Spec
 from trayapp.core.permission import union
 from trayapp.oauth.client_document import document_client, redirect_uri
+from trayapp.oauth.client_keys import METHOD, is_key
 from trayapp.oauth.client_store import ClientRecord, ClientRecords
 from trayapp.oauth.discovery import DiscoveredServer, discover
 from trayapp.oauth.flow import begin
@@ -294,6 +295,10 @@ def _planned(spec: Spec, discovered: DiscoveredServer, endpoints: Endpoints, rep
 def _configured_client(spec: Spec, endpoints: Endpoints, record: ClientRecord) -> RegisteredClient | Problem:
     """The configured client with the secret that a person entered for it, if any. A secret is used only with the server
     that it was first used with (SECURITY.md 12)."""
+    if spec.client_key_file:
+        return RegisteredClient(
+            spec.client_id, method=METHOD, issuer=_secret_owner(endpoints), key_file=spec.client_key_file
+        )
     if record.secret is None:
         return RegisteredClient(spec.client_id, issuer=endpoints.issuer)
     owner = _secret_owner(endpoints)
@@ -305,6 +310,8 @@ def _configured_client(spec: Spec, endpoints: Endpoints, record: ClientRecord) -
                 :200
             ],
         )
+    if is_key(record.secret):
+        return RegisteredClient(spec.client_id, record.secret, METHOD, owner)
     offered = [method for method in SECRET_METHODS if method in endpoints.auth_methods]
     return RegisteredClient(spec.client_id, record.secret, offered[0] if offered else "", endpoints.issuer)
 

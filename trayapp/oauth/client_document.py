@@ -8,13 +8,14 @@ It is fetched before a sign-in, because a server that can't use it shows an erro
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from trayapp.core.classify import problem_of
 from trayapp.core.model import Problem, Spec
 from trayapp.core.outcomes import Answer, Fault
+from trayapp.oauth.client_keys import METHOD
 from trayapp.oauth.metadata import Endpoints, json_object
 from trayapp.oauth.registration import CLIENT_NAME, DEVICE_GRANT, RegisteredClient
 from trayapp.oauth.wire import Request, Wire
@@ -23,7 +24,7 @@ PATH = "/callback"
 FETCH_LIMIT = 5.0  # s; a static file
 SIZE_MAX = 5 * 1024  # bytes; servers may refuse longer ones (section 6.6)
 NOT_ALLOWED = ("client_secret", "client_secret_expires_at")  # section 4.1: there is nothing secret in a public document
-AUTH_METHODS = ("none", "private_key_jwt")
+AUTH_METHODS = ("none", METHOD)
 
 
 def redirect_uri(port: int) -> str:
@@ -31,16 +32,18 @@ def redirect_uri(port: int) -> str:
     return f"http://127.0.0.1:{port}{PATH}" if port else f"http://127.0.0.1{PATH}"
 
 
-def document(url: str, ports: Iterable[int] = (0,)) -> dict[str, Any]:
-    """The document to host at `url`, for workloads with these `redirect_port`s."""
+def document(url: str, ports: Iterable[int] = (0,), keys: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """The document to host at `url`, for workloads with these `redirect_port`s; `keys` are the public ones of a client that
+    proves itself by a key."""
+    proof: dict[str, Any] = {"token_endpoint_auth_method": METHOD, "jwks": {"keys": list(keys)}}
     return {
         "client_id": url,
         "client_name": CLIENT_NAME,
         "redirect_uris": [redirect_uri(port) for port in sorted(set(ports))],
         "grant_types": ["authorization_code", "refresh_token", DEVICE_GRANT],
         "response_types": ["code"],
-        "token_endpoint_auth_method": "none",
         "application_type": "native",
+        **(proof if keys else {"token_endpoint_auth_method": "none"}),
     }
 
 
@@ -95,7 +98,9 @@ async def document_client(spec: Spec, endpoints: Endpoints, wire: Wire) -> Regis
         return None
     fault = await look(url, spec.redirect_port, wire)
     if isinstance(fault, Fault) or not fault:
-        return RegisteredClient(url, method="none", issuer=endpoints.issuer, document=True)
+        key_file = spec.client_key_file
+        issuer, method = endpoints.issuer or endpoints.token, METHOD if key_file else "none"
+        return RegisteredClient(url, method=method, issuer=issuer, key_file=key_file, document=True)
     host = urlsplit(url).hostname or ""
     return Problem(
         "client_document", f"The client metadata document at {host[:80]} {fault}. Run `amberlight doctor`."[:200]

@@ -20,6 +20,7 @@ from trayapp.core.classify import problem_of
 from trayapp.core.model import Problem, Secret
 from trayapp.core.outcomes import Answer, Fault
 from trayapp.oauth.address_class import class_of_host
+from trayapp.oauth.client_keys import METHOD
 from trayapp.oauth.metadata import Endpoints
 from trayapp.oauth.redirects import send_with_redirect
 from trayapp.oauth.wire import Request, Wire, url_problem
@@ -53,6 +54,7 @@ class RegisteredClient:
     secret_ends: float = 0.0  # wall clock; 0: never
     manage_uri: str = ""  # RFC 7592
     manage_token: Secret | None = field(default=None, repr=False)
+    key_file: str = ""  # of the private key that proves it, unless that is its secret (RFC 7523)
     document: bool = False  # its id is the address of a document about it
     pushed_only: bool = False  # its authorization requests have to be pushed (RFC 9126 section 6)
 
@@ -60,7 +62,10 @@ class RegisteredClient:
         """What a login stores about its client, as JSON: how it authenticates, and that it was registered (M16)."""
         if not self.method:
             return None
-        return Secret(json.dumps({"token_endpoint_auth_method": self.method, "registered": self.registered}))
+        facts: dict[str, Any] = {"token_endpoint_auth_method": self.method, "registered": self.registered}
+        if self.method == METHOD:
+            facts |= {"audience": self.issuer, "key_file": self.key_file}
+        return Secret(json.dumps(facts))
 
     def on_localhost(self) -> bool:
         """Whether its redirect says `localhost`, which a browser may look up as either loopback address."""

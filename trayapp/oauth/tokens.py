@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -22,11 +21,13 @@ from trayapp.core.model import Login, Secret
 from trayapp.core.outcomes import Answer, Fault, Reply
 from trayapp.core.quirks import accepts_resource, own_scope, refresh_resource, refresh_scope, secret_in_body
 from trayapp.oauth.address_class import AddressClass
+from trayapp.oauth.client_keys import READY, facts_of, proven
 from trayapp.oauth.faults import UNSENDABLE
 from trayapp.oauth.redirects import send_with_redirect
 from trayapp.oauth.wire import CONNECT_LIMIT, Request, Wire
 
 REVOKE_LIMIT = 10.0  # s; a removal shouldn't keep a person waiting
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 FORM = "application/x-www-form-urlencoded;charset=UTF-8"
 
 
@@ -111,7 +112,7 @@ class HttpTokens:
         `in_doubt`: the token may be spent (M9), so it goes to its own endpoint, and where this run has followed its redirect
         to before: the answer was lost there.
         """
-        request = _build(refresh_request, login)
+        request = await _proven_request(refresh_request, login)
         if isinstance(request, Fault):
             return request
         clock = asyncio.get_running_loop().time
@@ -125,14 +126,19 @@ class HttpTokens:
 
         send = partial(send_with_redirect, self._wire, may_follow=may_follow)
         reply = await send(replace(request, repeatable=True), limit=limit, connect=connect)
-        again, left = _asked_for_itself(login, reply), limit - (clock() - began)
-        if again is None or left <= 0:
+        own, left = _asked_for_itself(login, reply), limit - (clock() - began)
+        if not own or left <= 0:
             return reply
-        return await send(replace(again, repeatable=True), limit=left, connect=connect)
+        again = await _proven_request(lambda one: refresh_request(one, own), login)
+        return (
+            reply
+            if isinstance(again, Fault)
+            else await send(replace(again, repeatable=True), limit=left, connect=connect)
+        )
 
     async def exchange(self, code: CodeGrant, *, limit: float = 30.0, connect: float = CONNECT_LIMIT) -> Reply:
         """Redeem an authorization code (RFC 6749 section 4.1.3 with RFC 7636 section 4.5)."""
-        request = _build(exchange_request, code)
+        request = await _proven_request(exchange_request, code)
         if isinstance(request, Fault):
             return request
         return await send_with_redirect(
@@ -141,7 +147,7 @@ class HttpTokens:
 
     async def device_code(self, grant: DeviceGrant, *, limit: float, connect: float = CONNECT_LIMIT) -> Reply:
         """Request a device code (RFC 8628 section 3.1)."""
-        request = _build(device_request, grant)
+        request = await _proven_request(device_request, grant)
         if isinstance(request, Fault):
             return request
         return await self._wire.send(
@@ -150,7 +156,7 @@ class HttpTokens:
 
     async def poll(self, grant: DeviceGrant, code: Secret, *, limit: float, connect: float = CONNECT_LIMIT) -> Reply:
         """Poll for the tokens of a device code (RFC 8628 section 3.4)."""
-        request = _build(lambda grant: poll_request(grant, code), grant)
+        request = await _proven_request(lambda grant: poll_request(grant, code), grant)
         if isinstance(request, Fault):
             return request
         return await send_with_redirect(
@@ -159,7 +165,7 @@ class HttpTokens:
 
     async def push(self, grant: PushGrant, *, limit: float, connect: float = CONNECT_LIMIT) -> Reply:
         """Push an authorization request (RFC 9126 section 2.1)."""
-        request = _build(push_request, grant)
+        request = await _proven_request(push_request, grant)
         if isinstance(request, Fault):
             return request
         return await send_with_redirect(
@@ -170,20 +176,19 @@ class HttpTokens:
         """Revoke the login (RFC 7009), by its refresh token if it has one: whether the server confirmed it."""
         if not login.revocation_endpoint:
             return False
-        request = _build(revoke_request, login)
+        request = await _proven_request(revoke_request, login)
         if isinstance(request, Fault):
             return False
         answer = await self._wire.send(request, limit=limit)
         return isinstance(answer, Answer) and answer.status == 200
 
 
-def _asked_for_itself(login: Login, reply: Reply) -> Request | None:
-    """The refresh once more, if Entra wants an app that asks for itself to say so by its GUID (AADSTS90009)."""
+def _asked_for_itself(login: Login, reply: Reply) -> str:
+    """The scope to ask with once more, if Entra wants an app that asks for itself to say so by its GUID (AADSTS90009)."""
     if not isinstance(reply, Answer) or reply.status != 400:
-        return None
+        return ""
     scope = refresh_scope(login.token_endpoint, login.scope, login.client_id)
-    own = own_scope(login.token_endpoint, scope, login.client_id, reply.body) if scope else ""
-    return refresh_request(login, own) if own else None
+    return own_scope(login.token_endpoint, scope, login.client_id, reply.body) if scope else ""
 
 
 def refresh_request(login: Login, scope: str = "") -> Request:
@@ -257,6 +262,12 @@ def revoke_request(login: Login) -> Request:
     return request
 
 
+async def _proven_request(make: Any, grant: Grant) -> Request | Fault:
+    """The request, for a client with a private key with an assertion of its own (RFC 7523)."""
+    ready = await proven(grant)
+    return ready if isinstance(ready, Fault) else _build(make, ready)
+
+
 def _build(make: Any, what: Grant) -> Request | Fault:
     """The request, or a fault if it holds a value that no form can carry (a lone surrogate from a damaged store)."""
     try:
@@ -286,6 +297,7 @@ def _builder(grant: Grant) -> RequestBuilder:
         revocation_endpoint_auth_method=method,
     )
     builder.register_client_auth_method(("client_secret_basic", _basic))
+    builder.register_client_auth_method((READY, _assertion))
     return builder
 
 
@@ -294,13 +306,18 @@ def _auth_method(secret: Secret | None, registration: Secret | None, token_endpo
     support; a few providers only take a secret in the body."""
     if not secret:
         return "none"
-    try:
-        registered = json.loads(registration.reveal()) if registration else {}
-    except ValueError:
-        registered = {}
-    method = registered.get("token_endpoint_auth_method") if isinstance(registered, Mapping) else None
+    method = facts_of(registration).get("token_endpoint_auth_method")
     default = "client_secret_post" if secret_in_body(token_endpoint) else "client_secret_basic"
-    return method if method in ("client_secret_basic", "client_secret_post", "none") else default
+    return method if method in ("client_secret_basic", "client_secret_post", "none", READY) else default
+
+
+def _assertion(
+    client: Any, method: str, uri: str, headers: dict[str, str], body: str
+) -> tuple[str, dict[str, str], str]:
+    """RFC 7523 section 2.2. The client's id is sent, too: servers without it have to look into the assertion."""
+    proof = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": client.client_secret}
+    fields = proof if "client_id" in dict(parse_qsl(body)) else {"client_id": client.client_id, **proof}
+    return uri, headers, "&".join(filter(None, (body, urlencode(fields))))
 
 
 def _basic(client: Any, method: str, uri: str, headers: dict[str, str], body: str) -> tuple[str, dict[str, str], str]:

@@ -253,6 +253,7 @@ class OAuthServer(ServerSettings):
 
     def _metadata_document(self) -> dict[str, object]:
         auth_methods = ["none"] if self.client_secret is None else ["client_secret_basic", "client_secret_post"]
+        auth_methods = auth_methods if self.client_key is None else ["private_key_jwt"]
         document: dict[str, object] = {
             "issuer": self.issuer,
             "authorization_endpoint": self.authorization_endpoint,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -25,6 +25,8 @@ class ServerSettings:
 
     client_id: str = "amberlight-test"
     client_secret: str | None = None  # given: the client must authenticate, by Basic header or in the body
+
+    client_key: Mapping[str, object] | None = None  # given: the client must prove itself by an assertion (RFC 7523)
 
     access_token_lifetime: object = 3600.0  # `expires_in` as it stands here; None leaves it out
     rotate: bool | Literal["same"] = True  # False: no refresh_token in the answer; "same": the same one again

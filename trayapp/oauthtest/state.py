@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
+from trayapp.oauthtest.assertions import verify
 from trayapp.oauthtest.checks import Checks, Rule
 from trayapp.oauthtest.device_codes import Devices
 from trayapp.oauthtest.faults import NO_STORE
@@ -38,6 +39,7 @@ class ServerState:
         self.script = Script()
         self.devices = Devices(settings, self.grants, self.checks)
         self.signer = Signer()
+        self._assertions: set[str] = set()  # that were used
 
     async def receive(self, request: web.Request, where: str) -> dict[str, str]:
         """Wait the latency and parse the query, which may hold no secret but those of RFC 6749 section 4.1.1."""
@@ -88,6 +90,9 @@ class ServerState:
     def authenticate(self, form: Mapping[str, str], header: str | None, where: str) -> None:
         """Authenticate the client (RFC 6749 section 2.3): by Basic header or in the body, never by both. Raises
         `OAuthError`."""
+        if self.settings.client_key is not None:
+            self._authenticate_by_key(form, self.settings.client_key, where)
+            return
         basic = basic_credentials(header) if header else None
         if header and basic is None:
             raise OAuthError(
@@ -102,6 +107,16 @@ class ServerState:
         expected = self.settings.client_secret
         if expected is not None and not hmac.compare_digest(secret.encode(), expected.encode()):
             raise OAuthError("invalid_client", "The client's secret is wrong", 401)
+
+    def _authenticate_by_key(self, form: Mapping[str, str], key: Mapping[str, object], where: str) -> None:
+        audiences = (self.base(), f"{self.base()}/token", f"{self.base()}{where}")
+        spent = verify(form, key, self.settings.client_id, audiences)
+        if form.get("client_id", self.settings.client_id) != self.settings.client_id:
+            raise OAuthError("invalid_client", "The client is not known", 401)
+        if spent in self._assertions:
+            self.checks.note(Rule.ASSERTION_REUSED, f"a request to {where} with an assertion that was used before")
+            raise OAuthError("invalid_client", "The assertion was used before", 401)
+        self._assertions.add(spent)
 
 
 def error_response(problem: OAuthError) -> web.Response:

@@ -19,6 +19,10 @@ from trayapp.core.model import Login, Secret
 
 VERSION = 1
 ACCESS_ONLY = 2  # of a login without a refresh token: an older program, which knows none, must not send or overwrite it
+KEYED = (
+    3  # of a login that a private key proves: an older program would send that key as a password, or refresh without it
+)
+NEWEST = KEYED
 WINDOWS_LIMIT = 1200  # UTF-16 units; the vault holds 1,280, and other programs that split leave the same margin
 MAX_PARTS = 64  # a header that claims more is damaged; reading on could take for ever
 
@@ -96,7 +100,7 @@ def _payload(login: Login) -> str:
 
 
 def _header(login: Login, candidate: bool, payload: str, place: str, *, parts: int) -> str:
-    version = VERSION if login.renewable else ACCESS_ONLY
+    version = KEYED if _is_keyed(login) else VERSION if login.renewable else ACCESS_ONLY
     fields: dict[str, Any] = {
         "v": version,
         "generation": login.generation,
@@ -111,6 +115,11 @@ def _header(login: Login, candidate: bool, payload: str, place: str, *, parts: i
     return json.dumps(fields, separators=(",", ":"))
 
 
+def _is_keyed(login: Login) -> bool:
+    """Whether its client proves itself by a private key (RFC 7523)."""
+    return login.registration is not None and "private_key_jwt" in login.registration.reveal()
+
+
 def _digest(version: int, generation: int, candidate: bool, payload: str) -> str:
     """A SHA-256 over the header's own facts too: a flipped flag or number is damage like any other."""
     text = f"{version}\n{generation}\n{int(candidate)}\n{payload}"
@@ -122,7 +131,7 @@ def read_header(text: str) -> Header:
     not overwrite that one."""
     fields = _object(text, "the header")
     version = fields.get("v")
-    if isinstance(version, int) and version > ACCESS_ONLY:
+    if isinstance(version, int) and version > NEWEST:
         raise RefusalError(
             "a newer version of Amberlight wrote this login; use that version, or remove the workload and sign in again"
         )
@@ -133,7 +142,7 @@ def read_header(text: str) -> Header:
         raise DamagedError("the header's numbers make no sense")
     if not isinstance(candidate, bool) or not isinstance(sha256, str) or (parts == 0) != isinstance(inline, str):
         raise DamagedError("the header is incomplete")
-    known = ACCESS_ONLY if version == ACCESS_ONLY else VERSION
+    known = version if version in (ACCESS_ONLY, KEYED) else VERSION
     return Header(generation, candidate, parts, sha256, inline, place if isinstance(place, str) else "", known)
 
 
