@@ -155,7 +155,8 @@ def test_from_start_to_end(program: Program, server: OAuthServer) -> None:
 
     with program:
         program.becomes("running ok")
-        assert 0o600 == program.paths.server_file.stat().st_mode & 0o777
+        if sys.platform != "win32":  # where an access list says it
+            assert 0o600 == program.paths.server_file.stat().st_mode & 0o777
         assert ["one"] == [row["name"] for row in program.client.workloads()]
         assert server.valid_access(program.client.token("one", 0)["access_token"])
         assert {"ok"} == {state for name, state, _ in program.checks() if name in ("keyring", "state")}
@@ -228,7 +229,8 @@ def test_a_server_file_that_is_cleaned_away_is_written_again(program: Program, w
             shutil.rmtree(gone)
         program.until(program.paths.server_file.exists, "server.json")
         assert key == program.client.key
-        assert 0o700 == program.paths.runtime_dir.stat().st_mode & 0o777
+        if sys.platform != "win32":
+            assert 0o700 == program.paths.runtime_dir.stat().st_mode & 0o777
     assert not program.paths.server_file.exists()
 
 

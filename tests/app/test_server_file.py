@@ -82,7 +82,7 @@ async def test_a_file_that_cannot_be_written_is_tried_again_and_said_once(kept: 
     kept.after(TRY_AGAIN)
     kept.after(TRY_AGAIN)
     (warning,) = kept.warnings
-    assert warning.startswith(f"{kept.root}/run isn't a directory")
+    assert warning.startswith(f"{kept.root / 'run'} isn't a directory")
     (kept.root / "state").unlink()
     kept.after(TRY_AGAIN / 2)
     assert [warning] == kept.warnings

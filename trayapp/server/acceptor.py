@@ -17,6 +17,7 @@ import socket
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 
 # Nothing listens any more; Python names Winsock's own errors differently.
@@ -111,6 +112,7 @@ class ThreadAcceptor:
         self._logged_at = float("-inf")
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = threading.Event()
+        self._arrived: deque[socket.socket] = deque()  # accepted, and not yet taken by the loop
         listener.setblocking(True)
         threading.Thread(target=self._accept, name="accept connections", daemon=True).start()
 
@@ -124,6 +126,7 @@ class ThreadAcceptor:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread on POSIX, as `close` does on Windows
         self._listener.close()
+        self._turn_away()
 
     def _accept(self) -> None:
         while not self._closed.is_set():
@@ -131,7 +134,7 @@ class ThreadAcceptor:
                 connection, _ = self._listener.accept()
             except OSError as error:
                 if self._closed.is_set():
-                    return
+                    break
                 if error.errno in GONE:
                     _tell_end(error)
                     self.close()
@@ -139,15 +142,21 @@ class ThreadAcceptor:
                     self._logged_at = _tell(error, self._logged_at)
                     self._closed.wait(PAUSE)
                 continue
-            try:
-                self._loop.call_soon_threadsafe(self._take, connection)
-            except RuntimeError:  # the loop has ended
-                connection.close()
-                return
+            self._arrived.append(connection)
+            with contextlib.suppress(RuntimeError):  # the loop has ended, which closes this
+                self._loop.call_soon_threadsafe(self._take)
+        self._turn_away()
 
-    def _take(self, connection: socket.socket) -> None:
-        if self._closed.is_set():
-            connection.close()
+    def _turn_away(self) -> None:
+        """Close what the loop hasn't taken. From both threads."""
+        with contextlib.suppress(IndexError):
+            while True:
+                self._arrived.popleft().close()
+
+    def _take(self) -> None:
+        try:
+            connection = self._arrived.popleft()
+        except IndexError:  # closed meanwhile
             return
         connection.setblocking(False)
         task = self._loop.create_task(_serve(self._loop, self._protocol, connection), name="accept a connection")
