@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.access import make_private
 from trayapp.cli import main
 from trayapp.cli.grammar import SHELLS, parser
 from trayapp.config.loader import Paths
@@ -31,26 +32,32 @@ def test_an_unknown_shell(capsys: Capture) -> None:
     assert "bash" in capsys.readouterr().err
 
 
-def completed(line: str, **environ: str) -> list[str]:
-    """What the program offers for the end of this line."""
-    fds = {
+def completed(line: str, shell: str, answer: Path) -> list[str]:
+    """What the program offers for the end of this line: to bash through descriptor 8, to PowerShell in a file."""
+    asked = {
         "_ARGCOMPLETE": "1",
         "_ARGCOMPLETE_IFS": "\n",
         "_ARGCOMPLETE_SUPPRESS_SPACE": "1",
-        "_ARGCOMPLETE_SHELL": "bash",
+        "_ARGCOMPLETE_SHELL": shell,
+        "COMP_LINE": line,
+        "COMP_POINT": str(len(line)),
     }
-    command = f'exec "{sys.executable}" -m trayapp 8>&1 9>/dev/null 1>/dev/null 2>&1'
+    command = ["sh", "-c", f'exec "{sys.executable}" -m trayapp 8>&1 9>/dev/null 1>/dev/null 2>&1']
+    if shell == "powershell":
+        command = [sys.executable, "-m", "trayapp"]
+        asked["_ARGCOMPLETE_STDOUT_FILENAME"] = str(answer)
     done = subprocess.run(
-        ["sh", "-c", command],
-        env={**os.environ, **fds, "COMP_LINE": line, "COMP_POINT": str(len(line)), **environ},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
+        command, env={**os.environ, **asked}, capture_output=True, text=True, check=False, timeout=240
     )
-    return done.stdout.split("\n")
+    return (answer.read_text() if shell == "powershell" else done.stdout).split("\n")
 
 
+shells = pytest.mark.parametrize(
+    "shell", [pytest.param("bash", marks=pytest.mark.linux("a POSIX shell")), "powershell"]
+)
+
+
+@shells
 @pytest.mark.parametrize(
     ("line", "found"),
     [
@@ -63,27 +70,28 @@ def completed(line: str, **environ: str) -> list[str]:
         ("amberlight import tool", ["toolhive"]),
     ],
 )
-def test_what_is_offered(paths: Paths, line: str, found: list[str]) -> None:
+def test_what_is_offered(paths: Paths, tmp_path: Path, shell: str, line: str, found: list[str]) -> None:
     """Commands, workloads of the configuration, options, choices and clients."""
 
     paths.config_file.parent.mkdir(parents=True)
     paths.config_file.write_text(CONFIG)
-    paths.config_file.chmod(0o600)
+    make_private(paths.config_file)
 
-    assert found == sorted(word.strip() for word in completed(line))[-len(found) :]
+    assert found == sorted(word.strip() for word in completed(line, shell, tmp_path / "answer"))[-len(found) :]
 
 
-def test_a_damaged_configuration_offers_no_names(paths: Paths) -> None:
+@shells
+def test_a_damaged_configuration_offers_no_names(paths: Paths, tmp_path: Path, shell: str) -> None:
     """And says nothing into the line that is being typed."""
 
     paths.config_file.parent.mkdir(parents=True)
     paths.config_file.write_text("[oops")
 
-    assert [""] == completed("amberlight status not")
+    assert [""] == completed("amberlight status not", shell, tmp_path / "answer")
     assert not paths.lock_file.exists(), "it didn't start the app"
 
 
-@pytest.mark.skipif(not shutil.which("bash"), reason="there is no bash here")
+@pytest.mark.skipif(os.name != "posix" or not shutil.which("bash"), reason="there is no bash here")
 def test_bash_completes(paths: Paths, tmp_path: Path) -> None:
     """With the script as it is printed."""
 

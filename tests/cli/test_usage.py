@@ -8,6 +8,7 @@ from tests.cli.fake_app import FakeApp
 from trayapp.cli import main
 from trayapp.cli.arguments import limit, moment, one_of
 from trayapp.config.loader import Paths
+from trayapp.system.shown_command import quoted
 
 Capture = pytest.CaptureFixture[str]
 
@@ -33,7 +34,7 @@ Capture = pytest.CaptureFixture[str]
         ("exec notes gh repo list", "put -- before the command to run: amberlight exec notes -- gh repo list", "exec"),
         (
             "exec notes sh -c 'echo $X'",
-            "put -- before the command to run: amberlight exec notes -- sh -c 'echo $X'",
+            f"put -- before the command to run: amberlight exec notes -- sh -c {quoted('echo $X')}",
             "exec",
         ),
         ("run --background --no-page", "--background and --no-page exclude each other", "run"),

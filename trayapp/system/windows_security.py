@@ -151,7 +151,9 @@ class WindowsSecurity:
 
     def make_file(self, path: Path) -> None:
         """See `Security`."""
-        with self._opened(path, _GENERIC_WRITE, _CREATE_NEW, 0, self._attributes(directory=False)):
+        # A link that leads nowhere is something, too: without the flag its target would be made.
+        attributes = self._attributes(directory=False)
+        with self._opened(path, _GENERIC_WRITE, _CREATE_NEW, _OPEN_REPARSE_POINT, attributes):
             pass
 
     def _attributes(self, *, directory: bool) -> _Attributes:
