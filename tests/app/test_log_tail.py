@@ -1,9 +1,10 @@
-"""The log while it is read: it is rotated all the same, and what is written next is read too."""
+"""The log while it is read: it is rotated nevertheless, and what is written next is read too."""
 
 from __future__ import annotations
 
 import logging
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import pytest
 
 from trayapp.app import logs
 from trayapp.app.log_tail import follow, last_lines
+from trayapp.core.model import Secret
 from trayapp.server import serverfile
-from trayapp.server.serverfile import ServerFileError
+from trayapp.server.serverfile import ServerFileError, ServerInfo
 from trayapp.system.plain_files import open_plain, read_plain
 
 
@@ -134,3 +136,29 @@ def test_the_ends_of_lines_are_those_of_windows_too(tmp_path: Path) -> None:
     lines = follow(path, lambda _: next(steps)())
     assert ["one", "two"] == [next(lines), next(lines)]
     lines.close()
+
+
+def test_a_server_file_that_is_being_replaced_is_read(tmp_path: Path) -> None:
+    """On Windows it can't be opened in that very moment: then it is, a moment later."""
+
+    keys = ("one", "two")
+    info = {
+        key: ServerInfo(f"http://127.0.0.1:{number}", 7, Secret(key), "", "0") for number, key in enumerate(keys, 1)
+    }
+    over = threading.Event()
+
+    def renew() -> None:
+        while not over.is_set():
+            for key in keys:
+                serverfile.publish(tmp_path / "run", info[key])
+
+    serverfile.publish(tmp_path / "run", info["one"])
+    writer = threading.Thread(target=renew)
+    writer.start()
+    try:
+        for _ in range(60):
+            assert (found := serverfile.read(tmp_path / "run")) is not None
+            assert found.api_key.reveal() in keys
+    finally:
+        over.set()
+        writer.join()

@@ -31,6 +31,7 @@ def program(tmp_path: Path, server: OAuthServer, monkeypatch: pytest.MonkeyPatch
     """A program that is signed in, with one client in an empty home."""
     monkeypatch.setattr(Paths, "default", classmethod(lambda cls: made.paths))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
     monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", f"unix:path={tmp_path}/no-bus")
     monkeypatch.setattr(activity, "WRITE_AFTER", 0.05)
     (tmp_path / "home" / ".cursor").mkdir(parents=True)

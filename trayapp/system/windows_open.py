@@ -9,6 +9,7 @@ import ctypes
 import functools
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from trayapp.system.replacing import IN_USE
 _GENERIC_READ = 0x80000000
 _SHARE = 1 | 2 | 4  # FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE
 _OPEN_EXISTING = 3
+_ACCESS_DENIED = 5  # also for the moment in which the file is being replaced
 _SHARING_VIOLATION = 32
 _NORMAL = 0x80  # FILE_ATTRIBUTE_NORMAL
+TRIES, PAUSE = 10, 0.01  # s
 _INVALID = ctypes.c_void_p(-1).value
 
 
@@ -28,10 +31,14 @@ def open_for_reading(path: Path) -> int:
         raise OSError("CreateFile is Microsoft's")
     import msvcrt
 
-    handle = _create_file()(str(path), _GENERIC_READ, _SHARE, None, _OPEN_EXISTING, _NORMAL, None)
-    if handle == _INVALID:
-        code = ctypes.get_last_error()
-        raise _error(path, code)
+    handle, tries = _INVALID, TRIES
+    while handle == _INVALID:
+        handle = _create_file()(str(path), _GENERIC_READ, _SHARE, None, _OPEN_EXISTING, _NORMAL, None)
+        if handle == _INVALID:
+            code, tries = ctypes.get_last_error(), tries - 1
+            if code != _ACCESS_DENIED or not tries:
+                raise _error(path, code)
+            time.sleep(PAUSE)
     return msvcrt.open_osfhandle(handle, os.O_RDONLY)  # and not in text mode, where Ctrl-Z would end the file
 
 
