@@ -86,6 +86,10 @@ class FakeControl:
         assert self.token_answer is not None
         return self.token_answer
 
+    def token_used(self, name: str, token: Secret, *, accepted: bool) -> None:
+        self.known(name)
+        self.calls.append(("token_used", name, token.reveal(), accepted))
+
     async def client(self, name: str) -> ClientAccess | None:
         self.known(name)
         return self.access

@@ -256,6 +256,8 @@ async def every_answer(site: Site) -> None:
     control.token_answer = Unavailable("retrying", Status.AUTH_RETRYING, Detail.OFFLINE, WALL, 30, WALL, "Wait.")
     await site.ask("GET", f"{one}/token")
     await site.ask("GET", f"{one}/token?wait=31")
+    await site.ask("POST", f"{one}/token-used", json={"access_token": "secret", "accepted": False})
+    await site.ask("POST", f"{one}/token-used", json={"access_token": "secret"})
     await site.ask("GET", f"{one}/client")
     await site.ask("POST", f"{BASE}/workloads/clients", json={"names": ["github"]})
     for key in (Secret("k"), None):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from trayapp.catalog.lookup import SERVERS, near, search
+from trayapp.catalog.lookup import ACCOUNTS, SERVERS, near, search
 
 
 def test_an_empty_search_finds_all() -> None:
-    """By name."""
+    """By name, and accounts behind the servers."""
 
-    assert list(SERVERS) == search("") == search("  ")
+    assert [*SERVERS, *sorted(ACCOUNTS, key=lambda each: each.name)] == search("") == search("  ")
 
 
 @pytest.mark.parametrize(

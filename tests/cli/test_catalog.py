@@ -129,3 +129,108 @@ def test_add_an_unknown_name(paths: Paths, capsys: Capture, name: str, words: st
     assert words in err
     assert "amberlight catalog" in err
     assert not paths.config_file.exists()
+
+
+# --- accounts --------------------------------------------------------------------------------------------------------
+
+
+def test_an_account_is_added_by_its_providers_name(paths: Paths, capsys: Capture) -> None:
+    """With a client ID of one's own; without one, it says where to get it, and nothing is written."""
+
+    assert 2 == main(["add", "google-mail"])
+    err = capsys.readouterr().err
+    assert "at console.cloud.google.com" in err
+    assert "amberlight add google-mail --client-id ID --client-secret" in err
+    assert not paths.config_file.exists()
+
+    assert 0 == main(["add", "google-mail", "--client-id", "mine"])
+    spec = load(paths, {}).workloads["google-mail"]
+    assert ("account", "", "mine") == (spec.kind, spec.url, spec.client_id)
+    assert "https://accounts.google.com" == spec.issuer
+    assert "https://mail.google.com/" in spec.scopes
+
+
+def test_an_account_may_have_a_name_of_its_own(paths: Paths, app: FakeApp, capsys: Capture) -> None:
+    """Options go before what the catalog says."""
+
+    assert 2 == main(["add", "work", "--account", "fastmail"])
+    assert "amberlight add work --account fastmail --client-id ID" in capsys.readouterr().err
+    app.replies |= {
+        "POST /reload": (200, {"ok": True, "errors": [], "warnings": []}),
+        "POST /workloads": (201, {"name": "work"}),
+    }
+    words = [
+        "add",
+        "work",
+        "--account",
+        "microsoft-mail",
+        "--client-id",
+        "mine",
+        "--scope",
+        "offline_access",
+        "--device",
+    ]
+    assert 0 == main([*words, "--no-sign-in"])
+    (body,) = app.bodies("POST /workloads")
+    assert ("account", "mine", "device") == (body["kind"], body["client_id"], body["flow"])
+    assert ["offline_access"] == body["scopes"]
+    assert "https://login.microsoftonline.com/common/oauth2/v2.0/token" == body["token_endpoint"]
+    assert "url" not in body
+
+
+def test_an_account_of_any_provider(paths: Paths, capsys: Capture) -> None:
+    """By its issuer, with the git servers that its token is for."""
+
+    assert 2 == main(["add", "code", "--account", "openid"])
+    assert "--issuer" in capsys.readouterr().err
+    words = ["add", "code", "--account", "openid", "--issuer", "https://login.example.com", "--host", "git.example.com"]
+    assert 0 == main(words)
+    spec = load(paths, {}).workloads["code"]
+    assert ("account", "https://login.example.com", ("git.example.com",)) == (spec.kind, spec.issuer, spec.hosts)
+    assert 0 == main(["edit", "code", "--host", "git.example.org", "--host", "git.example.net:8443"])
+    assert ("git.example.org", "git.example.net:8443") == load(paths, {}).workloads["code"].hosts
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["x", "https://mcp.example.com", "--account", "openid"], "an account has no URL"),
+        (["x", "https://mcp.example.com", "--host", "git.example.com"], "--host is for accounts"),
+        (
+            ["x", "--account", "openid", "--issuer", "https://a.example", "--host", "https://git"],
+            "--host: must be a list",
+        ),
+        (["x", "--account", "gmail"], "invalid choice"),
+    ],
+)
+def test_an_account_is_refused(paths: Paths, capsys: Capture, words: list[str], sentence: str) -> None:
+    assert 2 == main(["add", *words])
+    assert sentence in capsys.readouterr().err
+    assert not paths.config_file.exists()
+
+
+def test_the_catalog_shows_accounts(paths: Paths, capsys: Capture) -> None:
+    """With the sign-in server and the scopes in place of an address."""
+
+    assert 0 == main(["catalog", "fastmail"])
+    out = capsys.readouterr().out
+    assert "account at  https://api.fastmail.com/oauth/refresh" in out
+    assert "https://www.fastmail.com/dev/protocol-imap" in out
+    assert 0 == main(["catalog"])
+
+
+def test_no_client_is_connected_to_an_account(paths: Paths, capsys: Capture) -> None:
+    """`connect` says why; without a name, it connects the others."""
+
+    assert 0 == main(["add", "fastmail", "--client-id", "mine"])
+    capsys.readouterr()
+    assert 1 == main(["connect", "cursor", "fastmail", "--stdio"])
+    assert "fastmail is an account: it has no address to connect to." in capsys.readouterr().err
+    assert 1 == main(["connect", "cursor", "--stdio"])
+    assert "there are no workloads yet" in capsys.readouterr().err
+    assert 0 == main(["add", "notion"])
+    capsys.readouterr()
+    assert 0 == main(["connect", "cursor", "--stdio"])
+    out = capsys.readouterr().out
+    assert "notion" in out
+    assert "fastmail" not in out

@@ -279,6 +279,13 @@ def test_items_that_are_not_there(seen: WorkloadView, key: str) -> None:
     assert key not in menu(seen)
 
 
+def test_no_client_is_connected_to_an_account() -> None:
+    """It has no address that a client could use; everything else can be asked of it."""
+
+    items = menu(GREEN).keys() - menu(replace(GREEN, kind="account")).keys()
+    assert {f"{Verb.CONNECT}:github"} == items
+
+
 def test_a_page_that_did_not_open_can_be_copied() -> None:
     """At the top and in the submenu, for whom nothing shows notifications; the state does not claim a sign-in page."""
 

@@ -89,6 +89,17 @@ def test_a_quirk_is_no_wider_than_its_row(provider: str, reply: Answer) -> None:
     assert isinstance(classify(reply, provider), ServerBusy)
 
 
+def test_a_refusal_that_is_called_temporary_ends_nothing() -> None:
+    """Fastmail says so while an administrator has locked the user out; nobody else's word of that name counts, nor
+    another value of it."""
+
+    body = {"error": "invalid_grant", "error_description": "The user is locked.", "temporary": True}
+    assert isinstance(classify(answer(400, body), "fastmail"), ServerBusy)
+    assert isinstance(classify(answer(400, body), "okta"), Refused)
+    assert isinstance(classify(answer(400, {**body, "temporary": "true"}), "fastmail"), Refused)
+    assert isinstance(classify(answer(400, {"error": "invalid_grant"}), "fastmail"), Refused)
+
+
 def test_the_description_decides_where_the_row_says_so() -> None:
     """Atlassian's `unauthorized_client` is about the client unless it speaks of the refresh token."""
 
@@ -236,6 +247,7 @@ AADSTS70043 = grant(
         ("https://acme-1.zitadel.cloud/oauth/v2/token", answer(400, grant("Errors.Invalid")), "Errors.Invalid"),
         ("https://auth.openai.com/oauth/token", answer(401, REUSED), "refresh_token_reused"),
         ("https://discord.com/api/oauth2/token", answer(400, SPENT), "invalid_request"),
+        ("https://api.fastmail.com/oauth/refresh", answer(400, {"error": "invalid_grant"}), "removed there"),
         ("https://git.corp.example/login/oauth/access_token", answer(200, {"error": "bad_refresh_token"}), "revoked"),
         (
             "https://codeberg.org/login/oauth/access_token",

@@ -116,6 +116,10 @@ CASES: dict[str, Case] = {
         "https://sso.corp.example/realms/main/protocol/openid-connect/token",
         400, grant("Token is not active"), "invalid_grant", "invalid_grant", real=True,
     ),
+    "fastmail": Case(
+        "https://api.fastmail.com/oauth/refresh",
+        400, {"error": "invalid_grant"}, "invalid_grant", "invalid_grant", real=False,
+    ),
     "supabase": Case(
         "https://abc.supabase.co/auth/v1/oauth/token",
         400, SESSION, "invalid_grant", "refresh_token_not_found", real=True,

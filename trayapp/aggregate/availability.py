@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from trayapp.core.model import ACCOUNT
 from trayapp.core.sentences import help_of
 from trayapp.core.snapshot import Detail, Status, Unavailable
 from trayapp.mcp import blocked
@@ -51,8 +52,8 @@ class WorkloadRow:
 
 
 def row_of(data: object) -> WorkloadRow | None:
-    """The row in a list or event; None if this isn't one."""
-    if not isinstance(data, Mapping) or not isinstance(data.get("name"), str):
+    """The row in a list or event; None if this isn't one. An account isn't: it has no tools."""
+    if not isinstance(data, Mapping) or not isinstance(data.get("name"), str) or data.get("kind") == ACCOUNT:
         return None
     auth = data.get("auth")
     auth = auth if isinstance(auth, Mapping) else {}

@@ -99,6 +99,7 @@ def routes(
         "remove": api.editing.remove,
         "status": api.status,
         "token": api.token,
+        "token_used": api.token_used,
         "client": clients.one,
         "clients": clients.several,
         "aggregate": clients.aggregate,
@@ -259,6 +260,16 @@ class _Api:
             return json_reply(unavailable_json(answer), 503, headers)
         token = answer.value.reveal()
         return json_reply({"access_token": token, "token_type": "Bearer", "expires_at": rfc3339(answer.expires_wall)})
+
+    async def token_used(self, request: web.Request) -> web.Response:
+        """What a server thought of a token that a program got here."""
+        view = self.view(request)
+        body = await read_object(request, {"access_token": str, "accepted": bool})
+        token, accepted = body.get("access_token"), body.get("accepted")
+        if not isinstance(token, str) or not isinstance(accepted, bool):
+            raise Refusal(400, "bad_request", "The fields access_token and accepted have to be there.")
+        self._control.token_used(view.name, Secret(token), accepted=accepted)
+        return empty_reply(202)
 
     async def reauthorize(self, request: web.Request) -> web.Response:
         view = self.view(request)

@@ -14,8 +14,9 @@ from aiohttp import web
 
 from trayapp.api.controls import Control
 from trayapp.core.client_settings import ClientAccess
-from trayapp.core.model import Problem
+from trayapp.core.model import ACCOUNT, Problem
 from trayapp.core.public import Json
+from trayapp.core.sentences import no_address
 from trayapp.core.snapshot import WorkloadView
 from trayapp.server.replies import PAGE, Refusal, json_reply, read_object
 
@@ -51,11 +52,14 @@ class ClientsApi:
 
     async def one(self, request: web.Request) -> web.Response:
         _refuse_other_pages(request)
-        return _settings(await self._control.client(self._view(request).name))
+        view = self._view(request)
+        _refuse_accounts([view])
+        return _settings(await self._control.client(view.name))
 
     async def several(self, request: web.Request) -> web.Response:
         names = self._names((await read_object(request, {"names": list})).get("names"))
         _refuse_other_pages(request)
+        self._refuse_accounts(names)
         found = await self._control.clients(names)
         if found is None:
             raise _no_proxy()
@@ -77,6 +81,7 @@ class ClientsApi:
         body = await read_object(request, {"names": list, "all": bool, "replace": bool})
         _refuse_other_pages(request)
         names, replace = self._workloads(body), bool(body.get("replace", False))
+        self._refuse_accounts(names)
         return await self._change(
             f"connect {client.name}", self._control.connect_client(client, names, replace=replace)
         )
@@ -97,6 +102,10 @@ class ClientsApi:
             return [ALL] if body.get("names") is None else [*self._names(body["names"]), ALL]
         return self._names(body.get("names"))
 
+    def _refuse_accounts(self, names: list[str]) -> None:
+        workloads = self._control.snapshot().workloads
+        _refuse_accounts([workloads[name] for name in names if name in workloads])
+
     async def _change(self, what: str, job: Coroutine[Any, Any, Change | Problem]) -> web.Response:
         change = _done(await asyncio.shield(self._detached(what, job)))
         return json_reply(
@@ -107,6 +116,13 @@ class ClientsApi:
                 "client": _row_json(change.row),
             }
         )
+
+
+def _refuse_accounts(views: list[WorkloadView]) -> None:
+    """An account has no address for a client."""
+    for view in views:
+        if view.kind == ACCOUNT:
+            raise Refusal(409, ACCOUNT, no_address(view.name))
 
 
 def _client(request: web.Request) -> Client:

@@ -115,6 +115,10 @@ class Control(Protocol):
         """
         ...
 
+    def token_used(self, name: str, token: Secret, *, accepted: bool) -> None:
+        """A server took this token, or didn't."""
+        ...
+
     async def client(self, name: str) -> ClientAccess | None:
         """How a program on this machine reaches the workload; None while nothing listens. Makes the key at first use, and
         asks the server for its transport."""

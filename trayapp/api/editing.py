@@ -17,7 +17,7 @@ from trayapp.api.clients import Detached
 from trayapp.api.controls import Control, Draft, Rejected, SettingsTable
 from trayapp.api.editing_schemas import SETTING_KEYS
 from trayapp.api.schemas import KEYS
-from trayapp.core.model import Secret
+from trayapp.core.model import ACCOUNT, Secret
 from trayapp.core.public import Json
 from trayapp.core.snapshot import WorkloadView
 from trayapp.server.replies import Refusal, json_reply, read_object
@@ -51,7 +51,7 @@ class EditingApi:
         missing = {
             field: f"The field {field} has to be there, and a string."
             for field, value in (("name", draft.name), ("url", draft.keys.get("url")))
-            if not isinstance(value, str) or not value
+            if (not isinstance(value, str) or not value) and (field, draft.keys.get("kind")) != ("url", ACCOUNT)
         }
         if missing:
             _refuse(Rejected(400, "bad_request", next(iter(missing.values())), missing))

@@ -19,10 +19,10 @@ OPERATIONS: tuple[Operation, ...] = (
         "Write a workload into the configuration and load it: the keys of `[workloads.NAME]` and its name. `Notion` "
         "becomes `notion`, and a URL without https:// gets it. A workload that was never signed in to is corrected in "
         "place. A refusal leaves nothing behind; its `fields` name all invalid fields. `client_id_needed` says "
-        "which `redirect_uri` to register. The sign-in is another request.",
+        "which `redirect_uri` to register. `url` is required unless `kind` is `account`. The sign-in is another request.",
         {201: ref("Workload")},
         body={"name": TEXT, **KEYS, "client_secret": _SECRET, "check": _CHECK},
-        required=("name", "url"),
+        required=("name",),
         refusals=(409,),
     ),
     Operation(

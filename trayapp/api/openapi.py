@@ -116,6 +116,16 @@ OPERATIONS: tuple[Operation, ...] = (
         ),
     ),
     Operation(
+        "token_used",
+        "POST",
+        f"{ONE}/token-used",
+        "What a server thought of a token that `token` gave. One that was not accepted is refreshed; an older one than the "
+        "present is ignored. The login stays in any case.",
+        {202: None},
+        body={"access_token": TEXT, "accepted": FLAG},
+        required=("access_token", "accepted"),
+    ),
+    Operation(
         "client",
         "GET",
         f"{ONE}/client",

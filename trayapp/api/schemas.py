@@ -36,7 +36,7 @@ def _spec() -> dict[str, Json]:
         for field in fields(Spec)
         if field.name not in ("policy", "needs")
     }
-    return {**shown, "name": NAME}
+    return {**shown, "name": NAME, "kind": {"enum": ["server", "account"]}}
 
 
 KEYS: Mapping[str, Json] = {  # a workload's keys in the configuration file
@@ -59,6 +59,7 @@ _SEGMENT: Mapping[str, Json] = {
     "text": {"type": "string", "description": "One plain sentence."},
 }
 
+WORKLOAD_KINDS: Json = {"enum": ["server", "account"], "description": "account: it has no url, only a login."}
 TRANSPORTS: Json = {"enum": ["http", "sse"], "description": "http: streamable HTTP; sse: HTTP with SSE."}
 _ACCESS_FIELDS: Mapping[str, Json] = {
     "name": NAME,
@@ -74,6 +75,7 @@ SCHEMAS: Mapping[str, Json] = {
         "One row of the list: ToolHive's keys, how it is drawn in the tray, and `health` and `auth`.",
         {
             "name": NAME,
+            "kind": WORKLOAD_KINDS,
             "package": TEXT,
             "url": TEXT,
             "port": {"type": "integer", "minimum": 1, "maximum": 65535},
@@ -92,7 +94,7 @@ SCHEMAS: Mapping[str, Json] = {
     "WorkloadList": object_of("The workloads by name.", {"workloads": array(ref("Workload"))}),
     "WorkloadStatus": object_of(
         "The status of one workload; `sources` are those that tell of network and sleep now.",
-        {"name": NAME, "url": TEXT, **_STATUS_FIELDS, "sources": array(TEXT)},
+        {"name": NAME, "kind": WORKLOAD_KINDS, "url": TEXT, **_STATUS_FIELDS, "sources": array(TEXT)},
     ),
     "Auth": object_of(
         "Why the status is what it is.",
@@ -200,7 +202,9 @@ SCHEMAS: Mapping[str, Json] = {
             "title": TEXT,
             "vendor": TEXT,
             "about": TEXT,
+            "kind": WORKLOAD_KINDS,
             "url": TEXT,
+            "keys": {"type": "object", "description": "Keys of its entry, as `POST /workloads` takes them."},
             "transport": TRANSPORTS,
             "needs_client_id": {
                 **FLAG,

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from trayapp.autostart import client_command
 from trayapp.core.client_settings import ClientAccess
-from trayapp.core.model import Spec
+from trayapp.core.model import ACCOUNT, Spec
 from trayapp.proxy import aggregate
 from trayapp.server.keys import Keys
 from trayapp.server.server import LoopbackServer
@@ -28,14 +28,20 @@ class ClientAddresses:
     ) -> None:
         self._server = server
         self._port = port
-        self._spec = spec
+        self._any_spec = spec
         self._keys = keys
         self._speaks_sse = speaks_sse
+
+    def _spec(self, name: str) -> Spec | None:
+        """The workload, if it has an address."""
+        spec = self._any_spec(name)
+        return None if spec is None or spec.kind == ACCOUNT else spec
 
     def make_keys(self, specs: Collection[Spec]) -> None:
         """The configured workloads have their keys: `amberlight stdio` reads them, and has no way to ask for one."""
         if specs:
-            self._keys.make([aggregate.KEY, *(spec.name for spec in specs if spec.require_key)])
+            names = [spec.name for spec in specs if spec.require_key and spec.kind != ACCOUNT]
+            self._keys.make([aggregate.KEY, *names])
 
     def workload(self, name: str, program: tuple[str, ...] = ()) -> ClientAccess | None:
         """How a client reaches this workload; None while nothing listens, or without such a workload.

@@ -44,7 +44,7 @@ def clients(paths: Paths, config: Config | None, *, fix: bool = False, machine: 
     except OSError as error:
         text = f"The clients' files in {here.home} can't be read: {error.strerror}."
         return [Check(NAME, WARNING, text, CHECK_DISK)]
-    urls = {name: spec.url for name, spec in config.workloads.items()}
+    urls = {name: spec.url for name, spec in config.workloads.items() if spec.url}
     doctor = _Doctor(paths, here, _accesses(paths, config), urls, port=config.settings.port, fix=fix)
     checks = [check for each in found for check in doctor.look(each)]
     return checks or [_summary(found)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -9,14 +10,14 @@ from typing import TYPE_CHECKING, Protocol
 from trayapp.api.controls import Draft, Edited, PortChanged, Rejected, Removed, SettingsTable
 from trayapp.app.client_files import NO_PROXY, ClientFiles
 from trayapp.app.configuration_edits import ConfigurationEdits
-from trayapp.core import answered
+from trayapp.core import answered, messages
 from trayapp.core.advice import advice
 from trayapp.core.answered import Answered
 from trayapp.core.checks import Report
 from trayapp.core.client_settings import ClientAccess
 from trayapp.core.labels import label
 from trayapp.core.metrics import Counters
-from trayapp.core.model import AccessToken, Problem, Secret, Spec, Trouble
+from trayapp.core.model import ACCOUNT, AccessToken, Problem, Secret, Spec, Trouble
 from trayapp.core.presentation import Action
 from trayapp.core.sentences import sign_in_outdated
 from trayapp.core.snapshot import Snapshot, Unavailable
@@ -92,6 +93,15 @@ class AppControl:
     async def token(self, name: str, min_validity: float, wait: float) -> AccessToken | Unavailable:
         """A token with `min_validity` seconds of life, waiting at most `wait` seconds, or why there is none (M15)."""
         return await self.engine.callers.token(name, min_validity, wait)
+
+    def token_used(self, name: str, token: Secret, *, accepted: bool) -> None:
+        """A server took this token, or didn't; any but the present one says nothing about the login."""
+        found = self.engine.workloads.get(name)
+        if found is None or found.access is None:
+            return
+        access, now = found.access, self.engine.now()
+        if hmac.compare_digest(access.value.reveal().encode(), token.reveal().encode("utf-8", "surrogatepass")):
+            self.engine.apply(name, messages.Accepted(now) if accepted else messages.Rejected(now, access.serial, ""))
 
     async def client(self, name: str) -> ClientAccess | None:
         """How a client on this machine reaches it."""
@@ -180,6 +190,8 @@ class AppControl:
         view = self.engine.view_of(name)
         if view is not None and not view.auth.usable:
             return answered.not_connected(name, label(view), advice(view)[1])
+        if view is not None and view.kind == ACCOUNT:
+            return answered.account(name)
         access = await self._app.client(name)
         if access is None:
             return NO_PROXY

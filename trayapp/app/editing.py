@@ -26,6 +26,7 @@ from trayapp.core.sentences import NO_SUCH_WORKLOAD, sign_in_outdated
 from trayapp.core.snapshot import Detail, WorkloadView
 
 if TYPE_CHECKING:
+    from trayapp.catalog.server import Server
     from trayapp.oauth.preview import ServerLook
 
 T = TypeVar("T")
@@ -195,7 +196,7 @@ class Editing:
         if spec.client_id or found.registers:
             return
         port = spec.redirect_port or await asyncio.to_thread(suggested_port, spec.name)
-        client = ClientNeeded(f"http://127.0.0.1:{port}/callback", port, found.secret, _client_from(spec.url))
+        client = ClientNeeded(f"http://127.0.0.1:{port}/callback", port, found.secret, _client_from(spec))
         sentence = f"{found.host} doesn't register apps automatically. Create a client there and enter its client ID."
         raise RejectedError(Rejected(409, "client_id_needed", sentence, {"client_id": sentence}, client))
 
@@ -275,8 +276,12 @@ def _changed(spec: Spec, keys: Mapping[str, Any]) -> Spec:
     return replace(spec, **values)
 
 
-def _client_from(url: str) -> str:
+def _client_from(spec: Spec) -> str:
     """Where the catalog says that a client is created; empty if it doesn't know the server."""
-    from trayapp.catalog.lookup import SERVERS
+    from trayapp.catalog.lookup import BY_NAME
 
-    return next((server.client_from for server in SERVERS if server.url == url), "")
+    def known(server: Server) -> bool:
+        keys = server.entry()
+        return all(keys.get(key, "") == getattr(spec, key) for key in ("url", "issuer", "token_endpoint"))
+
+    return next((server.client_from for server in BY_NAME.values() if known(server)), "")

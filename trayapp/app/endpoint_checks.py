@@ -46,7 +46,9 @@ async def endpoints(config: Config | None, token_endpoints: Mapping[str, str]) -
     script = proxies.script()
     servers: dict[tuple[str, str, int], list[str]] = {}
     for spec in config.workloads.values():
-        parts = urlsplit(token_endpoints.get(spec.name) or spec.token_endpoint or spec.issuer or spec.url)
+        parts = urlsplit(
+            token_endpoints.get(spec.name) or spec.token_endpoint or spec.issuer or spec.url or spec.metadata_url
+        )
         port = parts.port or (443 if parts.scheme == "https" else 80)
         servers.setdefault((parts.scheme, parts.hostname or "", port), []).append(spec.name)
     chosen = list(servers)[:ENDPOINTS_MAX]

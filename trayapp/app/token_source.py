@@ -7,7 +7,7 @@ import json
 
 from trayapp.core import deadlines, view
 from trayapp.core.messages import Accepted, PermissionNeeded, Rejected
-from trayapp.core.model import AccessToken, Phase, Spec, Workload
+from trayapp.core.model import ACCOUNT, AccessToken, Phase, Spec, Workload
 from trayapp.core.permission import Needs
 from trayapp.core.snapshot import Unavailable, WorkloadView
 from trayapp.engine.callers import Callers
@@ -23,9 +23,9 @@ class EngineTokenSource:
         self._accounts: dict[str, tuple[tuple[str, ...], str]] = {}  # whose login each workload has, and its digest
 
     def spec(self, name: str) -> Spec | None:
-        """How a workload is configured; None if there is none of that name."""
+        """How a workload is configured; None if there is none of that name. An account is none: it has no address."""
         found = self._engine.workloads.get(name)
-        return None if found is None else found.spec
+        return None if found is None or found.spec.kind == ACCOUNT else found.spec
 
     async def token(self, name: str, *, counts: bool = True) -> AccessToken | Unavailable:
         """A usable token, or why there is none, after at most `hot_wait` seconds (M15)."""

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from trayapp.catalog import cloudflare, developing, working
+from trayapp.catalog import accounts, cloudflare, developing, working
 from trayapp.catalog.server import Server
 
 SERVERS: tuple[Server, ...] = tuple(
     sorted((*cloudflare.SERVERS, *developing.SERVERS, *working.SERVERS), key=lambda server: server.name)
 )
-BY_NAME: Mapping[str, Server] = {server.name: server for server in SERVERS}
+ACCOUNTS: tuple[Server, ...] = accounts.ACCOUNTS
+BY_NAME: Mapping[str, Server] = {server.name: server for server in (*SERVERS, *ACCOUNTS)}
 NEAR = 3  # names that are suggested for an unknown one
 
 
 def search(text: str) -> list[Server]:
     """The servers that have every word of `text` in name, title, vendor, address or what they are about; best first.
 
-    An empty text finds all. A server whose name or title begins with the text comes before the others.
+    An empty text finds all, accounts last. A server whose name or title begins with the text comes before the others.
     """
     words = text.casefold().split()
-    found = [server for server in SERVERS if all(word in _text(server) for word in words)]
-    return sorted(found, key=lambda server: (_rank(server, text.casefold().strip()), server.name))
+    found = [server for server in BY_NAME.values() if all(word in _text(server) for word in words)]
+    return sorted(
+        found, key=lambda server: (_rank(server, text.casefold().strip()), server.kind != "server", server.name)
+    )
 
 
 def near(name: str) -> list[str]:

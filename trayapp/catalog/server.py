@@ -1,17 +1,19 @@
 """One entry of the catalog.
 
 It gives an address, and nothing that the server itself says: sign-in server, scopes and client registration always come
-from the server.
+from the server. Accounts have no such server, so their endpoints and scopes are here.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A remote MCP server. `name` is the workload's name, unless the person chooses another one."""
+    """A remote MCP server, or an account. `name` is the workload's name, unless the person chooses another one."""
 
     name: str
     title: str
@@ -23,10 +25,20 @@ class Server:
     sse: bool = False  # the older transport, HTTP with SSE
     client_from: str = ""  # if the server registers no clients: where people create one of their own ("at …", "in …")
     notes: str = ""  # good to know first: an admin's consent, a plan, other regions' addresses
+    keys: Mapping[str, Any] = field(default_factory=dict)  # of an account's entry, which has no address
 
     @property
     def transport(self) -> str:
         return "sse" if self.sse else "http"
+
+    @property
+    def kind(self) -> str:
+        """As in the configuration."""
+        return "account" if self.keys else "server"
+
+    def entry(self) -> dict[str, Any]:
+        """The keys of its workload."""
+        return {"kind": "account", **self.keys} if self.keys else {"url": self.url}
 
     @property
     def needs_client(self) -> bool:
@@ -40,7 +52,9 @@ class Server:
             "title": self.title,
             "vendor": self.vendor,
             "about": self.about,
+            "kind": self.kind,
             "url": self.url,
+            "keys": self.entry(),
             "transport": self.transport,
             "needs_client_id": self.needs_client,
             "client_from": self.client_from,

@@ -23,10 +23,13 @@ POLL = 0.3  # s
 
 def add(arguments: argparse.Namespace, paths: Paths) -> int:
     """Have the app add the workload and sign in. Without an app only its entry is written."""
+    if arguments.url is not None and arguments.account is not None:
+        print_error("amberlight: --account: an account has no URL. Leave one of them out.")
+        return USAGE
     if arguments.url is None:
-        from trayapp.cli.catalog import take_address
+        from trayapp.cli.catalog import take_account, take_address
 
-        if (code := take_address(arguments)) != OK:
+        if (code := (take_account if arguments.account else take_address)(arguments)) != OK:
             return code
     from trayapp.config.corrections import corrected
 
@@ -97,8 +100,16 @@ def _show_client_needed(arguments: argparse.Namespace, keys: Mapping[str, Any], 
     print_error(
         f"amberlight: {clean(error).partition('. ')[0]}. Nothing was added.\n"
         f"Create a client {where}, with the redirect URL {redirect}\n"
-        f"Then: amberlight add {arguments.name} {keys['url']} --client-id ID{secret} --redirect-port {port}"
+        f"Then: amberlight add {arguments.name} {_named(arguments, keys)} --client-id ID{secret} --redirect-port {port}"
     )
+
+
+def _named(arguments: argparse.Namespace, keys: Mapping[str, Any]) -> str:
+    """The options that say which server or account it is."""
+    if "url" in keys:
+        return str(keys["url"])
+    issuer = f" --issuer {arguments.issuer}" if arguments.issuer else ""
+    return f"--account {arguments.account or arguments.name}{issuer}"
 
 
 def _add_to_file(arguments: argparse.Namespace, paths: Paths, keys: Mapping[str, Any], *, secret: bool) -> int:
@@ -120,6 +131,10 @@ def _incomplete(keys: Mapping[str, Any]) -> list[str]:
         sentences.append("give the sign-in server: --issuer, or both --authorization-endpoint and --token-endpoint")
     if "issuer" not in keys and len(endpoints) == 2 and "client_id" not in keys:
         sentences.append("give the client ID that is registered there: --client-id")
+    if keys.get("kind") == "account" and not {"issuer", "metadata_url", "token_endpoint"} & keys.keys():
+        sentences.append("give the account's sign-in server: --issuer")
+    if "hosts" in keys and keys.get("kind") != "account":
+        sentences.append("--host is for accounts: add --account")
     return sentences
 
 

@@ -15,6 +15,7 @@ from trayapp.config.paths import Paths
 
 DETAILED = 3  # servers that a search may find and still show with address, notes and source
 EXAMPLE_PORT = 8400
+OPENID = "openid"  # the account of a provider that isn't listed
 
 
 def catalog(arguments: argparse.Namespace, paths: Paths) -> int:
@@ -49,38 +50,63 @@ def take_address(arguments: argparse.Namespace) -> int:
     if server.needs_client and not arguments.client_id:
         print_error(_client_needed(server))
         return USAGE
-    arguments.url = server.url
-    print_line(f"{server.title}: {server.url}" + (f"\n{server.notes}" if server.notes else ""))
+    arguments.preset = server.entry()
+    print_line(f"{server.title}: {_where(server)}" + (f"\n{server.notes}" if server.notes else ""))
     return OK
+
+
+def take_account(arguments: argparse.Namespace) -> int:
+    """The same for the account that `--account` names; `openid` is any other provider, by its issuer."""
+    if arguments.account == OPENID:
+        arguments.preset = {"kind": "account"}
+        return OK
+    server = BY_NAME[arguments.account]
+    if not arguments.client_id:
+        print_error(_client_needed(server, arguments.name))
+        return USAGE
+    arguments.preset = server.entry()
+    print_line(f"{server.title}: {_where(server)}\n{server.notes}")
+    return OK
+
+
+def _where(server: Server) -> str:
+    """Its address, or for an account the address of its sign-in server."""
+    return server.url or str(server.keys.get("issuer") or server.keys["token_endpoint"])
 
 
 def _unknown(name: str) -> str:
     similar = near(name)
     question = f" Did you mean {' or '.join(similar)}?" if similar else ""
     lines = [f"amberlight: {name} isn't in the catalog.{question}"]
-    lines.append(f"Add it by its address: amberlight add {name} {BY_NAME[similar[0]].url if similar else 'URL'}")
+    url = (BY_NAME[similar[0]].url if similar else "") or "URL"
+    lines.append(f"Add it by its address: amberlight add {name} {url}")
     lines.append("See the catalog: amberlight catalog")
     return "\n".join(lines)
 
 
-def _client_needed(server: Server) -> str:
+def _client_needed(server: Server, name: str = "") -> str:
     """What to do if the server doesn't register clients."""
+    by_preset = f" --account {server.name}" if name and name != server.name else ""
     redirect = f"http://127.0.0.1:{EXAMPLE_PORT}/callback"
     options = f"--client-id ID --client-secret --redirect-port {EXAMPLE_PORT}"
     lines = [
         f"amberlight: {server.title} needs a client ID of your own. Nothing was added.",
         f"Create one {server.client_from}, with the redirect address {redirect}",
-        f"Then: amberlight add {server.name} {options}   (without --client-secret if it has none)",
+        f"Then: amberlight add {name or server.name}{by_preset} {options}   (without --client-secret if it has none)",
     ]
     if server.notes:
         lines.append(server.notes)
     lines.append(f"More from {server.vendor}: {server.source}")
-    lines.append(f"To try it without a client ID: amberlight add {server.name} {server.url}")
+    if server.url:
+        lines.append(f"To try it without a client ID: amberlight add {server.name} {server.url}")
     return "\n".join(lines)
 
 
 def _details(server: Server) -> str:
-    facts = [("address", server.url), ("transport", "HTTP with SSE" if server.sse else "streamable HTTP")]
+    if server.url:
+        facts = [("address", server.url), ("transport", "HTTP with SSE" if server.sse else "streamable HTTP")]
+    else:
+        facts = [("account at", _where(server)), ("scopes", " ".join(server.keys["scopes"]))]
     if server.needs_client:
         facts.append(("client ID", f"create one {server.client_from}"))
     if server.notes:

@@ -161,6 +161,16 @@ class ApiClient:
         query = urlencode({"min_validity": f"{min_validity:g}", "wait": f"{TOKEN_WAIT:g}"})
         return self.request("GET", f"{self._workload_path(name, 'token')}?{query}", limit=SLOW_LIMIT)
 
+    def token_used(self, name: str, token: Secret, *, accepted: bool) -> None:
+        """Tell the app what a server thought of a token."""
+        body = {"access_token": token.reveal(), "accepted": accepted}
+        self.request("POST", self._workload_path(name, "token-used"), body)
+
+    def hosts(self, name: str) -> list[str]:
+        """The git servers that an account's token is for."""
+        hosts = self.request("GET", self._workload_path(name)).get("hosts")
+        return [host for host in hosts if isinstance(host, str)] if isinstance(hosts, list) else []
+
     def client(self, name: str) -> Json:
         """What other programs need to reach the workload; holds its local key."""
         return self.request("GET", self._workload_path(name, "client"))

@@ -6,6 +6,7 @@ import errno
 import sys
 
 OK, FAILED, USAGE, NOT_RUNNING, NEEDS_SIGN_IN, RETRYING = range(6)
+TEMPORARY = 75  # EX_TEMPFAIL of sysexits.h, by which mail programs know that trying later helps
 INTERRUPTED = 130  # as shells report Ctrl-C
 
 

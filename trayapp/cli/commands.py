@@ -171,6 +171,12 @@ def execute(arguments: argparse.Namespace, paths: Paths) -> int:
     return value if isinstance(value, int) else replace_process(arguments.after, arguments.env, value)
 
 
+def git_credential(arguments: argparse.Namespace, paths: Paths) -> int:
+    from trayapp.cli.git_credential import git_credential as command
+
+    return command(arguments, paths)
+
+
 def client_config(arguments: argparse.Namespace, paths: Paths) -> int:
     from trayapp.cli.client_config import show
 
@@ -322,6 +328,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace, Paths], int]] = {
     "doctor": doctor,
     "token": token,
     "exec": execute,
+    "git-credential": git_credential,
     "client-config": client_config,
     "client-metadata": client_metadata,
     "connect": connect,

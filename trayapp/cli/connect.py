@@ -36,6 +36,7 @@ from trayapp.clients.table import BY_NAME, TABLE, Client
 from trayapp.config import editor
 from trayapp.config.paths import Paths
 from trayapp.core.model import Secret
+from trayapp.core.sentences import no_address
 
 WORDS: Mapping[State, str] = {
     State.CONNECTED: "connected",
@@ -53,7 +54,11 @@ def connect(arguments: argparse.Namespace, paths: Paths) -> int:
     if arguments.client is None:
         return _overview(arguments, paths, machine)
     client = BY_NAME[arguments.client]
-    urls = {name: spec.url for name, spec in editor.limited_load(paths).workloads.items()}
+    workloads = editor.limited_load(paths).workloads
+    urls = {name: spec.url for name, spec in workloads.items() if spec.url}
+    if account := next((name for name in arguments.names if name in workloads and name not in urls), None):
+        print_error(f"amberlight: {no_address(account)}")
+        return FAILED
     wanted = [ALL] if arguments.all else arguments.names or sorted(urls)
     if unknown := [name for name in wanted if name != ALL and name not in urls]:
         print_error(f"amberlight: there's no workload {clean(unknown[0])}. See: amberlight list --all")
@@ -167,7 +172,7 @@ def joined(names: Iterable[str]) -> str:
 
 def _overview(arguments: argparse.Namespace, paths: Paths, machine: Machine) -> int:
     """Each installed client with what it has of each workload."""
-    urls = {name: spec.url for name, spec in editor.limited_load(paths).workloads.items()}
+    urls = {name: spec.url for name, spec in editor.limited_load(paths).workloads.items() if spec.url}
     accesses = {name: access for name in sorted(urls) if (access := access_of(paths, name, lasting=False)) is not None}
     rows = [(found, connections(found, accesses, urls)) for found in survey(machine) if found.installed]
     if arguments.format == "json":

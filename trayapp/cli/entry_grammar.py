@@ -7,6 +7,7 @@ from typing import Any
 from trayapp.cli.arguments import new_name, port
 from trayapp.cli.parser import Parser, add_command, add_format, named
 
+ACCOUNTS = ("google-mail", "microsoft-mail", "fastmail", "openid")  # of catalog/accounts.py; a test compares them
 BY_DEVICE = "sign in with a code that you enter on any device"
 
 
@@ -16,12 +17,15 @@ def entry_commands(commands: Any) -> None:
         "amberlight add notion\n"
         "amberlight add github https://mcp.example.com/mcp --issuer https://login.example.com --client-id desktop\n"
         "amberlight add files https://files.example.com --client-id c --scope read --scope offline_access "
-        "--authorization-endpoint https://a.example/authorize --token-endpoint https://a.example/token"
+        "--authorization-endpoint https://a.example/authorize --token-endpoint https://a.example/token\n"
+        "amberlight add mail --account google-mail --client-id ID --client-secret"
     )
     add = add_command(commands, "add", "add a workload and sign in to it", example)
     add.add_argument("name", metavar="NAME", type=new_name, help="the workload")
     help_text = "the server's address; not needed for a NAME listed by `amberlight catalog`"
     add.add_argument("url", metavar="URL", nargs="?", help=help_text)
+    help_text = "an account without an address, for mail programs, git and scripts; openid: of any --issuer"
+    add.add_argument("--account", choices=ACCOUNTS, metavar="PROVIDER", help=f"{help_text} ({', '.join(ACCOUNTS)})")
     _options(add)
     how = add.add_mutually_exclusive_group()
     how.add_argument("--no-browser", action="store_true", help="print the sign-in address instead of opening it")
@@ -88,6 +92,8 @@ def _options(command: Parser) -> None:
     help_text = "ask for the OAuth client's secret, or read it from a pipe, and store it in the keyring"
     command.add_argument("--client-secret", action="store_true", help=help_text)
     command.add_argument("--scope", metavar="SCOPE", action="append", help="scope to ask for; can be repeated")
+    help_text = "git server that an account's token is for; can be repeated"
+    command.add_argument("--host", metavar="HOST", action="append", help=help_text)
     command.add_argument("--resource", metavar="URI", help='audience of the tokens (RFC 8707); "" sends none')
     command.add_argument(
         "--redirect-port", metavar="PORT", type=port, help="fixed port of the redirect, if the server requires one"

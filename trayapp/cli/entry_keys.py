@@ -25,8 +25,9 @@ _TEXTS = (
 def configuration_keys(arguments: argparse.Namespace) -> Mapping[str, Any]:
     """The keys that were given."""
     found = {key: getattr(arguments, key) for key in _TEXTS}
-    found |= {"scopes": arguments.scope, "flow": "device" if arguments.device else None}
-    return {key: value for key, value in found.items() if value is not None}
+    found |= {"scopes": arguments.scope, "hosts": arguments.host, "flow": "device" if arguments.device else None}
+    given = {key: value for key, value in found.items() if value is not None}
+    return {**getattr(arguments, "preset", {}), **given}
 
 
 def key_errors(keys: Mapping[str, Any]) -> list[str]:
@@ -38,7 +39,7 @@ def key_errors(keys: Mapping[str, Any]) -> list[str]:
         try:
             IN_WORKLOAD[key].check(value)
         except ValueError as error:
-            option = {"url": "URL", "scopes": "--scope"}.get(key, "--" + key.replace("_", "-"))
+            option = {"url": "URL", "scopes": "--scope", "hosts": "--host"}.get(key, "--" + key.replace("_", "-"))
             sentences.append(f"{option}: {error}")
     return sentences
 

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from trayapp import __version__
+from trayapp.cli.account_grammar import git_credential_command, min_validity, token_command
 from trayapp.cli.arguments import (
     client_name,
     limit,
@@ -13,7 +14,6 @@ from trayapp.cli.arguments import (
     listening_port,
     one_of,
     reader,
-    seconds,
     variable,
     workload_name,
 )
@@ -28,6 +28,7 @@ exit codes:
   3  Amberlight isn't running
   4  sign-in needed (status, wait, token, exec, reauthorize)
   5  no usable token right now; Amberlight keeps trying (status, wait, token, exec)
+  75 the same for an account (token): a temporary failure, as mail programs know it
   exec exits with its command's own code; 126 if it can't be run, 127 if it isn't found
 
 With AMBERLIGHT_HOME set to the full path of a directory, everything is kept there: settings, state and log.
@@ -41,7 +42,10 @@ GROUPS: Groups = (
         "add and change workloads",
         ("add", "catalog", "import", "edit", "rename", "set", "secret", "client-metadata", "remove"),
     ),
-    ("connect clients and scripts", ("connect", "disconnect", "client-config", "stdio", "token", "exec")),
+    (
+        "connect clients and scripts",
+        ("connect", "disconnect", "client-config", "stdio", "token", "exec", "git-credential"),
+    ),
     (
         "Amberlight itself",
         ("config", "autostart", "change-port", "quit", "report", "uninstall", "completion", "version", "help"),
@@ -337,26 +341,12 @@ def _log_commands(commands: Any) -> None:
     doctor.add_argument("--json", action="store_const", const="json", dest="format", help=argparse.SUPPRESS)
 
 
-def _min_validity(command: Parser) -> None:
-    help_text = "time the token must stay valid (60); otherwise it is refreshed first, waiting up to 30 seconds"
-    command.add_argument("--min-validity", metavar="SECONDS", type=seconds, default=60.0, help=help_text)
-
-
 def _script_commands(commands: Any) -> None:
-    token = named(
-        commands,
-        "token",
-        "print a usable access token",
-        'curl -H "$(amberlight token github --header)" https://mcp.example.com/mcp',
-    )
-    _min_validity(token)
-    how = token.add_mutually_exclusive_group()
-    how.add_argument("--header", action="store_true", help="print a complete header line: Authorization: Bearer TOKEN")
-    add_format(how)  # type: ignore[arg-type]  # a group takes arguments as a parser does
+    token_command(commands)
 
     summary = "run a command with a token in its environment"
     execute = named(commands, "exec", summary, "amberlight exec github --env GITHUB_TOKEN -- gh repo list")
-    _min_validity(execute)
+    min_validity(execute)
     help_text = "name of the variable (AMBERLIGHT_TOKEN)"
     execute.add_argument("--env", metavar="VAR", type=variable, default="AMBERLIGHT_TOKEN", help=help_text)
     execute.usage = "amberlight exec NAME [--min-validity SECONDS] [--env VAR] -- COMMAND…"
@@ -368,6 +358,8 @@ def _script_commands(commands: Any) -> None:
     which = stdio.add_mutually_exclusive_group(required=True)
     which.add_argument("name", metavar="NAME", type=workload_name, nargs="?", help="the workload")
     which.add_argument("--all", action="store_true", help="all of them, as one MCP server")
+
+    git_credential_command(commands)
 
 
 def _action_commands(commands: Any) -> None:

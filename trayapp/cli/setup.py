@@ -227,7 +227,7 @@ class _Setup:
 
     def _connect(self, client: ApiClient, found: Sequence[Found], signed_out: Set[str]) -> None:
         """Offer the installed clients that lack a workload. A login of a client's own stays until ours is there."""
-        urls = {name: spec.url for name, spec in editor.limited_load(self._paths).workloads.items()}
+        urls = {name: spec.url for name, spec in editor.limited_load(self._paths).workloads.items() if spec.url}
         by_command = any(client.client(name).get("lasting") is not True for name in sorted(urls)[:1])
         accesses = {
             name: access

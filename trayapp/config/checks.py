@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from trayapp.config.durations import parse_duration, quoted
+from trayapp.core.model import ACCOUNT
 from trayapp.core.notice_kinds import KINDS as NOTICE_KINDS
 
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
@@ -23,6 +24,9 @@ LIST_MAX: Final = 8192  # characters of a list of texts in all: scopes go to the
 # (SECURITY.md 25).
 ANYBODY_CONNECTS = sys.platform == "win32"
 ITEMS_MAX: Final = 100  # durations of a series
+
+_GIT_HOST: Final = re.compile(r"(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:]{2,45}\])(?::[1-9][0-9]{0,4})?")
+
 
 T = TypeVar("T")
 Check = Callable[[Any], Any]
@@ -162,6 +166,22 @@ def flow(value: object) -> str:
     if value not in ("browser", "device"):
         raise ValueError('must be "browser" or "device"')
     return str(value)
+
+
+def kind(value: object) -> str:
+    """What a workload is: a server, or an account without an address."""
+    if value not in ("server", ACCOUNT):
+        raise ValueError('must be "server" or "account"')
+    return str(value)
+
+
+def hosts(value: object) -> tuple[str, ...]:
+    """A list of host names as git gives them, with a port where it isn't https's own."""
+    items = _list(value, 'a list of hosts, like ["git.example.com"]')
+    for item in items:
+        if type(item) is not str or not _GIT_HOST.fullmatch(item):
+            raise ValueError('must be a list of lowercase hosts, like ["git.example.com", "git.example.com:8443"]')
+    return tuple(items)
 
 
 def mcp(value: object) -> str:

@@ -17,9 +17,12 @@ from trayapp.config.loader import parse, read_file
 from trayapp.config.paths import Paths
 from trayapp.config.settings import IN_SETTINGS, IN_WORKLOAD, POLICY_FIELDS, Setting
 from trayapp.config.toml_lines import Key
+from trayapp.core.model import ACCOUNT
 from trayapp.system.plain_files import within
 
 SETTINGS: Key = ("settings",)
+OF_SERVERS = ("url", "require_key", "allowed_origins", "mcp")
+OF_ACCOUNTS = ("hosts",)
 _GROUPS: Mapping[str, str] = {
     "port": "network",
     "allowed_users": "network",
@@ -92,8 +95,11 @@ def settings_rows(files: Files, environ: Mapping[str, str]) -> tuple[Row, ...]:
 
 
 def workload_rows(files: Files, environ: Mapping[str, str], name: str) -> tuple[Row, ...]:
-    """The rows of `[workloads.NAME]`."""
-    return tuple(_row(files, environ, setting, workload_table(name)) for setting in IN_WORKLOAD.values())
+    """The rows of `[workloads.NAME]` that matter to its kind."""
+    table = workload_table(name)
+    kind = section(files.user, table).get("kind", section(files.site, table).get("kind"))
+    left_out = OF_SERVERS if kind == ACCOUNT else OF_ACCOUNTS
+    return tuple(_row(files, environ, each, table) for each in IN_WORKLOAD.values() if each.name not in left_out)
 
 
 def _row(files: Files, environ: Mapping[str, str], setting: Setting, table: Key) -> Row:

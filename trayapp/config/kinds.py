@@ -40,6 +40,8 @@ KINDS: Final[Mapping[Check, Kind]] = {
     checks.durations: Kind("durations", 'Durations, like "0s", "2s", "5s"; at least one.'),
     checks.log_level: Kind("choice", "One of these.", ("debug", "info", "warning", "error")),
     checks.flow: Kind("choice", "One of these.", ("browser", "device")),
+    checks.kind: Kind("choice", "One of these.", ("server", "account")),
+    checks.hosts: Kind("texts", 'Lowercase hosts, like "git.example.com".'),
     checks.mcp: Kind("choice", "One of these.", ("auto", "on", "off")),
     checks.notice_kinds: Kind("choices", "Any of these, or none.", NOTICE_KINDS),
     checks.hours: Kind("hours", 'From and to, like "22:00-07:00"; empty: none.'),

@@ -20,7 +20,7 @@ from trayapp.config import settings as known
 from trayapp.config.durations import quoted
 from trayapp.config.paths import Paths as Paths  # callers take it from here
 from trayapp.config.toml_lines import Key, key_lines, line_of, line_of_deep_key
-from trayapp.core.model import Policy, Spec
+from trayapp.core.model import ACCOUNT, Policy, Spec
 from trayapp.core.notice_kinds import KINDS as NOTICE_KINDS
 from trayapp.system.plain_files import read_plain
 from trayapp.system.private_files import PRIVACY
@@ -364,8 +364,8 @@ def _spec(gathered: _Gathered, name: str, keys: _Section, settings: Settings) ->
 
 
 def _incomplete(values: Mapping[str, Any]) -> list[str]:
-    sentences = []
-    if "url" not in values:
+    sentences = _not_of_its_kind(values)
+    if "url" not in values and values.get("kind") != ACCOUNT:
         sentences.append('url is missing. Add url = "https://…", the URL of the server')
     endpoints = [key for key in ("authorization_endpoint", "token_endpoint") if key in values]
     by_device = {"token_endpoint", "device_authorization_endpoint"} <= values.keys()
@@ -374,4 +374,14 @@ def _incomplete(values: Mapping[str, Any]) -> list[str]:
         sentences.append(f"{other} is missing. {endpoints[0]} needs it, unless issuer is set")
     if "issuer" not in values and len(endpoints) == 2 and "client_id" not in values:
         sentences.append("client_id is missing. Without issuer, none can be registered")
+    return sentences
+
+
+def _not_of_its_kind(values: Mapping[str, Any]) -> list[str]:
+    """What an account lacks, and what only one or the other kind has."""
+    if values.get("kind") != ACCOUNT:
+        return ['hosts needs kind = "account"'] if values.get("hosts") else []
+    sentences = ["url must be removed: an account has no address"] if "url" in values else []
+    if not {"issuer", "metadata_url", "authorization_endpoint", "token_endpoint"} & values.keys():
+        sentences.append("issuer is missing. An account needs its sign-in server: issuer, or both endpoints")
     return sentences

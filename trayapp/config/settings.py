@@ -22,10 +22,12 @@ from trayapp.config.checks import (
     flag,
     flow,
     fraction,
+    hosts,
     hours,
     issuer,
     key_file,
     key_required,
+    kind,
     log_level,
     mcp,
     notice_kinds,
@@ -92,7 +94,10 @@ _APP = (
 )
 
 _WORKLOAD = (
-    Setting("url", url, "address of the server (required)"),
+    Setting(
+        "kind", kind, "server, or account: a login without an address, for mail programs, git and scripts", "server"
+    ),
+    Setting("url", url, "address of the server (required; an account has none)"),
     Setting(
         "issuer",
         issuer,
@@ -125,6 +130,7 @@ _WORKLOAD = (
         "resource", resource, 'audience of the tokens (RFC 8707); by default, what the server names; "" sends none'
     ),
     Setting("redirect_port", port, "fixed port of the sign-in redirect, if the client needs one; 0: any", 0),
+    Setting("hosts", hosts, "git servers that an account's token is for", ()),
     Setting("require_key", key_required, "clients must send the workload's local key; on Windows, always", True),
     Setting("allowed_origins", origins, "web pages and web-based clients that may use it, by origin", ()),
     Setting(

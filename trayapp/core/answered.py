@@ -39,6 +39,11 @@ def not_connected(name: str, label: str, help_: str) -> Answered:
     return Answered(f"{name} wasn't checked: {label}.", help=help_ or SEE)
 
 
+def account(name: str) -> Answered:
+    """It has no tools, only a token, which is there."""
+    return Answered(f"{name} has a token for mail programs, git and scripts.", 0)
+
+
 def refused(name: str, code: int) -> Answered:
     """It speaks MCP, and said no. Its own words stay out: nobody knows what is in them."""
     return Answered(f"{name} refused to list its tools (error {code}).", help=SEE)

@@ -21,7 +21,7 @@ from trayapp.core.activity import looks_secret
 from trayapp.core.jwt_end import jwt_end
 from trayapp.core.model import Problem, Secret
 from trayapp.core.outcomes import Ambiguous, Answer, Fault, NotSent, Outcome, Refreshed, Refused, Reply, ServerBusy
-from trayapp.core.quirks import refusal_text, verdict
+from trayapp.core.quirks import is_temporary, refusal_text, verdict
 from trayapp.core.sentences import UNEXPECTED
 
 NO_LONGER_ACCEPTED = "The server no longer accepts this login"
@@ -99,7 +99,7 @@ def classify(reply: Reply, provider: str = "", wall: float = 0.0) -> Outcome:
         return Ambiguous(Problem("truncated", "The server's answer was damaged in transit.", reply.status))
     code = body.fields.get("error")
     decides = reply.status in VERDICT_STATUSES or (reply.status == 200 and reply.verified)
-    if decides and isinstance(code, str) and code in VERDICTS:  # row 6
+    if decides and isinstance(code, str) and code in VERDICTS and not is_temporary(provider, body.fields):  # row 6
         return Refused(_verdict_problem(reply.status, code, code, body, provider))
     return _busy(reply, body, wall)  # rows 7 and 8
 

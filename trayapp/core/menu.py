@@ -16,7 +16,7 @@ from enum import IntEnum
 from trayapp.core import outages
 from trayapp.core.app_notices import in_short
 from trayapp.core.labels import LEAVING, Label, label
-from trayapp.core.model import BrowserFault
+from trayapp.core.model import ACCOUNT, BrowserFault
 from trayapp.core.presentation import Action, Colour, Glyph, IconView, MenuItem, TrayView, Verb
 from trayapp.core.sentences import LocalTime, enter_code, left_over_short, scope_names, short
 from trayapp.core.snapshot import Detail, Snapshot, Status, WorkloadView
@@ -304,7 +304,8 @@ def _submenu(view: WorkloadView) -> Iterator[MenuItem]:
     if view.auth.signing_in:
         yield item(Verb.CANCEL_SIGN_IN, "Cancel sign-in")
         yield item(Verb.COPY_SIGN_IN, "Copy sign-in URL")
-    yield item(Verb.CONNECT, "Connect a client…")
+    if view.kind != ACCOUNT:
+        yield item(Verb.CONNECT, "Connect a client…")
     yield item(Verb.COPY_ERROR, "Copy error details", view.auth.last_error is not None)
     if view.status is Status.STOPPED:
         yield item(Verb.RESUME, "Resume")

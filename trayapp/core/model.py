@@ -130,6 +130,9 @@ class Policy:
     strike_interval: float = 600.0  # M18: one forced refresh in this time
 
 
+ACCOUNT = "account"  # the kind of a workload without an address: its token is for programs that ask for it
+
+
 @dataclass(frozen=True, slots=True)
 class Spec:
     """A workload as configured: names and addresses only, never a secret."""
@@ -153,6 +156,8 @@ class Spec:
     client_key_file: str = ""  # the private key that proves the client (RFC 7523)
     client_metadata_url: str = ""  # of a document that is its client where the server takes such
     omit_resource: bool = False  # send no `resource`, not even the one that the url names
+    kind: str = "server"  # server, or account: without a url, unknown to proxy and clients
+    hosts: tuple[str, ...] = ()  # git servers that an account's token is for
     policy: Policy = field(default=Policy(), repr=False)
     needs: Needs | None = None  # of one sign-in, never configured: what to ask for as well
 

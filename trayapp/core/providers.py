@@ -173,6 +173,15 @@ PROVIDERS: tuple[Provider, ...] = (
         ),
     ),
     Provider(
+        # A refresh token that is used again ends the login.
+        "fastmail",
+        ("fastmail.com",),
+        grace=0.0,
+        no_recheck=True,
+        refusals=(RefusalText("Fastmail ends a login when it is removed there, and when its token is used twice."),),
+        sources=("https://www.fastmail.com/dev/",),
+    ),
+    Provider(
         # mcp.atlassian.com is a separate server: it registers clients, and nothing is published about its rotation.
         "atlassian-mcp",
         ("mcp.atlassian.com",),

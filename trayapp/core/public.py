@@ -101,6 +101,7 @@ def list_row_json(view: WorkloadView, *, port: int, created_at: float, started_a
     """One workload of the list: ToolHive's keys and our own. `package` is empty: all workloads are remote."""
     return {
         "name": view.name,
+        "kind": view.kind,
         "package": "",
         "url": view.url,
         "port": port,
@@ -121,9 +122,10 @@ def list_row_json(view: WorkloadView, *, port: int, created_at: float, started_a
 
 
 def status_json(view: WorkloadView) -> Json:
-    """One workload's status: `{name, status, status_context, health, url, auth}`."""
+    """One workload's status: `{name, kind, status, status_context, health, url, auth}`."""
     return {
         "name": view.name,
+        "kind": view.kind,
         "status": view.status.value,
         "status_context": view.status_context,
         "health": view.health.value,
@@ -136,7 +138,9 @@ def spec_json(spec: Spec) -> Json:
     """One workload's configuration, its OAuth part also in ToolHive's form; `policy` is in seconds."""
     return {
         "name": spec.name,
+        "kind": spec.kind,
         "url": spec.url,
+        "hosts": list(spec.hosts),
         "transport": TRANSPORT,
         "oauth_config": {
             "issuer": spec.issuer,

@@ -174,6 +174,12 @@ def verdict(provider: str, status: int, body: Mapping[str, object]) -> tuple[str
     return None
 
 
+def is_temporary(provider: str, body: Mapping[str, object]) -> bool:
+    """Whether the server says of its own refusal that it may end: Fastmail's, while an administrator locks the user out
+    (https://www.fastmail.com/dev/)."""
+    return provider == "fastmail" and body.get("temporary") is True
+
+
 def refusal_text(provider: str, code: str, body: Mapping[str, object]) -> str:
     """What a refusal by this provider means, for people; empty if only the server's own description is available.
 

@@ -308,6 +308,11 @@ def no_workload(name: str) -> str:
 NO_SUCH_WORKLOAD = "There's no workload of this name."
 
 
+def no_address(name: str) -> str:
+    """An account is nothing that a client could connect to."""
+    return f"{name} is an account: it has no address to connect to. Programs get its token: amberlight token {name}"
+
+
 def no_sign_in(name: str) -> str:
     return f"No sign-in to {name} is in progress."
 

@@ -119,6 +119,7 @@ class WorkloadView:
     colour: Colour
     glyph: Glyph
     auth: AuthView
+    kind: str = "server"  # or account, which has no url
 
 
 @dataclass(frozen=True, slots=True)

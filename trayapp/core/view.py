@@ -201,6 +201,7 @@ def derive(w: Workload, gate: Gate, now: Moment, before: WorkloadView | None = N
         auth=_auth(
             w, gate, now, detail, facts.usable and status not in WITHHELD, before.auth if before else None, same
         ),
+        kind=w.spec.kind,
     )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
-from trayapp.core.model import Problem, Secret, Spec
+from trayapp.core.model import ACCOUNT, Problem, Secret, Spec
 from trayapp.core.permission import union
 from trayapp.oauth.client_document import document_client, redirect_uri
 from trayapp.oauth.client_keys import METHOD, is_key
@@ -83,7 +83,7 @@ class Planner:
             return Problem("timed_out", f"{host} took too long to name its sign-in server. Try again."[:200])
 
     async def _find_server(self, spec: Spec, report: Report) -> AuthorizationPlan | Problem:
-        if spec.issuer or spec.authorization_endpoint or spec.token_endpoint:
+        if spec.issuer or spec.authorization_endpoint or spec.token_endpoint or spec.kind == ACCOUNT:
             endpoints = await find_endpoints(spec, self._wire, limit=self._limit)
             return (
                 endpoints if isinstance(endpoints, Problem) else _planned(spec, DiscoveredServer(()), endpoints, report)

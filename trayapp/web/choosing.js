@@ -81,7 +81,7 @@ export class Choosing {
   }
 
   take(item) {
-    const known = this.items.find((each) => each.keys.url === item.keys.url);
+    const known = this.items.find((each) => same(each, item));
     if (known) known.chosen = true;
     else this.items.push(item);
     aloud(say.chosen(item.title));
@@ -152,7 +152,7 @@ export class Choosing {
   // The server wants a client of the person's own: the form asks for it.
   async byHand(item) {
     const { openAdd } = await import("./dialogs.js");
-    const server = { name: this.free(item.name), url: item.keys.url, needs_client_id: true };
+    const server = { name: this.free(item.name), url: item.keys.url, keys: item.keys, needs_client_id: true };
     openAdd((name) => {
       this.done(item, name);
       if (this.chosen.length) this.draw();
@@ -170,7 +170,11 @@ export class Choosing {
 
 function fromCatalog(server) {
   const small = server.needs_client_id ? say.needsId(server.about) : server.about;
-  return { name: server.name, title: server.title, small, keys: { url: server.url }, chosen: true };
+  return { name: server.name, title: server.title, small, keys: server.keys, chosen: true };
+}
+
+function same(a, b) {
+  return a.keys.url ? a.keys.url === b.keys.url : a.name === b.name;
 }
 
 function address(text) {

@@ -17,7 +17,7 @@ let asked = 0; // counts requests, so that a late answer to an older one is drop
 
 // Show the section for this workload, or for all if it is empty.
 export function open(context, name) {
-  const names = context.names();
+  const names = context.names().filter((each) => context.current(each).kind !== "account");
   const option = (value, text) => make("option", { value, textContent: text });
   what.replaceChildren(option(EACH, WORDS.connectEach), option("", WORDS.connectTogether), ...names.map((each) => option(each, each)));
   what.value = names.includes(name) ? name : EACH;

@@ -44,6 +44,9 @@ class Detail {
     this.update(row, Date.now());
     this.period(1);
     this.fetchSpec();
+    const account = row.kind === "account"; // it has no address, so no clients
+    for (const id of ["detail-address", "detail-its-clients"]) seen($(id), !account);
+    if (account) return;
     this.fetchAddress();
     this.fetchClients();
   }
@@ -61,9 +64,9 @@ class Detail {
     $("detail").dataset.rank = rank(row);
     show($("detail-mark"), mark(row));
     put($("detail-label"), label(row));
-    put($("detail-host"), host(row.url));
+    put($("detail-host"), host(row.url) || WORDS.account);
     const found = rank(row);
-    const extra = found === "ending" ? [] : [found === "stopped" ? null : { verb: "pause", text: WORDS.pause }, { verb: "connect", text: WORDS.connectClient }];
+    const extra = found === "ending" ? [] : [found === "stopped" ? null : { verb: "pause", text: WORDS.pause }, row.kind === "account" ? null : { verb: "connect", text: WORDS.connectClient }];
     if (found === "running" && row.auth.renewable !== false) extra.unshift({ verb: "retry", text: WORDS.refresh });
     this.trouble.update(row, now, extra.filter(Boolean));
     for (const part of ["edit", "rename", "signOut", "remove"]) $("detail").querySelector(`[data-menu=${part}]`).disabled = found === "ending";
@@ -87,6 +90,7 @@ class Detail {
       [WORDS.tokenExpires, time(auth.token_expires_at)],
       [WORDS.nextAttempt, time(auth.next_attempt_at)],
       [WORDS.loginEnds, renewal(this.row)],
+      [WORDS.hosts, this.spec?.hosts?.join(" ")],
       [WORDS.issuer, this.spec?.issuer],
       [WORDS.clientId, this.spec?.client_id],
       [WORDS.scopes, this.spec?.scopes?.join(" ")],

@@ -32,6 +32,7 @@ async function submit(form, job, onFailure) {
 const form = $("add-dialog").querySelector("form");
 
 let added = () => {};
+let account = null; // the keys of the chosen account, which has no address
 
 // Calls `onAdded(name)` when the app has accepted the workload. `server` fills the form, with what the app says its client
 // needs.
@@ -39,6 +40,7 @@ export function openAdd(onAdded, server = null, client = null) {
   added = onAdded;
   forgive();
   needClient(false);
+  choose(null);
   clearSearch();
   form.elements.name.placeholder = "";
   $("add-dialog").showModal();
@@ -64,11 +66,17 @@ function needClient(needed, { redirect_uri: redirect = "", redirect_port: port =
   form.dataset.port = port; // the redirect's, which has to be the one that was registered
 }
 
+function choose(keys) {
+  account = keys?.kind === "account" ? keys : null;
+  seen($("add-url-field"), !account);
+}
+
 // Fill in what the catalog knows, and go to what is still missing.
 function chosen(server) {
   forgive();
   form.elements.name.value = server.name;
-  form.elements.url.value = server.url;
+  form.elements.url.value = server.url ?? "";
+  choose(server.keys);
   needClient(server.needs_client_id);
   (server.needs_client_id ? form.elements.client_id : form.querySelector("[type=submit]")).focus();
 }
@@ -103,7 +111,7 @@ function mistakes(given) {
   const found = [];
   if (!given.name) found.push(["name", WORDS.enterName]);
   else if (!NAME.test(given.name)) found.push(["name", WORDS.badName]);
-  if (!/^https?:\/\/[^/\s]/i.test(given.url)) found.push(["url", WORDS.enterUrl]);
+  if (!account && !/^https?:\/\/[^/\s]/i.test(given.url)) found.push(["url", WORDS.enterUrl]);
   return found;
 }
 
@@ -124,7 +132,7 @@ function places({ code, message, answer }) {
 }
 
 function body(given) {
-  const made = { name: given.name, url: given.url, check: true };
+  const made = { ...(account ?? { url: given.url }), name: given.name, check: true };
   for (const key of ["issuer", "client_id", "client_secret"]) if (given[key]) made[key] = given[key];
   if (given.client_id && form.dataset.port) made.redirect_port = Number(form.dataset.port);
   if (given.scopes) made.scopes = given.scopes.split(/[\s,]+/);

@@ -51,7 +51,7 @@ export class Row {
     if (node.dataset.rank !== rank(row)) node.dataset.rank = rank(row);
     show(ref.mark, mark(row));
     put(ref.label, label(row));
-    put(ref.host, host(row.url));
+    put(ref.host, host(row.url) || row.auth.account || WORDS.account);
     ref.host.title = [row.url, row.auth.account].filter(Boolean).join("\n"); // two workloads may be at the same host
     const open = isOpen(row) || asked.has(row.name);
     if (open && !this.trouble) this.makeTrouble();

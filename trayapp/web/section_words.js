@@ -39,7 +39,7 @@ export const WORDS = {
   openDashboard: "Open dashboard",
   // one workload
   since: "Since",
-  account: "Account",
+  hosts: "Git servers",
   tokenExpires: "Token expires",
   nextAttempt: "Next attempt",
   loginEnds: "Renewal",

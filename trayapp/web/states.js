@@ -133,7 +133,8 @@ export function menuItems(row) {
   const found = rank(row);
   const shown = new Set(buttons(row).map((each) => each.verb));
   const may = found !== "ending" && found !== "stopped" && row.auth.detail !== "config_error";
-  const items = [["open", WORDS.details], ["connect", WORDS.connectClient]];
+  const items = [["open", WORDS.details]];
+  if (row.kind !== "account") items.push(["connect", WORDS.connectClient]);
   if (may && !shown.has("retry") && found !== "never" && !waits(row) && row.auth.renewable !== false) items.push(["retry", WORDS.refresh]);
   if (may && !shown.has("reauthorize")) items.push(["reauthorize", WORDS.signInAgain]);
   if (found === "stopped") items.push(["resume", WORDS.resume]);

@@ -71,6 +71,7 @@ export const WORDS = {
   resume: "Resume",
   details: "Details",
   connectClient: "Connect a client…",
+  account: "Account",
   copyError: "Copy error details",
   edit: "Edit…",
   rename: "Rename…",

@@ -1,0 +1,98 @@
+"""`amberlight git-credential`: git's helper protocol (gitcredentials(7)), answered with the token of an account.
+
+Only `get` is answered, only for https and a host that an account names; for anything else git goes on to ask whom it asks
+otherwise. Nothing that git says is kept: `store` and `erase` tell the app whether its token was taken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+
+from trayapp.cli.client import ApiClient
+from trayapp.cli.codes import FAILED, OK
+from trayapp.cli.output import clean, print_error, print_line
+from trayapp.config.paths import Paths
+from trayapp.core.model import ACCOUNT, Secret
+
+INPUT_MAX = 64 << 10  # bytes; what git says is mostly the server's WWW-Authenticate headers
+USER = "oauth2"  # GitLab wants this one with a token, others take any
+OPERATIONS = ("get", "store", "erase")  # gitcredentials(7): a helper ignores any other
+
+
+def git_credential(arguments: argparse.Namespace, paths: Paths) -> int:
+    """Do what git asks. Any exit code but 0 makes git go on without this helper, after a sentence."""
+    if arguments.operation not in OPERATIONS:
+        return OK
+    said = _read()
+    if isinstance(said, str):
+        print_error(f"amberlight: git's request was refused: {said}")
+        return FAILED
+    if said.get("protocol") != "https" or not said.get("host"):
+        return OK
+    client = ApiClient.of(paths)
+    names = _accounts(client, _host(said["host"]), arguments.name)
+    if len(names) > 1:
+        listed = " and ".join(names)
+        print_error(f"amberlight: {listed} name this host. Say which: amberlight git-credential {names[0]}")
+        return FAILED
+    if not names:
+        return OK
+    if arguments.operation == "get":
+        return _get(client, names[0], said.get("username", ""))
+    if password := said.get("password"):
+        client.token_used(names[0], Secret(password), accepted=arguments.operation == "store")
+    return OK
+
+
+def _get(client: ApiClient, name: str, user: str) -> int:
+    from trayapp.cli.token_wait import token_or_code
+
+    found = token_or_code(client, name, 60.0)
+    if isinstance(found, int):
+        return found
+    token, expires_at = found
+    lines = [f"username={user or USER}", f"password={token.reveal()}"]
+    if expires_at is not None:
+        from trayapp.cli.output import parse_time
+
+        lines.append(f"password_expiry_utc={int(parse_time(expires_at) or 0)}")
+    print_line("\n".join(lines))
+    return OK
+
+
+def _accounts(client: ApiClient, host: str, wanted: str | None) -> list[str]:
+    """The accounts that name this host."""
+    rows = [row for row in client.workloads() if row.get("kind") == ACCOUNT]
+    names = [str(row.get("name")) for row in rows if wanted in (None, row.get("name"))]
+    return [name for name in names if host in client.hosts(name)]
+
+
+def _host(text: str) -> str:
+    """As it stands in the configuration: without https's own port."""
+    return text.lower().removesuffix(":443")
+
+
+def _read() -> Mapping[str, str] | str:
+    """What git says, a line each, up to a blank line or the end; or why it is refused."""
+    if sys.stdin is None:
+        return "there is none"
+    content = sys.stdin.buffer.read(INPUT_MAX + 1)
+    if len(content) > INPUT_MAX:
+        return "it is too long"
+    try:
+        lines = content.decode("utf-8").split("\n")
+    except UnicodeDecodeError:
+        return "it isn't UTF-8"
+    said: dict[str, str] = {}
+    for line in lines:
+        key, equals, value = line.partition("=")
+        if not line:
+            break
+        if not equals or any(ord(character) < 0x20 or ord(character) == 0x7F for character in line):
+            return "it has a control character" if equals else "a line has no ="
+        if key in said and not key.endswith("[]") and said[key] != value:
+            return f"it says {clean(key)} twice"
+        said[key] = value
+    return said
