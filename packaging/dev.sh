@@ -14,6 +14,10 @@ DESKTOP="dbus xvfb xdotool xfce4-panel xfce4-notifyd gnome-keyring python3-dbusm
 DESKTOP="$DESKTOP desktop-file-utils appstream libglib2.0-bin dex"
 # What a sandbox puts between a program and the session bus.
 DESKTOP="$DESKTOP xdg-dbus-proxy"
+# Mail programs, for the tests of accounts, and SASL's XOAUTH2. Their server is only for machines without systemd, such as
+# CI's: elsewhere Debian would start it as a service.
+DESKTOP="$DESKTOP neomutt msmtp isync aerc libsasl2-modules-kdexoauth2"
+[ -d /run/systemd/system ] || DESKTOP="$DESKTOP dovecot-imapd dovecot-submissiond"
 
 usage() {
     cat <<'TEXT'
