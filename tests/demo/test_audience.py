@@ -12,6 +12,7 @@ from trayapp.core.checks import OK, WARNING, Check
 from trayapp.demo import audience as here
 from trayapp.demo import demo, story
 from trayapp.demo.audience import PATIENCE, Audience, audience, command
+from trayapp.system.shown_command import quoted
 
 NO_TRAY = "This desktop has no tray for icons (no StatusNotifierWatcher)."
 
@@ -102,14 +103,16 @@ def test_the_command_runs_as_printed(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", str(other.parent))
-    assert "./.venv/bin/amberlight reauthorize notes" == command("reauthorize", "notes")
+    assert "./.venv/bin/amberlight reauthorize notes" == command("reauthorize", "notes").replace(os.sep, "/")
     monkeypatch.chdir(other.parent)
-    assert f"{program} reauthorize notes" == command("reauthorize", "notes")
+    assert f"{quoted(str(program))} reauthorize notes" == command("reauthorize", "notes")
+    if os.name == "nt":  # which finds what ends with .exe
+        return
     monkeypatch.setenv("PATH", str(program.parent))
     assert "amberlight reauthorize notes" == command("reauthorize", "notes")
     monkeypatch.setattr(here, "client_command", lambda *arguments: (str(other), *arguments))
     monkeypatch.chdir(tmp_path)
-    assert "'./other dir/amberlight' list" == command("list")
+    assert f"{quoted(os.path.join('.', 'other dir', 'amberlight'))} list" == command("list")
 
 
 @pytest.mark.linux("other systems always have a tray")
