@@ -207,7 +207,7 @@ def test_fix(program: Program, server: OAuthServer, unused_tcp_port: int, tmp_pa
     file = tmp_path / "home" / ".cursor" / "mcp.json"
     entry = {"url": f"http://127.0.0.1:{unused_tcp_port}/w/one", "headers": {"Authorization": "Bearer old-key"}}
     file.write_text(json.dumps({"mcpServers": {"one": entry}}))
-    file.chmod(0o600)
+    files.make_private(file)
 
     def clients(found: Any) -> list[tuple[str, str, bool]]:
         checks = found["checks"]
