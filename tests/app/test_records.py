@@ -14,6 +14,7 @@ import pytest
 from tests.app.test_runtime import CONFIG, Program
 from tests.engine.engines import login_of
 from trayapp.cli import main
+from trayapp.clients import files
 from trayapp.clients.places import Machine
 from trayapp.config.paths import Paths
 from trayapp.oauthtest import OAuthServer
