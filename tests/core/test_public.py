@@ -139,6 +139,7 @@ def test_a_row_has_the_keys_of_toolhive_and_ours() -> None:
 
     assert {key: made[key] for key in made if key != "auth"} == {
         "name": "github",
+        "kind": "server",
         "package": "",
         "url": "https://mcp.example/api",
         "port": 8765,
@@ -158,10 +159,10 @@ def test_a_row_has_the_keys_of_toolhive_and_ours() -> None:
     assert made["auth"] == auth_json(AUTH)
 
 
-def test_a_status_has_six_keys() -> None:
+def test_a_status_has_seven_keys() -> None:
     """`status` has status, sentence, health and the auth object."""
 
-    assert list(status_json(VIEW)) == ["name", "status", "status_context", "health", "url", "auth"]
+    assert list(status_json(VIEW)) == ["name", "kind", "status", "status_context", "health", "url", "auth"]
 
 
 def test_a_configuration_shows_names_and_numbers() -> None:

@@ -103,7 +103,9 @@ class Script(FakeControl):
             return Rejected(
                 400, "bad_value", "issuer: Has to be an https address.", {"issuer": "Has to be an https address."}
             )
-        self.added(workload_view(name, Status.UNAUTHENTICATED, Detail.NEVER_SIGNED_IN, url=str(keys["url"]), ago=0))
+        self.added(
+            workload_view(name, Status.UNAUTHENTICATED, Detail.NEVER_SIGNED_IN, url=str(keys.get("url", "")), ago=0)
+        )
         return name
 
     async def edit(self, name: str, draft: Draft) -> Edited | Rejected:

@@ -20,7 +20,7 @@ ACCOUNTS: tuple[Server, ...] = (
         "",
         client_from="at console.cloud.google.com, under Google Auth Platform, Clients: type Desktop app",
         notes="Publish the app there (Audience), because Google ends logins of apps in testing after 7 days. "
-        "Clients of the type Desktop app need no redirect address, but their secret.",
+        "A Desktop app needs no redirect address, but its secret.",
         keys={"issuer": "https://accounts.google.com", "scopes": ["https://mail.google.com/", "openid", "email"]},
     ),
     Server(

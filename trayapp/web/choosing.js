@@ -43,7 +43,7 @@ export class Choosing {
       const offered = new Set(offers.map(({ keys }) => keys.url));
       const kept = this.items.splice(0).filter((item) => !item.offered || offered.has(item.keys.url));
       this.items.push(...kept);
-      const known = new Set(kept.map((item) => item.keys.url));
+      const known = new Set(kept.map(url));
       const made = ({ name, host: at, places, keys, notes }) => ({ name, title: name, small: say.foundIn(at, places), keys, notes, chosen: true, offered: true });
       this.items.unshift(...offers.filter(({ keys }) => !known.has(keys.url)).map(made));
       put(this.state, "");
@@ -152,7 +152,7 @@ export class Choosing {
   // The server wants a client of the person's own: the form asks for it.
   async byHand(item) {
     const { openAdd } = await import("./dialogs.js");
-    const server = { name: this.free(item.name), url: item.keys.url, keys: item.keys, needs_client_id: true };
+    const server = { name: this.free(item.name), url: url(item), keys: item.keys, needs_client_id: true };
     openAdd((name) => {
       this.done(item, name);
       if (this.chosen.length) this.draw();
@@ -174,7 +174,12 @@ function fromCatalog(server) {
 }
 
 function same(a, b) {
-  return a.keys.url ? a.keys.url === b.keys.url : a.name === b.name;
+  return url(a) ? url(a) === url(b) : a.name === b.name;
+}
+
+// Empty for an account, which has no address.
+function url({ keys }) {
+  return "url" in keys ? keys.url : "";
 }
 
 function address(text) {

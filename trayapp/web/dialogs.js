@@ -67,7 +67,7 @@ function needClient(needed, { redirect_uri: redirect = "", redirect_port: port =
 }
 
 function choose(keys) {
-  account = keys?.kind === "account" ? keys : null;
+  account = keys && "kind" in keys ? keys : null;
   seen($("add-url-field"), !account);
 }
 
