@@ -357,6 +357,7 @@ case $command in
             . packaging/windows/lane.sh
             make_windows
             outputs=$(mktemp -d)
+            trap clear_up EXIT
             test_windows "$@"
             exit
         fi

@@ -152,6 +152,12 @@ case $asked in $FAILS) exit 1 ;; esac
 """
 
 
+FAKE_LANE = """windows_missing() { :; }
+make_windows() { :; }
+test_windows() { pytest -m windows "$@"; }
+"""
+FAKE_SCREEN = """test_windows_screen() { pytest -m wine "$@"; }
+"""
 LINT = ("ruff check*", "ruff format*", "lint-imports*", "mypy*")
 PARTS = {  # of each command, as the patterns of a shell
     "test": (
@@ -160,6 +166,8 @@ PARTS = {  # of each command, as the patterns of a shell
         "python -m pytest*-m not (slow or alone or *",
         "python -m pytest*-m (* and not alone",
         "python -m pytest*-m alone",
+        "python -m pytest -m windows*",
+        "python -m pytest -m wine*",
         "python -m coverage report*--skip-empty",
         "python -m coverage report*--fail-under=100",
     ),
@@ -179,6 +187,9 @@ def run_with_fake_tools(place: Path, *arguments: str, fails: str = "nothing") ->
     for name in ("pyproject.toml", "packaging/constraints.txt", "packaging/dev.sh"):
         (checkout / name).parent.mkdir(exist_ok=True, parents=True)
         (checkout / name).write_text((ROOT / name).read_text())
+    (checkout / "packaging/windows").mkdir()
+    (checkout / "packaging/windows/lane.sh").write_text(FAKE_LANE)
+    (checkout / "packaging/windows/screen.sh").write_text(FAKE_SCREEN)
     tools = [f".venv/bin/{name}" for name in ("python", "ruff", "mypy", "lint-imports")]
     for name in (*tools, "bin/dpkg-query"):
         program = checkout / name
