@@ -23,6 +23,13 @@ def blocked(status: str, **more: object) -> Blocked:
     return found
 
 
+def test_an_account_has_no_row() -> None:
+    """It has no tools, so no client of `/mcp` learns of it."""
+
+    assert row_of({"name": "mail", "kind": "account", "url": "", "status": "running"}) is None
+    assert row_of({"name": "git", "kind": "server", "url": "u", "status": "running"}) is not None
+
+
 @pytest.mark.parametrize("status", ["running", "starting"])
 def test_what_may_have_a_token_is_asked(status: str) -> None:
     """The proxy knows better, and answers immediately."""

@@ -13,7 +13,7 @@ from tests.app.test_runtime import CONFIG, Program
 from tests.engine.engines import login_of
 from trayapp.cli.client import ApiError
 from trayapp.core.model import Secret
-from trayapp.oauthtest import Mode, OAuthServer
+from trayapp.oauthtest import Mode, OAuthServer, browse
 
 ACCOUNT = """
 [workloads.mail]
@@ -154,3 +154,20 @@ def test_tokens_not_taken_in_a_row_are_forgotten_once_one_is(program: Program, s
         program.until(lambda: program.status("mail") == "unhealthy upstream_rejects", "red")
         program.client.token_used("mail", Secret(token()), accepted=True)
         program.until(lambda: program.status("mail") == "running ok", "green")
+
+
+@pytest.mark.oauth_server(registration=True)
+@pytest.mark.parametrize("key", ["issuer", "metadata_url"])
+def test_any_openid_provider_will_do(tmp_path: Path, server: OAuthServer, key: str) -> None:
+    """By its issuer or the address of its metadata; where it registers clients, none of one's own is needed."""
+
+    program = Program(tmp_path)
+    address = server.issuer if key == "issuer" else f"{server.issuer}/.well-known/openid-configuration"
+    program.write("[settings]\nport = 0\n")
+    keys = {"kind": "account", key: address, "scopes": ["openid"]}
+    with program:
+        program.client.request("POST", "/api/v1beta/workloads", {"name": "mail", **keys, "check": True})
+        browse(program.client.post("mail", "reauthorize", {"browser": False})["authorization_url"])
+        program.green("mail")
+        assert server.valid_access(program.client.token("mail", 0)["access_token"])
+        assert 1 == server.count("register")

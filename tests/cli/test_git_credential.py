@@ -16,7 +16,7 @@ Capture = pytest.CaptureFixture[str]
 Git = Callable[..., int]
 TOKEN = "gho-" + "0123456789"
 ASKED = b"protocol=https\nhost=git.example.com\n"
-OF_TOKEN = "GET /workloads/work/token?min_validity=60&wait=30"
+OF_TOKEN = "GET /workloads/work/token?min_validity=60&wait=5"
 USED = "POST /workloads/work/token-used"
 
 

@@ -133,6 +133,13 @@ def test_no_line_is_wider_than_the_terminal(rows: list[dict[str, Any]], glyphs: 
     assert all(cut_start(host_of(row), 14)[1:] in text for row in rows)
 
 
+def test_an_account_shows_whose_it_is() -> None:
+    """It has no host; if nobody said whose it is, that it's an account."""
+
+    assert "ada@example.com" == host_of({"kind": "account", "url": "", "auth": {"account": "ada@example.com"}})
+    assert "account" == host_of({"kind": "account", "url": "", "auth": {"account": None}})
+
+
 def test_a_host_keeps_its_end() -> None:
     """The part that says whose it is."""
 

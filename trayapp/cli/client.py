@@ -157,8 +157,8 @@ class ApiClient:
         revoking."""
         return self.request("DELETE", self._workload_path(name), limit=SLOW_LIMIT)
 
-    def token(self, name: str, min_validity: float) -> Json:
-        query = urlencode({"min_validity": f"{min_validity:g}", "wait": f"{TOKEN_WAIT:g}"})
+    def token(self, name: str, min_validity: float, wait: float = TOKEN_WAIT) -> Json:
+        query = urlencode({"min_validity": f"{min_validity:g}", "wait": f"{wait:g}"})
         return self.request("GET", f"{self._workload_path(name, 'token')}?{query}", limit=SLOW_LIMIT)
 
     def token_used(self, name: str, token: Secret, *, accepted: bool) -> None:

@@ -7,6 +7,7 @@ otherwise. Nothing that git says is kept: `store` and `erase` tell the app wheth
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Mapping
 
@@ -17,6 +18,8 @@ from trayapp.config.paths import Paths
 from trayapp.core.model import ACCOUNT, Secret
 
 INPUT_MAX = 64 << 10  # bytes; what git says is mostly the server's WWW-Authenticate headers
+VALIDITY = 60.0  # s that the token has to be valid
+WAIT = 5.0  # s for a refresh under way; a person may be looking on
 USER = "oauth2"  # GitLab wants this one with a token, others take any
 OPERATIONS = ("get", "store", "erase")  # gitcredentials(7): a helper ignores any other
 
@@ -49,7 +52,7 @@ def git_credential(arguments: argparse.Namespace, paths: Paths) -> int:
 def _get(client: ApiClient, name: str, user: str) -> int:
     from trayapp.cli.token_wait import token_or_code
 
-    found = token_or_code(client, name, 60.0)
+    found = token_or_code(client, name, VALIDITY, WAIT)
     if isinstance(found, int):
         return found
     token, expires_at = found
@@ -58,6 +61,8 @@ def _get(client: ApiClient, name: str, user: str) -> int:
         from trayapp.cli.output import parse_time
 
         lines.append(f"password_expiry_utc={int(parse_time(expires_at) or 0)}")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(newline="\n")  # the protocol's, on Windows, too
     print_line("\n".join(lines))
     return OK
 

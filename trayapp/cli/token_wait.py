@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from trayapp.cli.client import ApiClient, ApiError, NotRunningError
+from trayapp.cli.client import TOKEN_WAIT, ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, NEEDS_SIGN_IN, OK, RETRYING, TEMPORARY, USAGE
 from trayapp.cli.output import clean, duration_words, parse_time, print_error, print_json, print_line
 from trayapp.core.model import ACCOUNT, Secret
@@ -69,10 +69,12 @@ def usable_token(client: ApiClient, name: str, min_validity: float) -> Secret | 
     return found if isinstance(found, int) else found[0]
 
 
-def token_or_code(client: ApiClient, name: str, min_validity: float) -> tuple[Secret, str | None] | int:
+def token_or_code(
+    client: ApiClient, name: str, min_validity: float, wait: float = TOKEN_WAIT
+) -> tuple[Secret, str | None] | int:
     """The token and its end (RFC 3339), or the exit code after the reason has been printed to standard error."""
     try:
-        answer = client.token(name, min_validity)
+        answer = client.token(name, min_validity, wait)
     except ApiError as error:
         if error.code not in EXIT_CODES:
             raise

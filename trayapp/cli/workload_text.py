@@ -10,6 +10,7 @@ from trayapp.app.local_time import local_datetime
 from trayapp.cli.columns import cut, cut_start, pad, width, wrap
 from trayapp.cli.output import GLYPHS, Style, clean, duration_text, local_time, parse_time, time_since, time_until
 from trayapp.core.labels import LEAVING, label_of
+from trayapp.core.model import ACCOUNT
 from trayapp.core.presentation import Colour
 from trayapp.core.sentences import SHORT_STATE, TIMED, WORTH_A_WORD, beyond_login
 from trayapp.core.snapshot import Detail, Status
@@ -82,7 +83,9 @@ def state_text(row: Json, style: Style, now: float) -> str:
 
 
 def host_of(row: Json) -> str:
-    """Host of a workload's server, with its port if it has one of its own."""
+    """Host of a workload's server, with its port if it has one of its own; for an account, whose it is."""
+    if row.get("kind") == ACCOUNT:
+        return clean(auth_of(row).get("account") or ACCOUNT)
     try:
         parts = urlsplit(clean(row.get("url")))
         port = parts.port
