@@ -47,7 +47,10 @@ def main() -> int:
     parser.add_argument("--linux", type=Path, default=ROOT / "dist/amberlight/amberlight", help="frozen for Linux")
     arguments = parser.parse_args()
     environment = {**os.environ, "WINEPREFIX": str(WINDOWS / "prefix"), "WINEARCH": "win64", "WINEDEBUG": "-all"}
-    subprocess.run([SERVER, "-p"], env=environment, check=True)
+    quiet = subprocess.DEVNULL
+    subprocess.run([SERVER, "-p"], env=environment, stdout=quiet, stderr=quiet, check=True)
+    # Wine's services start with the first program and keep what it was given: a pipe would never end.
+    subprocess.run([WINE, "cmd", "/c", "exit"], env=environment, stdin=quiet, stdout=quiet, stderr=quiet, check=True)
     taken: dict[tuple[str, str], list[float]] = {}
     try:
         for number in range(arguments.runs + 1):
