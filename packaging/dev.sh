@@ -16,7 +16,7 @@ DESKTOP="$DESKTOP desktop-file-utils appstream libglib2.0-bin dex"
 DESKTOP="$DESKTOP xdg-dbus-proxy"
 # Mail programs, for the tests of accounts, and SASL's XOAUTH2. Their server is only for machines without systemd, such as
 # CI's: elsewhere Debian would start it as a service.
-DESKTOP="$DESKTOP neomutt msmtp isync aerc libsasl2-modules-kdexoauth2"
+DESKTOP="$DESKTOP neomutt mutt msmtp isync aerc libsasl2-modules-kdexoauth2"
 [ -d /run/systemd/system ] || DESKTOP="$DESKTOP dovecot-imapd dovecot-submissiond"
 
 usage() {

@@ -171,3 +171,21 @@ def test_any_openid_provider_will_do(tmp_path: Path, server: OAuthServer, key: s
         program.green("mail")
         assert server.valid_access(program.client.token("mail", 0)["access_token"])
         assert 1 == server.count("register")
+
+
+def test_an_account_is_renamed_and_removed(program: Program, server: OAuthServer) -> None:
+    """Its login goes with it, and is revoked in the end, as any workload's."""
+
+    with program:
+        program.green("mail")
+        done = program.client.request("PATCH", "/api/v1beta/workloads/mail", {"name": "post"})
+        assert ("post", "account") == (done["workload"]["name"], done["workload"]["kind"])
+        program.green("post")
+        assert server.valid_access(program.client.token("post", 0)["access_token"])
+        rows = program.client.request("GET", "/api/v1beta/workloads/post/settings")["settings"]
+        assert {"kind": "account", "hosts": ["git.example.com"]} == {
+            row["name"]: row["value"] for row in rows if row["name"] in ("kind", "hosts", "url", "mcp")
+        }
+        program.client.request("DELETE", "/api/v1beta/workloads/post")
+        program.until(lambda: "post" not in program.last.workloads, "the removal")
+        assert 1 == server.count("revoke")

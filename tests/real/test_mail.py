@@ -224,13 +224,14 @@ def test_they_log_in_over_a_refresh(account: Account, programs: Programs, mail: 
 
 @pytest.mark.parametrize("mechanism", ["oauthbearer", "xoauth2"])
 def test_those_that_fill_the_screen_open_the_inbox(account: Account, programs: Programs, mechanism: str) -> None:
-    """neomutt and aerc, with both mechanisms."""
+    """neomutt, mutt by the same settings, and aerc, with both mechanisms."""
 
     account.sign_in()
-    programs.opens("neomutt", "-F", programs.write("neomuttrc", NEOMUTT, mechanism))
+    for program in ("neomutt", "mutt"):
+        programs.opens(program, "-F", programs.write("neomuttrc", NEOMUTT, mechanism))
     programs.write(".config/aerc/accounts.conf", AERC, mechanism)
     programs.opens("aerc")
-    assert 2 == programs.mail.log().count(f"method={mechanism.upper()}")
+    assert 3 == programs.mail.log().count(f"method={mechanism.upper()}")
 
 
 def test_amber_is_a_temporary_failure_and_red_says_what_to_do(

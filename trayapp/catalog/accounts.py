@@ -21,6 +21,7 @@ ACCOUNTS: tuple[Server, ...] = (
         client_from="at console.cloud.google.com, under Google Auth Platform, Clients: type Desktop app",
         notes="Publish the app there (Audience), because Google ends logins of apps in testing after 7 days. "
         "A Desktop app needs no redirect address, but its secret.",
+        redirect="",
         keys={"issuer": "https://accounts.google.com", "scopes": ["https://mail.google.com/", "openid", "email"]},
     ),
     Server(
@@ -54,7 +55,8 @@ ACCOUNTS: tuple[Server, ...] = (
         "https://www.fastmail.com/dev/",
         "",
         client_from="by asking Fastmail, which registers clients by hand: www.fastmail.com/company/partners",
-        notes="Register the redirect address http://localhost/callback, for which Fastmail takes any port. "
+        redirect="http://localhost/callback",
+        notes="For the redirect address http://localhost/callback, Fastmail takes any port. "
         "For yourself alone, Fastmail's app passwords need no client.",
         keys={
             "authorization_endpoint": "https://api.fastmail.com/oauth/authorize",

@@ -25,6 +25,7 @@ class Server:
     sse: bool = False  # the older transport, HTTP with SSE
     client_from: str = ""  # if the server registers no clients: where people create one of their own ("at …", "in …")
     notes: str = ""  # good to know first: an admin's consent, a plan, other regions' addresses
+    redirect: str = "http://127.0.0.1:{port}/callback"  # what to register for such a client; empty: nothing
     keys: Mapping[str, Any] = field(default_factory=dict)  # of an account's entry, which has no address
 
     @property

@@ -36,7 +36,7 @@ def catalog(arguments: argparse.Namespace, paths: Paths) -> int:
         print_line("\n\n".join(_details(server) for server in found))
     else:
         print_line(_rows(found))
-        print_line(f"\n{len(found)} servers. Details: amberlight catalog NAME   Add one: amberlight add NAME")
+        print_line(f"\n{len(found)} entries. Details: amberlight catalog NAME   Add one: amberlight add NAME")
     return OK
 
 
@@ -87,11 +87,12 @@ def _unknown(name: str) -> str:
 def _client_needed(server: Server, name: str = "") -> str:
     """What to do if the server doesn't register clients."""
     by_preset = f" --account {server.name}" if name and name != server.name else ""
-    redirect = f"http://127.0.0.1:{EXAMPLE_PORT}/callback"
-    options = f"--client-id ID --client-secret --redirect-port {EXAMPLE_PORT}"
+    redirect = server.redirect.format(port=EXAMPLE_PORT)
+    port = f" --redirect-port {EXAMPLE_PORT}" if redirect != server.redirect else ""
+    options = f"--client-id ID --client-secret{port}"
     lines = [
         f"amberlight: {server.title} needs a client ID of your own. Nothing was added.",
-        f"Create one {server.client_from}, with the redirect address {redirect}",
+        f"Create one {server.client_from}" + (f", with the redirect address {redirect}" if redirect else ""),
         f"Then: amberlight add {name or server.name}{by_preset} {options}   (without --client-secret if it has none)",
     ]
     if server.notes:
