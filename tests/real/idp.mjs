@@ -46,6 +46,12 @@ const provider = new Provider(IDP_ISSUER, {
     registration: { enabled: true },
     registrationManagement: { enabled: true },
     deviceFlow: { enabled: true },
+    // Every proof must hold a nonce of the server's; without that demand, nobody is asked for one.
+    dPoP: {
+      enabled: true,
+      nonceSecret: demands.includes('nonces') ? Buffer.alloc(32, 7) : undefined,
+      requireNonce: () => demands.includes('nonces'),
+    },
     clientIdMetadataDocument: { enabled: IDP_DOCUMENT !== '', ack: 'draft-02' },
     pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: demands.includes('pushed') },
     // RFC 8707: any resource of this machine, with access tokens that it can check by itself.

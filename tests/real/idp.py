@@ -61,7 +61,7 @@ class Idp:
         document: str = "",
         client_key: str = "",
     ) -> None:
-        """`demands`: what the server insists on; `idp.mjs` knows `pushed`. `document`: the one client metadata document
+        """`demands`: what the server insists on; `idp.mjs` knows `pushed` and `nonces`. `document`: the one client metadata document
         of its web. `client_key`: the public key of the client `keyed`, as a JWK."""
         self.document, self.client_key = document, client_key
         self.demands = tuple(demands)

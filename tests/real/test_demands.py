@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import httpx2
 import pytest
 
 from tests.real import node
@@ -19,6 +21,7 @@ from tests.requirements import skip_or_fail
 from trayapp.core.outcomes import Ambiguous, NotSent, Refreshed, ServerBusy
 from trayapp.engine.ports import NewLogin
 from trayapp.oauth.client_document import as_text, document
+from trayapp.oauth.dpop import Prover, new_key
 from trayapp.oauth.signin import BrowserSignIn
 from trayapp.oauth.signing import public_key, read_key_file
 from trayapp.oauth.tokens import HttpTokens
@@ -160,3 +163,41 @@ async def test_a_key_that_is_gone_costs_no_login(keyed: tuple[Relay, Idp], key_f
     assert isinstance(outcome, NotSent)
     assert "key file" in outcome.problem.summary
     assert isinstance(await client.refresh(), Refreshed)
+
+
+# --- proof of possession (RFC 9449) -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def binding() -> Iterator[tuple[Relay, Idp]]:
+    yield from served("nonces", "pushed")
+
+
+async def test_a_server_that_demands_proofs_with_nonces(binding: tuple[Relay, Idp]) -> None:
+    """Code, refreshes and outages, each proof with the server's nonce; the refresh token works with its key alone."""
+
+    relay, idp = binding
+    client = await sign_in(idp, "openid", "offline_access", dpop=True)
+    assert client.login.proof_key is not None
+    await survives(relay, client)
+    stolen = replace(client.login, proof_key=new_key())
+    assert not isinstance(await client.refresh(stolen), Refreshed)
+
+
+async def test_a_bound_token_opens_the_door_with_its_proof(binding: tuple[Relay, Idp]) -> None:
+    """At the server's own resource, userinfo: the proof that the proxy makes, and its one repeat for the nonce."""
+
+    _, idp = binding
+    client = await sign_in(idp, "openid", "offline_access", dpop=True)
+    key, value, url = client.login.proof_key, client.access.reveal(), f"{idp.issuer}/me"
+    assert key is not None
+    prover = Prover()
+    async with httpx2.AsyncClient(trust_env=False) as http:
+        assert "" == await client.subject(idp)  # as a bearer token
+        answers = []
+        for _ in range(2):
+            head = {"Authorization": f"DPoP {value}", "DPoP": prover.proof(key, "GET", url, value)}
+            answers.append(answer := await http.get(url, headers=head))
+            prover.noted(key, url, answer.headers.get("dpop-nonce"))
+    assert [401, 200] == [each.status_code for each in answers]
+    assert "alice" == answers[1].json()["sub"]

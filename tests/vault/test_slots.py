@@ -33,6 +33,7 @@ logins = st.builds(
     scope=st.text(max_size=50),
     resource=st.text(max_size=50),
     revocation_endpoint=st.text(max_size=50),
+    proof_key=st.none() | texts.map(Secret),
     access_token=st.none() | texts.map(Secret),
     expires_at=st.none() | st.floats(0, 4e9),
 ).filter(lambda login: login.renewable or bool(login.access_token))
@@ -122,12 +123,13 @@ def test_a_login_without_refresh_token_is_a_newer_format() -> None:
 
 
 def test_a_login_that_a_key_proves_is_a_newer_format() -> None:
-    """An older program would send the key as a password, or refresh without it, and be refused: it doesn't read this
+    """An older program would send the key as a password, or refresh without its proof, and be refused: it doesn't read this
     slot, with or without a refresh token."""
 
     facts = Secret('{"token_endpoint_auth_method":"private_key_jwt","registered":false,"key_file":"/home/ada/key.pem"}')
     for kept in (
         replace(login(), registration=facts),
+        replace(login(), proof_key=Secret('{"kty":"EC"}')),
         replace(login(), registration=facts, refresh_token=Secret(""), access_token=Secret("at-canary")),
     ):
         (text,) = slots.encode(kept, candidate=False, limit=None)

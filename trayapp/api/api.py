@@ -43,7 +43,7 @@ from trayapp.core.public import (
     status_json,
     unavailable_json,
 )
-from trayapp.core.sentences import NO_SUCH_WORKLOAD
+from trayapp.core.sentences import NO_SUCH_WORKLOAD, bound_token
 from trayapp.core.snapshot import Unavailable, WorkloadView
 from trayapp.server.replies import OWN_HEADERS, PAGE, Refusal, empty_reply, json_reply, read_object
 from trayapp.storage.activity import Activity
@@ -258,6 +258,8 @@ class _Api:
         if isinstance(answer, Unavailable):
             headers = {} if answer.retry_after is None else {"Retry-After": str(answer.retry_after)}
             return json_reply(unavailable_json(answer), 503, headers)
+        if answer.proof_key is not None:
+            raise Refusal(409, "bound_token", bound_token(view.name))
         token = answer.value.reveal()
         return json_reply({"access_token": token, "token_type": "Bearer", "expires_at": rfc3339(answer.expires_wall)})
 

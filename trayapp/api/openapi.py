@@ -114,6 +114,7 @@ OPERATIONS: tuple[Operation, ...] = (
                 "wait", {"type": "number", "minimum": 0, "maximum": 30}, "Longest wait for a refresh under way, in s."
             ),
         ),
+        refusals=(409,),
     ),
     Operation(
         "token_used",

@@ -116,6 +116,12 @@ _WORKLOAD = (
     Setting("flow", flow, "how to sign in: browser, or device (enter a code on any device)", "browser"),
     Setting("client_id", text, "client ID at the sign-in server; by default, Amberlight registers one"),
     Setting(
+        "dpop",
+        flag,
+        "bind tokens to a key of this login (DPoP, RFC 9449) even if the server doesn't demand it; from the next sign-in on",
+        False,
+    ),
+    Setting(
         "client_key_file",
         key_file,
         "file with the client's private key (PEM or JWK, yours alone), if it signs its requests (private_key_jwt)",

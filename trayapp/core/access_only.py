@@ -27,7 +27,8 @@ def token_of(login: Login, now: Moment, serial: int) -> AccessToken:
     age = max(0.0, now.wall - login.obtained_at)
     left = None if login.expires_at is None else login.expires_at - now.wall
     ends = None if left is None else now.at + left
-    return AccessToken(serial, login.access_token or Secret(""), now.at - age, ends, login.expires_at)
+    value = login.access_token or Secret("")
+    return AccessToken(serial, value, now.at - age, ends, login.expires_at, proof_key=login.proof_key)
 
 
 def is_over(login: Login, now: Moment) -> bool:

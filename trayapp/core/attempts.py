@@ -191,7 +191,8 @@ def _refreshed(w: Workload, e: Finished, outcome: Refreshed) -> Result:
     sent_at = now.at if w.attempt is None else w.attempt.began.at  # the answer may have been long on its way (M1)
     expires_at = None if outcome.expires_in is None else sent_at + min(outcome.expires_in, w.spec.policy.lifetime_cap)
     expires_wall = None if expires_at is None else now.wall + (expires_at - now.at)
-    access = AccessToken(e.serial, outcome.access_token, now.at, expires_at, expires_wall)
+    key = w.login.proof_key if w.login is not None and outcome.bound else None
+    access = AccessToken(e.serial, outcome.access_token, now.at, expires_at, expires_wall, proof_key=key)
     w = replace(
         w,
         access=access,

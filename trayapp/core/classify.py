@@ -131,6 +131,7 @@ def _refreshed(access_token: str, fields: Mapping[str, object], now: float) -> R
         expires_in=lifetime,
         scope=scope if isinstance(scope, str) and _SCOPE.fullmatch(scope) else None,
         id_token=Secret(id_token) if id_token else None,
+        bound=str(fields.get("token_type")).lower() == "dpop",  # RFC 9449 section 5
     )
 
 

@@ -154,6 +154,7 @@ class Spec:
     mcp: str = "auto"  # whether MCP clients are kept connected: auto (those that look like one), on (all), off
     metadata_url: str = ""  # where the authorization server's metadata is, if not where the standard says
     client_key_file: str = ""  # the private key that proves the client (RFC 7523)
+    dpop: bool = False  # bind tokens to a key even if nobody demands it (RFC 9449)
     client_metadata_url: str = ""  # of a document that is its client where the server takes such
     omit_resource: bool = False  # send no `resource`, not even the one that the url names
     kind: str = "server"  # server, or account: without a url, unknown to proxy and clients
@@ -189,6 +190,7 @@ class Login:
     scope: str = ""
     resource: str = ""
     revocation_endpoint: str = ""
+    proof_key: Secret | None = None  # its tokens are bound to this key (RFC 9449), as a JWK
     access_token: Secret | None = None  # kept only if there is no refresh token
     expires_at: float | None = None  # wall; the end of that access token, if the server said
 
@@ -228,6 +230,7 @@ class AccessToken:
     expires_at: float | None  # at; None: the server didn't say
     expires_wall: float | None = None
     rejected: bool = False
+    proof_key: Secret | None = None  # of its login, if it is bound to that (RFC 9449)
 
     def ends_at(self, margin: float) -> float | None:
         """When it stops being usable: `margin` seconds, or a tenth of a short life, before it expires. None: never (M1)."""

@@ -47,6 +47,7 @@ class Refreshed:
     id_token: Secret | None = None
     redirected_to: str = ""  # the address that answered, if the endpoint redirected there
     verified: bool = False  # as in `Answer`
+    bound: bool = False  # the access token is bound to a key (RFC 9449)
 
 
 @dataclass(frozen=True, slots=True)

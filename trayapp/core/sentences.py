@@ -379,6 +379,14 @@ def left_over(removal: Removal, *, quits: bool = False) -> str:
     return " ".join(sentences)
 
 
+def bound_token(name: str) -> str:
+    """Why a token that is bound to a key isn't given to programs (RFC 9449)."""
+    return (
+        f"Tokens of {name} work only with a key that Amberlight keeps (DPoP). Connect through Amberlight instead: "
+        f"amberlight client-config {name}"
+    )
+
+
 def duration(seconds: float) -> str:
     """A length of time in the largest unit that divides it: "24 hours", "1 minute", "90 seconds"."""
     units = ((3600, "hour"), (60, "minute"))

@@ -20,6 +20,7 @@ from trayapp.oauth.client_document import document_client, redirect_uri
 from trayapp.oauth.client_keys import METHOD, is_key
 from trayapp.oauth.client_store import ClientRecord, ClientRecords
 from trayapp.oauth.discovery import DiscoveredServer, discover
+from trayapp.oauth.dpop import ALGORITHM, new_key, thumbprint
 from trayapp.oauth.flow import begin
 from trayapp.oauth.grants import push_grant
 from trayapp.oauth.known_client import names_unknown_client
@@ -56,6 +57,7 @@ class AuthorizationPlan:
     endpoints: Endpoints
     client: RegisteredClient
     extras: Mapping[str, str] = field(default_factory=dict)  # extra parameters of the authorization request
+    proof_key: Secret | None = None  # a new key that its tokens will be bound to (RFC 9449)
     reused: bool = False  # its client was registered for an earlier sign-in
 
 
@@ -77,7 +79,7 @@ class Planner:
         """The plan with server, scopes and resource; its client is the configured one, or still empty."""
         try:
             async with asyncio.timeout(DISCOVERY_LIMIT):
-                return await self._find_server(spec, report)
+                return await with_key(await self._find_server(spec, report))
         except TimeoutError:
             host = urlsplit(spec.issuer or spec.url).hostname
             return Problem("timed_out", f"{host} took too long to name its sign-in server. Try again."[:200])
@@ -289,7 +291,21 @@ def _planned(spec: Spec, discovered: DiscoveredServer, endpoints: Endpoints, rep
     if advertised and {"openid", "offline_access"} <= set(scopes):
         extras |= CONSENT
     planned = replace(spec, scopes=scopes, resource="" if spec.omit_resource else spec.resource or discovered.resource)
+    planned = replace(planned, dpop=spec.dpop or discovered.dpop)
     return AuthorizationPlan(planned, endpoints, RegisteredClient(spec.client_id), extras)
+
+
+async def with_key(plan: AuthorizationPlan | Problem) -> AuthorizationPlan | Problem:
+    """The plan with a new key, if tokens have to be bound to one. The code is bound to it as well (RFC 9449 section 10)."""
+    if isinstance(plan, Problem) or not plan.spec.dpop:
+        return plan
+    if plan.endpoints.proof_algorithms and ALGORITHM not in plan.endpoints.proof_algorithms:
+        host = urlsplit(plan.endpoints.issuer or plan.endpoints.token).hostname
+        return Problem(
+            "metadata", f"{host} takes no DPoP proofs signed with {ALGORITHM}, and Amberlight makes no others."[:200]
+        )
+    key = await asyncio.to_thread(new_key)
+    return replace(plan, proof_key=key, extras={**plan.extras, "dpop_jkt": await asyncio.to_thread(thumbprint, key)})
 
 
 def _configured_client(spec: Spec, endpoints: Endpoints, record: ClientRecord) -> RegisteredClient | Problem:

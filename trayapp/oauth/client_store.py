@@ -183,7 +183,7 @@ def to_text(record: ClientRecord) -> Secret:
             "resource": discovered.resource,
             "scopes": list(discovered.scopes),
             "least": int(discovered.nearest_allowed),
-        }
+        } | ({"dpop": True} if discovered.dpop else {})
     return Secret(json.dumps(fields, separators=(",", ":")))
 
 
@@ -216,7 +216,8 @@ def _discovered_from(fields: object) -> tuple[str, DiscoveredServer | None]:
     nearest_allowed = fields.get("least")
     if not isinstance(url, str) or not issuers or not isinstance(resource, str) or nearest_allowed not in (0, 1, 2):
         return "", None
-    return url, DiscoveredServer(issuers, resource, _strings(fields.get("scopes")), AddressClass(nearest_allowed))
+    scopes, dpop = _strings(fields.get("scopes")), fields.get("dpop") is True
+    return url, DiscoveredServer(issuers, resource, scopes, AddressClass(nearest_allowed), dpop)
 
 
 def _strings(value: object) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ ERROR_TEXTS: Mapping[str, str] = {
 }
 
 
+NOT_BOUND = "The server gave a token that isn't bound to this sign-in's key (DPoP). If it can't do that, unset dpop."
 ENDED = f"The server gave no refresh token, and its access token has already expired. {CHECK_CLOCK}"
 
 
@@ -41,9 +42,10 @@ def new_login(
     *,
     client_secret: Secret | None = None,
     registration: Secret | None = None,
+    proof_key: Secret | None = None,
 ) -> NewLogin | Problem:
     """Read the answer to a code. `sent_at` is the moment before the request, so that no token is taken to live longer
-    than it does.
+    than it does. A token that isn't bound to `proof_key` is discarded (RFC 9449 section 5).
 
     `spec` names the client, scopes and resource that were used; `client_secret` and `registration`, which prove the
     client, are stored with the login.
@@ -51,10 +53,13 @@ def new_login(
     match classify(reply, provider_of(endpoints.token), sent_at.wall):
         case Refreshed(refresh_token=None, expires_in=0.0):
             return Problem("exchange", ENDED)
+        case Refreshed(bound=False) if proof_key is not None:
+            return Problem("exchange", NOT_BOUND)
         case Refreshed() as refreshed:
             new = _login(spec, endpoints, refreshed, sent_at)
-            kept = replace(new.login, client_secret=client_secret, registration=registration)
-            return replace(new, login=kept)
+            key = proof_key if refreshed.bound else None
+            kept = replace(new.login, client_secret=client_secret, registration=registration, proof_key=key)
+            return replace(new, login=kept, access=replace(new.access, proof_key=key))
         case Refused(problem):
             words = ERROR_TEXTS.get(problem.code, REFUSED)
             return Problem("exchange", f"{words} ({problem.code}).", problem.http_status, problem.code)

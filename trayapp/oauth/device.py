@@ -211,9 +211,7 @@ class _Polling:
         """The end of the flow, or the seconds to wait before the next poll."""
         outcome = classify(reply, wall=sent_at.wall)
         if isinstance(outcome, Refreshed):
-            grant = self._grant
-            proof = {"client_secret": grant.client_secret, "registration": grant.registration}
-            return new_login(self._spec, self._endpoints, reply, sent_at, **proof)
+            return new_login(self._spec, self._endpoints, reply, sent_at, **self._grant.proof())
         code = outcome.problem.code
         match code:
             case "authorization_pending":

@@ -66,6 +66,7 @@ class DiscoveredServer:
     resource: str = ""  # RFC 8707 parameter; empty if the server doesn't implement RFC 9728
     scopes: tuple[str, ...] = ()
     nearest_allowed: AddressClass = AddressClass.LOCAL  # its servers may be no nearer than this
+    dpop: bool = False  # its tokens have to be bound to a key (RFC 9728, RFC 9449)
 
 
 @dataclass(slots=True)
@@ -214,7 +215,8 @@ class _Discovery:
             if problem := self._unusable(server) or ("can't have a query" if urlsplit(server).query else ""):
                 return metadata_problem(f"{self.host} names a sign-in server whose URL {problem}.")
         scopes = self._challenged_scopes() or scope_tokens(document.get("scopes_supported"))
-        return DiscoveredServer(servers or self._own_origin(), str(document["resource"]), scopes, self.reached)
+        dpop = document.get("dpop_bound_access_tokens_required") is True
+        return DiscoveredServer(servers or self._own_origin(), str(document["resource"]), scopes, self.reached, dpop)
 
     def _challenged_scopes(self) -> tuple[str, ...]:
         """The scopes of the first challenge that names any."""

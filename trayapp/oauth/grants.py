@@ -12,7 +12,9 @@ from trayapp.oauth.registration import RegisteredClient
 from trayapp.oauth.tokens import CodeGrant, DeviceGrant, PushGrant
 
 
-def code_grant(spec: Spec, client: RegisteredClient, flow: Flow, code: Secret) -> CodeGrant:
+def code_grant(
+    spec: Spec, client: RegisteredClient, flow: Flow, code: Secret, proof_key: Secret | None = None
+) -> CodeGrant:
     """The code of a redirect, to be redeemed (RFC 6749 section 4.1.3)."""
     return CodeGrant(
         token_endpoint=flow.endpoints.token,
@@ -23,11 +25,14 @@ def code_grant(spec: Spec, client: RegisteredClient, flow: Flow, code: Secret) -
         resource=spec.resource,
         client_secret=client.secret,
         registration=client.registration(),
+        proof_key=proof_key,
         nearest_allowed=flow.endpoints.nearest_allowed,
     )
 
 
-def device_grant(spec: Spec, client: RegisteredClient, endpoints: Endpoints) -> DeviceGrant:
+def device_grant(
+    spec: Spec, client: RegisteredClient, endpoints: Endpoints, proof_key: Secret | None = None
+) -> DeviceGrant:
     """A device authorization (RFC 8628 section 3.1)."""
     return DeviceGrant(
         endpoint=endpoints.device,
@@ -38,6 +43,7 @@ def device_grant(spec: Spec, client: RegisteredClient, endpoints: Endpoints) -> 
         audience=extra_authorization_parameters(endpoints.token, spec.resource).get("audience", ""),
         client_secret=client.secret,
         registration=client.registration(),
+        proof_key=proof_key,
         nearest_allowed=endpoints.nearest_allowed,
     )
 

@@ -41,6 +41,7 @@ class Endpoints:
     scopes: tuple[str, ...] = ()  # supported scopes; empty: not stated
     auth_methods: tuple[str, ...] = ()  # of the token endpoint; empty: not stated
     grants: tuple[str, ...] = ()  # grant types; empty: not stated
+    proof_algorithms: tuple[str, ...] = ()  # of DPoP proofs; empty: not stated
     client_documents: bool = False  # a client's id may be the address of a document about it
     pushed: str = ""  # RFC 9126: pushed authorization request endpoint
     pushed_only: bool = False  # authorization requests have to be pushed first
@@ -228,6 +229,7 @@ def read_metadata(
             scopes=scope_tokens(document.get("scopes_supported")),
             auth_methods=_strings(document.get("token_endpoint_auth_methods_supported")),
             grants=_strings(document.get("grant_types_supported")),
+            proof_algorithms=_strings(document.get("dpop_signing_alg_values_supported")),
             client_documents=document.get("client_id_metadata_document_supported") is True,
             pushed=addresses.get(PUSHED, ""),
             pushed_only=document.get("require_pushed_authorization_requests") is True,

@@ -32,9 +32,10 @@ async def send_with_redirect(
     limit: float,
     connect: float = CONNECT_LIMIT,
     may_follow: Callable[[str], bool] = lambda target: True,
+    retarget: Callable[[Request], Request] = lambda request: request,
 ) -> Reply:
     """Send a request, and once more where a redirect leads that may be followed, if `may_follow` agrees to its target.
-    `limit` (s) holds for both together.
+    `retarget` signs a request for its new address. `limit` (s) holds for both together.
 
     A request that was answered with a redirect was not acted on, so the second one decides what has become of the token.
     """
@@ -45,7 +46,7 @@ async def send_with_redirect(
     if not target or left <= 0 or not may_follow(target):
         return reply
     log.info("%s redirects a request within its own address", urlsplit(request.url).hostname)
-    second = await wire.send(replace(request, url=target), limit=left, connect=connect)
+    second = await wire.send(retarget(replace(request, url=target)), limit=left, connect=connect)
     return replace(second, redirected_to=target) if isinstance(second, Answer) else second
 
 

@@ -354,10 +354,9 @@ class BrowserSignIn:
         if isinstance(code, Problem):
             return code
         sent_at = now()
-        spec, grant = plan.spec, code_grant(plan.spec, plan.client, flow, code)
+        spec, grant = plan.spec, code_grant(plan.spec, plan.client, flow, code, plan.proof_key)
         reply = await self._tokens.exchange(grant)
-        proof = {"client_secret": grant.client_secret, "registration": grant.registration}
-        return new_login(spec, flow.endpoints, reply, sent_at, **proof)
+        return new_login(spec, flow.endpoints, reply, sent_at, **grant.proof())
 
     async def _device(self, plan: AuthorizationPlan, request: SignInRequest) -> NewLogin | Problem:
         """Run the device flow (RFC 8628): the person enters a code, here or on another machine."""
@@ -370,7 +369,7 @@ class BrowserSignIn:
             if request.browser:
                 self._open(spec.name, page)
 
-        grant = device_grant(spec, plan.client, plan.endpoints)
+        grant = device_grant(spec, plan.client, plan.endpoints, plan.proof_key)
         return await by_device_code(grant, spec, plan.endpoints, self._tokens, on_code, request.now)
 
     def _open(self, name: str, url: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeAlias
@@ -22,6 +22,7 @@ from trayapp.core.outcomes import Answer, Fault, Reply
 from trayapp.core.quirks import accepts_resource, own_scope, refresh_resource, refresh_scope, secret_in_body
 from trayapp.oauth.address_class import AddressClass
 from trayapp.oauth.client_keys import READY, facts_of, proven
+from trayapp.oauth.dpop import HEADER, NONCE, BadKeyError, Prover, wants_nonce
 from trayapp.oauth.faults import UNSENDABLE
 from trayapp.oauth.redirects import send_with_redirect
 from trayapp.oauth.wire import CONNECT_LIMIT, Request, Wire
@@ -43,7 +44,12 @@ class CodeGrant:
     resource: str = ""  # RFC 8707
     client_secret: Secret | None = None
     registration: Secret | None = None
+    proof_key: Secret | None = None  # its tokens will be bound to it (RFC 9449)
     nearest_allowed: AddressClass = AddressClass.LOCAL  # if a server named the endpoint
+
+    def proof(self) -> dict[str, Secret | None]:
+        """What a login keeps of it."""
+        return {"client_secret": self.client_secret, "registration": self.registration, "proof_key": self.proof_key}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,12 @@ class DeviceGrant:
     audience: str = ""  # Auth0's parameter instead of `resource`
     client_secret: Secret | None = None
     registration: Secret | None = None
+    proof_key: Secret | None = None  # its tokens will be bound to it (RFC 9449)
     nearest_allowed: AddressClass = AddressClass.LOCAL  # if a server named the endpoints
+
+    def proof(self) -> dict[str, Secret | None]:
+        """What a login keeps of it."""
+        return {"client_secret": self.client_secret, "registration": self.registration, "proof_key": self.proof_key}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +115,7 @@ class HttpTokens:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
+        self._prover = Prover()
         self._followed: dict[str, str] = {}  # token endpoint → where its latest redirect was followed to
 
     async def refresh(self, login: Login, *, limit: float, connect: float, in_doubt: bool = False) -> Reply:
@@ -124,7 +136,7 @@ class HttpTokens:
             self._followed[login.token_endpoint] = target
             return True
 
-        send = partial(send_with_redirect, self._wire, may_follow=may_follow)
+        send = partial(self._bound, login.proof_key, may_follow=may_follow)
         reply = await send(replace(request, repeatable=True), limit=limit, connect=connect)
         own, left = _asked_for_itself(login, reply), limit - (clock() - began)
         if not own or left <= 0:
@@ -141,9 +153,8 @@ class HttpTokens:
         request = await _proven_request(exchange_request, code)
         if isinstance(request, Fault):
             return request
-        return await send_with_redirect(
-            self._wire, replace(request, nearest_allowed=code.nearest_allowed), limit=limit, connect=connect
-        )
+        request = replace(request, nearest_allowed=code.nearest_allowed)
+        return await self._bound(code.proof_key, request, limit=limit, connect=connect)
 
     async def device_code(self, grant: DeviceGrant, *, limit: float, connect: float = CONNECT_LIMIT) -> Reply:
         """Request a device code (RFC 8628 section 3.1)."""
@@ -159,9 +170,8 @@ class HttpTokens:
         request = await _proven_request(lambda grant: poll_request(grant, code), grant)
         if isinstance(request, Fault):
             return request
-        return await send_with_redirect(
-            self._wire, replace(request, nearest_allowed=grant.nearest_allowed), limit=limit, connect=connect
-        )
+        request = replace(request, nearest_allowed=grant.nearest_allowed)
+        return await self._bound(grant.proof_key, request, limit=limit, connect=connect)
 
     async def push(self, grant: PushGrant, *, limit: float, connect: float = CONNECT_LIMIT) -> Reply:
         """Push an authorization request (RFC 9126 section 2.1)."""
@@ -170,6 +180,43 @@ class HttpTokens:
             return request
         return await send_with_redirect(
             self._wire, replace(request, nearest_allowed=grant.nearest_allowed), limit=limit, connect=connect
+        )
+
+    async def _bound(
+        self,
+        key: Secret | None,
+        request: Request,
+        *,
+        limit: float,
+        connect: float,
+        may_follow: Callable[[str], bool] = lambda target: True,
+    ) -> Reply:
+        """Send a token request, with a proof of possession if its tokens are bound to `key`. If the server asks for its
+        nonce, the request is sent once more: it has done nothing with it (RFC 9449 section 8)."""
+        send = partial(send_with_redirect, self._wire, connect=connect, may_follow=may_follow)
+        if key is None:
+            return await send(request, limit=limit)
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        try:
+            await self._prover.ready()
+            signed = partial(self._signed, key)
+            reply = await send(signed(request), limit=limit, retarget=signed)
+            nonce = self._prover.noted(
+                key, request.url, reply.headers.get(NONCE) if isinstance(reply, Answer) else None
+            )
+            left = limit - (clock() - began)
+            if not (nonce and wants_nonce(reply)) or left <= 0:
+                return reply
+            reply = await send(signed(request), limit=left, retarget=signed)
+            self._prover.noted(key, request.url, reply.headers.get(NONCE) if isinstance(reply, Answer) else None)
+        except BadKeyError:
+            return Fault(False, "request", "the key of this login can't be used")
+        return reply
+
+    def _signed(self, key: Secret, request: Request) -> Request:
+        return replace(
+            request, headers={**request.headers, HEADER: self._prover.proof(key, request.method, request.url)}
         )
 
     async def revoke(self, login: Login, *, limit: float = REVOKE_LIMIT) -> bool:

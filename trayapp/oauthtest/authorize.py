@@ -99,7 +99,9 @@ class AuthorizationEndpoint:
         checks.sign_in(state, challenge)
         resource = self._resource(query)
         scope = self._scope(query)
-        return AuthorizationRequest(challenge, state, redirect_uri, scope, resource, query.get("nonce", ""))
+        return AuthorizationRequest(
+            challenge, state, redirect_uri, scope, resource, query.get("nonce", ""), query.get("dpop_jkt", "")
+        )
 
     def _challenge(self, query: Mapping[str, str]) -> str:
         checks = self._server.checks

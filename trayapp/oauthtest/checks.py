@@ -43,6 +43,7 @@ class Rule(StrEnum):
     REFUSED_AGAIN = "refused_again"  # a refresh token that this server has refused before
     POLLED_TOO_FAST = "polled_too_fast"  # RFC 8628 section 3.5
     ASSERTION_REUSED = "assertion_reused"  # RFC 7523 section 3
+    BAD_PROOF = "bad_proof"  # RFC 9449 section 4.3
     NOT_PUSHED = "not_pushed"  # an authorization request in the address although it must be pushed (RFC 9126)
     REQUEST_URI_PUSHED = "request_uri_pushed"  # RFC 9126 section 2.1
     FOLLOWED_REDIRECT = "followed_redirect"  # from the token endpoint to a portal

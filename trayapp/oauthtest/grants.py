@@ -47,6 +47,7 @@ class AuthorizationRequest:
     scope: str
     resource: str
     nonce: str = field(repr=False)
+    jkt: str = ""  # RFC 9449 section 10: the key that the code is bound to
 
 
 @dataclass(slots=True)
@@ -191,6 +192,16 @@ class Grants:
         """Whether a resource would accept this access token now."""
         family, expires = self._access.get(token, (None, 0.0))
         return family is not None and family.live and self._settings.clock() < expires
+
+    def code_key(self, code: str) -> str:
+        """The key that a code is bound to; empty if to none."""
+        return self._codes[code].request.jkt if code in self._codes else ""
+
+    def family_of(self, token: str) -> str:
+        """The family of a refresh token or access token; empty if it is unknown."""
+        if token in self._refresh:
+            return self._refresh[token].family.name
+        return self._access[token][0].name if token in self._access else ""
 
     def _in_grace(self, spent_at: float) -> bool:
         grace = self._settings.grace

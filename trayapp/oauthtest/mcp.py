@@ -18,6 +18,7 @@ from aiohttp import web
 
 from trayapp.oauthtest.background import Background
 from trayapp.oauthtest.forms import digest
+from trayapp.oauthtest.proofs import BadProof
 from trayapp.oauthtest.server import OAuthServer
 
 PATH = "/mcp"
@@ -65,6 +66,7 @@ class EchoWorkload:
         self._server = server
         self._background = Background(self._application, name=f"oauthtest workload {name}")
         self._lock = threading.Lock()
+        self.proofs = server.resource_proofs()  # of bound tokens; its nonces are not the authorization server's
         self._calls: list[RecordedCall] = []
         self._sessions: set[str] = set()
         self._reject = 0
@@ -137,12 +139,16 @@ class EchoWorkload:
     async def _metadata(self, request: web.Request) -> web.StreamResponse:
         """RFC 9728 section 3.2."""
         document = {"resource": self.url, "authorization_servers": [self._server.issuer], "resource_name": self.name}
+        if self._server.dpop:
+            return web.json_response({**document, "dpop_bound_access_tokens_required": True})
         return web.json_response({**document, "bearer_methods_supported": ["header"]})
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        token = token.strip() if scheme.lower() == "bearer" else ""
+        token = token.strip() if scheme.lower() == ("dpop" if self._server.dpop else "bearer") else ""
         outcome = self._check_token(token)
+        if self._server.dpop and outcome == "ok":
+            outcome = self._check_proof(request, token)
         message = await _message(request) if request.method == "POST" else None
         called = message.get("method") if isinstance(message, dict) else None
         with self._lock:
@@ -172,12 +178,26 @@ class EchoWorkload:
                 return "rejected"
             return "rejected" if self._reject_all or digest(token) in self._rejected else "ok"
 
+    def _check_proof(self, request: web.Request, token: str) -> str:
+        """RFC 9449 section 7.1: a proof of the key that the token is bound to."""
+        with self._lock:
+            try:
+                key = self.proofs.check(request.headers.get("DPoP"), request.method, self.url, token)
+            except BadProof as problem:
+                return problem.code
+        return "ok" if key == self._server.access_key(token) else "invalid_dpop_proof"
+
     def _challenge(self, outcome: str) -> web.Response:
         """The 401 of RFC 6750 section 3, which has no error code if there was no token."""
         parts = [f'resource_metadata="{self._background.url}{METADATA_PATH}"']
         if outcome != "no_token":
             parts += ['error="invalid_token"', 'error_description="The access token is expired, revoked or unknown"']
-        headers = {"WWW-Authenticate": "Bearer " + ", ".join(parts)}
+        if outcome in ("use_dpop_nonce", "invalid_dpop_proof"):
+            parts[1] = f'error="{outcome}"'
+        scheme = "DPoP" if self._server.dpop else "Bearer"
+        headers = {"WWW-Authenticate": f"{scheme} " + ", ".join(parts)}
+        if self._server.dpop and self.proofs.nonce:
+            headers["DPoP-Nonce"] = self.proofs.nonce
         return web.json_response({"error": "unauthorized"}, status=401, headers=headers)
 
     def _reply_to(self, message: object) -> web.Response:

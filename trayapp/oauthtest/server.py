@@ -14,6 +14,7 @@ from trayapp.oauthtest.device import ENDPOINT, GRANT_TYPE, PAGE, DeviceEndpoint
 from trayapp.oauthtest.faults import HTML, NO_STORE, PORTAL_PATH
 from trayapp.oauthtest.grants import Grant, OAuthError
 from trayapp.oauthtest.log import Record
+from trayapp.oauthtest.proofs import Proofs
 from trayapp.oauthtest.pushed import ENDPOINT as PAR
 from trayapp.oauthtest.pushed import PushedEndpoint
 from trayapp.oauthtest.registration import ENDPOINT as REGISTER
@@ -165,6 +166,20 @@ class OAuthServer(ServerSettings):
         with self._state.lock:
             return self._state.grants.valid_access(token)
 
+    def access_key(self, token: str) -> str:
+        """The thumbprint of the key that an access token is bound to; empty if to none."""
+        with self._state.lock:
+            return self._state.keys.get(self._state.grants.family_of(token), "")
+
+    def new_nonce(self) -> None:
+        """The token endpoint asks for another nonce from now on."""
+        with self._state.lock:
+            self._state.proofs.renew()
+
+    def resource_proofs(self) -> Proofs:
+        """Checks for a resource of its own, whose violations count as this server's."""
+        return Proofs(self._state.checks, nonces=self.dpop_nonces)
+
     def user_codes(self) -> tuple[str, ...]:
         """User codes that nobody has entered yet, oldest first."""
         with self._state.lock:
@@ -276,6 +291,8 @@ class OAuthServer(ServerSettings):
         if self.pushed:
             document["pushed_authorization_request_endpoint"] = self.url + PAR
             document["require_pushed_authorization_requests"] = self.pushed == "required"
+        if self.dpop:
+            document["dpop_signing_alg_values_supported"] = ["ES256"]
         if self.scopes:
             document["scopes_supported"] = list(self.scopes)
         return document

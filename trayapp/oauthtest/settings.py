@@ -26,6 +26,8 @@ class ServerSettings:
     client_id: str = "amberlight-test"
     client_secret: str | None = None  # given: the client must authenticate, by Basic header or in the body
 
+    dpop: bool = False  # every token is bound to the key of its client's proofs (RFC 9449)
+    dpop_nonces: bool = True  # and each proof must hold a nonce of the server's
     client_key: Mapping[str, object] | None = None  # given: the client must prove itself by an assertion (RFC 7523)
 
     access_token_lifetime: object = 3600.0  # `expires_in` as it stands here; None leaves it out

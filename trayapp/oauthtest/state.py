@@ -20,6 +20,7 @@ from trayapp.oauthtest.forms import SECRET_FIELDS, BadForm, basic_credentials, p
 from trayapp.oauthtest.grants import Grants, OAuthError
 from trayapp.oauthtest.idtokens import Signer
 from trayapp.oauthtest.log import Log
+from trayapp.oauthtest.proofs import Proofs
 from trayapp.oauthtest.script import Script
 from trayapp.oauthtest.settings import ServerSettings
 
@@ -39,6 +40,8 @@ class ServerState:
         self.script = Script()
         self.devices = Devices(settings, self.grants, self.checks)
         self.signer = Signer()
+        self.proofs = Proofs(self.checks, nonces=settings.dpop_nonces)
+        self.keys: dict[str, str] = {}  # family → thumbprint of the key that its tokens are bound to
         self._assertions: set[str] = set()  # that were used
 
     async def receive(self, request: web.Request, where: str) -> dict[str, str]:

@@ -18,6 +18,7 @@ from trayapp.oauthtest.device import GRANT_TYPE
 from trayapp.oauthtest.faults import NO_STORE, canned, cut_answer, hang_up
 from trayapp.oauthtest.forms import digest
 from trayapp.oauthtest.grants import Grant, OAuthError, real_lifetime
+from trayapp.oauthtest.proofs import BadProof
 from trayapp.oauthtest.script import Mode
 from trayapp.oauthtest.state import ServerState, error_response
 
@@ -147,12 +148,33 @@ class TokenRoute:
                 if bad_request is not None:
                     raise bad_request
                 server.authenticate(form, request.headers.get("Authorization"), ENDPOINT)
+                key = self._prove(request, form)
                 grant = self._grant(form)
             except OAuthError as problem:
                 server.log.outcome(number, problem.code)
-                return error_response(problem)
+                answer = error_response(problem)
+                if server.settings.dpop and server.proofs.nonce:
+                    answer.headers["DPoP-Nonce"] = server.proofs.nonce
+                return answer
+            if key:
+                server.keys.setdefault(grant.family, key)
             server.log.outcome(number, "ok")
             return web.json_response(self._token_response(grant), headers=NO_STORE)
+
+    def _prove(self, request: web.Request, form: Mapping[str, str]) -> str:
+        """The key that the proof was made with (RFC 9449 section 5). Nothing else happens to the request without one."""
+        server = self._server
+        if not server.settings.dpop:
+            return ""
+        try:
+            key = server.proofs.check(request.headers.get("DPoP"), request.method, f"{server.base()}{ENDPOINT}")
+        except BadProof as problem:
+            raise OAuthError(problem.code, str(problem)) from None
+        bound = server.keys.get(server.grants.family_of(form.get("refresh_token", "")), key)
+        code = server.grants.code_key(form.get("code", "")) or key
+        if key != bound or key != code:
+            raise OAuthError("invalid_grant", "The token or code is bound to another key")
+        return key
 
     def _grant(self, form: Mapping[str, str]) -> Grant:
         server = self._server
@@ -210,7 +232,10 @@ class TokenRoute:
 
     def _token_response(self, grant: Grant) -> dict[str, object]:
         settings = self._server.settings
-        answer: dict[str, object] = {"access_token": grant.access_token, "token_type": "Bearer"}
+        answer: dict[str, object] = {
+            "access_token": grant.access_token,
+            "token_type": "DPoP" if settings.dpop else "Bearer",
+        }
         if settings.access_token_lifetime is not None:
             answer["expires_in"] = settings.access_token_lifetime
         if grant.refresh_token is not None:

@@ -13,7 +13,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import aiohttp
 from aiohttp import web
@@ -33,6 +33,10 @@ from trayapp.proxy.mapping import UpstreamUrl
 from trayapp.proxy.upstream import ProxyUnusable, Upstreams
 from trayapp.server.replies import Refusal
 
+if TYPE_CHECKING:
+    from trayapp.proxy.proofs import UpstreamProofs
+
+USE_NONCE = "use_dpop_nonce"  # RFC 9449 section 9
 UPSTREAM_ERRORS = (aiohttp.ClientError, HttpProcessingError, OSError, ProxyUnusable)  # OSError holds TimeoutError
 GATEWAY = frozenset((502, 503, 504))  # what answers in the place of a server that is away or overloaded
 NOTHING_SENT = (  # of these: the connection was never made
@@ -102,6 +106,7 @@ class Forwarder:
         self.tokens = tokens
         self.upstreams = upstreams
         self._audit = Audit()
+        self._made_proofs: UpstreamProofs | None = None
 
     async def send(
         self,
@@ -125,15 +130,27 @@ class Forwarder:
         try:
             target = pool.targets.get(upstream.origin) or await upstreams.target(pool, upstream)
             path = url.removeprefix(upstream.origin)
-            for _ in range(2):
-                response = await send_request(pool.connector, target, method, path, head(token), body.to_send())
+            tried = False  # a newer token
+            asked = False  # for the upstream's nonce
+            for _ in range(3):
+                bound = token.proof_key
+                own = (
+                    head(token) if bound is None else await self._proofs().bind(head(token), method, url, token, bound)
+                )
+                response = await send_request(pool.connector, target, method, path, own, body.to_send())
                 self._record(name, method, upstream, response.status)
                 challenge = challenge_of(response.status, response.headers)
+                nonce = bound is not None and self._proofs().noted(url, response.headers, bound)
                 if challenge is None:
                     response.on_exit = partial(upstreams.give_back, pool)
                     return response
                 with response:
                     pass  # its connection goes back
+                if bound is not None and challenge.code == USE_NONCE:  # no strike: nothing is wrong with the token
+                    if asked or not nonce or not body.can_repeat():
+                        break
+                    asked = True
+                    continue
                 if challenge.needs is not None:
                     why = self.tokens.lacks(name, token.serial, challenge.needs)
                 else:
@@ -144,13 +161,21 @@ class Forwarder:
                 newer = await self.tokens.token(name, counts=counts) if repeat else self.tokens.peek(name)
                 if isinstance(newer, Unavailable):
                     raise NoTokenError(newer)
-                if newer.serial == token.serial or not repeat:
+                if newer.serial == token.serial or not repeat or tried:
                     break
-                token = newer
+                token, tried = newer, True
             raise SendAgainError
         except BaseException:
             upstreams.give_back(pool)
             raise
+
+    def _proofs(self) -> UpstreamProofs:
+        """Made for the first bound token: most people have none."""
+        if self._made_proofs is None:
+            from trayapp.proxy.proofs import UpstreamProofs
+
+            self._made_proofs = UpstreamProofs()
+        return self._made_proofs
 
     def _record(self, name: str, method: str, upstream: UpstreamUrl, status: int) -> None:
         self.answered[name, str(status)] += 1

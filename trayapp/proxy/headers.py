@@ -24,6 +24,7 @@ HOP_BY_HOP = frozenset(  # RFC 9110 section 7.6.1, and what older programs send
 _NOT_TO_UPSTREAM = HOP_BY_HOP | {
     "host",
     "authorization",
+    "dpop",
     "cookie",
     "cookie2",
     "expect",  # answered here; nothing would wait for the upstream's 100
@@ -37,6 +38,7 @@ _NOT_TO_CLIENT = HOP_BY_HOP | {
     "set-cookie2",
     "www-authenticate",
     "authentication-info",
+    "dpop-nonce",
     "alt-svc",
     "strict-transport-security",
     "clear-site-data",

@@ -29,7 +29,7 @@ MAX_PARTS = 64  # a header that claims more is damaged; reading on could take fo
 _TEXT = ("lineage", "token_endpoint", "client_id")
 _OPTIONAL_TEXT = ("issuer", "subject", "scope", "resource", "revocation_endpoint")
 _SHOWN_TEXT = ("account",)  # only shown: no login is lost over it
-_OPTIONAL_SECRET = ("client_secret", "registration", "access_token")
+_OPTIONAL_SECRET = ("client_secret", "registration", "access_token", "proof_key")
 
 
 class DamagedError(Exception):
@@ -116,7 +116,9 @@ def _header(login: Login, candidate: bool, payload: str, place: str, *, parts: i
 
 
 def _is_keyed(login: Login) -> bool:
-    """Whether its client proves itself by a private key (RFC 7523)."""
+    """Whether its client proves itself by a private key (RFC 7523), or its tokens are bound to one (RFC 9449)."""
+    if login.proof_key is not None:
+        return True
     return login.registration is not None and "private_key_jwt" in login.registration.reveal()
 
 

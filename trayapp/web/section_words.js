@@ -128,6 +128,9 @@ export const TITLES = {
   muted: "Mute notifications",
   require_key: "Require the local key",
   redirect_port: "Redirect port",
+  client_metadata_url: "Client metadata document",
+  client_key_file: "Client key file",
+  dpop: "Bind tokens to a key (DPoP)",
   mcp: "Keep MCP clients connected",
 };
 export const CHOICES = {
