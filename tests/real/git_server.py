@@ -26,6 +26,7 @@ class GitServer:
     valid: Callable[[str], bool]
     port: int = 0
     seen: list[tuple[str, str] | None] = field(default_factory=list)
+    moved_to: str = ""  # address of another server, to which every request is sent on
 
     @property
     def host(self) -> str:
@@ -70,6 +71,12 @@ def git_server(root: Path, authority: trustme.CA, valid: Callable[[str], bool]) 
             basic = self.headers.get("Authorization", "").removeprefix("Basic ")
             user, _, password = base64.b64decode(basic).decode().partition(":")
             git.seen.append((user, password) if basic else None)
+            if git.moved_to:
+                self.send_response(302)
+                self.send_header("Location", git.moved_to + self.path)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             if not basic or not git.valid(password):
                 self.send_response(401)
                 self.send_header("WWW-Authenticate", 'Basic realm="git"')

@@ -132,6 +132,17 @@ def test_no_other_server_gets_it(account: Account, clone: Clone, other: GitServe
     assert account.token() not in str(other.seen)
 
 
+def test_no_server_gets_it_by_a_redirect(account: Account, clone: Clone, code: GitServer, other: GitServer) -> None:
+    """The account's server sends git elsewhere: there, git asks anew, and gets no token."""
+
+    account.sign_in()
+    assert 0 == clone.push(code).returncode
+    code.moved_to = f"https://{other.host}"
+    clone.push(code)
+    assert [each for each in other.seen if each is not None]
+    assert account.token() not in str(other.seen)
+
+
 def test_a_token_that_is_not_taken_is_refreshed(
     account: Account, clone: Clone, code: GitServer, server: OAuthServer
 ) -> None:
