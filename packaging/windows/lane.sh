@@ -13,10 +13,11 @@ WINDOWS_USER="Zoë Ångström" # who owns the profile: a space and letters beyon
 MINGW=x86_64-w64-mingw32-gcc-win32
 OBJDUMP=x86_64-w64-mingw32-objdump
 
-# Debian's own command warns of the 32-bit Wine that is not there, on standard error.
+# Debian's own command warns of the 32-bit Wine that is not there, on standard error. HOME: Wine makes Documents, Desktop
+# and others of the profile links to those directories of the real one.
 wine() {
     WINEPREFIX=$PWD/$WINDOWS/prefix WINEARCH=win64 WINEDEBUG=${WINEDEBUG:--all} \
-        WINEDLLOVERRIDES="mscoree,mshtml=;winedbg.exe=d" USER=$WINDOWS_USER LANG=C.UTF-8 \
+        WINEDLLOVERRIDES="mscoree,mshtml=;winedbg.exe=d" USER=$WINDOWS_USER HOME=$PWD/$WINDOWS/home LANG=C.UTF-8 \
         "${WINE:-/usr/lib/wine/wine64}" "$@"
 }
 
@@ -95,10 +96,11 @@ make_windows_wheels() {
 
 make_windows_prefix() {
     local wanted source=packaging/windows/process_prng.c
-    wanted=$(printf '%s ' "$WINDOWS_USER"; cksum <"$source")
+    wanted=$(printf '%s home ' "$WINDOWS_USER"; cksum <"$source")
     made prefix "$wanted" && return
     say "making a Windows profile in $WINDOWS/prefix"
     rm -rf "$WINDOWS/prefix"
+    mkdir -p "$WINDOWS/home"
     wine wineboot -i >/dev/null 2>&1 || fail "Wine could not make a profile: see WINEDEBUG=warn+all $0"
     wine winecfg -v win10 >/dev/null 2>&1 # Wine 8 calls itself Windows 7, where CPython 3.13 doesn't start
     wait_for_wine
