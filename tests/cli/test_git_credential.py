@@ -180,3 +180,12 @@ def test_without_an_app_git_goes_on(paths: Paths, git: Git, capsys: Capture) -> 
     assert 3 == git(ASKED, "get")
     told = capsys.readouterr()
     assert ("", "Amberlight isn't running. Start it: amberlight run\n") == (told.out, told.err)
+
+
+def test_a_token_that_is_bound_to_a_key_is_of_no_use_to_git(code: FakeApp, git: Git, capsys: Capture) -> None:
+    """The app gives none away, and its sentence is passed on."""
+
+    code.replies[OF_TOKEN] = (409, {"error": "bound_token", "message": "The tokens of work are bound to a key."})
+    assert 1 == git(ASKED, "get")
+    told = capsys.readouterr()
+    assert ("", "amberlight: The tokens of work are bound to a key.\n") == (told.out, told.err)
