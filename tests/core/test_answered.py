@@ -7,6 +7,12 @@ import pytest
 from trayapp.core import answered
 
 
+def test_an_account_answers_without_tools() -> None:
+    """Its token is all that was to be checked, so it counts as good."""
+
+    assert answered.Answered("mail has a token for mail programs, git and scripts.", 0) == answered.account("mail")
+
+
 @pytest.mark.parametrize(
     ("tools", "words"), [(0, "no tools"), (1, "1 tool"), (14, "14 tools"), (answered.TOOLS_MAX, "2000 tools or more")]
 )

@@ -9,6 +9,13 @@ from trayapp.core.model import Trouble
 from trayapp.core.snapshot import Detail
 
 
+def test_an_account_says_how_programs_get_its_token() -> None:
+    """Where somebody wants to connect a client to it."""
+
+    assert sentences.no_address("mail").startswith("mail is an account: it has no address to connect to. ")
+    assert sentences.no_address("mail").endswith("amberlight token mail")
+
+
 def test_what_is_missing_is_named() -> None:
     """So that a person sees a mistyped name."""
 
