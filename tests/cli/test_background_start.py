@@ -106,7 +106,6 @@ def test_the_key_of_an_app_that_was_killed(paths: Paths, app: FakeApp) -> None:
         asked(ApiError(403, "forbidden", "The key."))
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="POSIX processes")
 def test_run_in_the_background_and_quit(paths: Paths, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     """The real program: started, started again, ended, ended again."""
 

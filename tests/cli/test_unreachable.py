@@ -21,8 +21,6 @@ from trayapp.stdio.starter import Starter
 
 Capture = pytest.CaptureFixture[str]
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="nobody can read a locked file there")
-
 PROBLEM = "No port on this computer can be used (Too many open files), so clients can't connect."
 
 

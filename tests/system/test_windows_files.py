@@ -185,3 +185,4 @@ def test_what_isnt_there() -> None:
             call(missing)
         assert str(missing) == caught.value.filename
         assert caught.value.strerror
+        assert not caught.value.strerror.endswith("."), "it stands within a sentence"

@@ -5,6 +5,7 @@ What is imported here is imported before the icon appears, so everything heavy i
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -154,8 +155,10 @@ def _wait_for_threads(code: int) -> None:
     while any(_delays_exit(thread) for thread in threading.enumerate()):
         if time.monotonic() > until:
             logging.shutdown()
-            sys.stdout.flush()
-            sys.stderr.flush()
+            for stream in (sys.stdout, sys.stderr):
+                if stream is not None:  # a windowed program on Windows has none
+                    with contextlib.suppress(OSError):
+                        stream.flush()
             os._exit(code)
         time.sleep(0.02)
 

@@ -73,7 +73,9 @@ class Output:
 
 
 def complain(sentence: str) -> None:
-    """One line on standard error, which clients show or keep."""
+    """One line on standard error, which clients show or keep, unless it was closed."""
+    if sys.stderr is None:
+        return
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.write(f"amberlight stdio: {sentence}\n")
         sys.stderr.flush()

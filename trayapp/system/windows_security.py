@@ -185,11 +185,11 @@ class WindowsSecurity:
 
 
 def _error(path: Path | None = None, code: int = 0) -> OSError:
-    """The error of the last call, as Python's own functions raise it, with the path."""
+    """The error of the last call, as Python's own functions raise it, with the path; its words end without a period."""
     if sys.platform != "win32":
         return OSError(code, "Windows refused a call", str(path or ""))
     code = code or ctypes.get_last_error()
-    return OSError(None, ctypes.FormatError(code).strip(), str(path) if path else None, code)
+    return OSError(None, ctypes.FormatError(code).strip(" .\r\n"), str(path) if path else None, code)
 
 
 def _typed(library: Any, name: str, result: Any, *arguments: Any) -> Any:
