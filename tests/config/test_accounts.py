@@ -37,6 +37,15 @@ def test_an_account_needs_no_url(paths: Paths) -> None:
     assert ("git.example.com", "git.example.com:8443", "[::1]:8443") == spec.hosts
 
 
+def test_https_own_port_is_left_out(paths: Paths) -> None:
+    """git names the host without it."""
+
+    spec = load(paths, {}, text=f'[workloads.mail]\n{GOOD}hosts = ["git.example.com:443", "[::1]:443"]\n').workloads[
+        "mail"
+    ]
+    assert ("git.example.com", "[::1]") == spec.hosts
+
+
 @pytest.mark.parametrize(
     "server",
     [

@@ -102,8 +102,13 @@ def test_a_jwk_says_its_name_and_algorithm() -> None:
         json.dumps(ECKey.generate_key("secp256k1").as_dict(private=True)),
         PEM[:100],
         KEY.as_pem(private=True, password="x").decode(),
+        '{"kty":' * 3000,
+        *(
+            json.dumps(KEY.as_dict(private=True) | fact)
+            for fact in ({"alg": "none"}, {"use": "enc"}, {"key_ops": ["verify"]})
+        ),
     ],
-    ids=map(str, range(12)),  # keys differ in every run
+    ids=map(str, range(16)),  # keys differ in every run
 )
 def test_what_is_no_private_key(text: str) -> None:
     """Public keys, passwords and half files are refused in words."""

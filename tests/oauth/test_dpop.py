@@ -76,10 +76,13 @@ def test_a_resources_proof_names_the_token() -> None:
         ("https://a.test/x?y=1", "https://a.test/x"),
         ("https://a.test", "https://a.test/"),
         ("https://a.test:8443/x/%7Ey", "https://a.test:8443/x/%7Ey"),
+        ("HTTPS://A.Test:443/X", "https://a.test/X"),
+        ("http://[::1]:80//x", "http://[::1]//x"),
+        ("https://[2001:DB8::1]:8443", "https://[2001:db8::1]:8443/"),
     ],
 )
 def test_the_address_has_neither_query_nor_fragment(url: str, target: str) -> None:
-    """Otherwise as it is requested."""
+    """Otherwise as it is requested: the host as in the Host header, which servers build their own address from."""
 
     assert target == target_of(url)
 
@@ -111,8 +114,17 @@ def test_what_is_remembered_has_a_limit() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{}", "[]", '{"kty":"EC"}', json.dumps(ECKey.generate_key("P-256").as_dict(private=False))],
-    ids=map(str, range(5)),
+    [
+        "",
+        "{}",
+        "[]",
+        '{"kty":"EC"}',
+        '{"kty":' * 3000,
+        json.dumps(ECKey.generate_key("P-256").as_dict(private=False)),
+        json.dumps(ECKey.generate_key("P-256").as_dict(private=True) | {"use": "enc"}),
+        json.dumps(ECKey.generate_key("P-384").as_dict(private=True)),
+    ],
+    ids=map(str, range(8)),
 )
 async def test_a_damaged_key_sends_nothing(text: str) -> None:
     """No verdict: the login stays as it is."""

@@ -23,7 +23,7 @@ from trayapp.oauth.client_store import ClientRecords
 from trayapp.oauth.flow import Flow, begin
 from trayapp.oauth.grants import push_grant
 from trayapp.oauth.metadata import Endpoints
-from trayapp.oauth.pushed import LIFE_UNKNOWN, SPACING, PushedRequest, pushes, read_reference
+from trayapp.oauth.pushed import LIFE_MAX, LIFE_UNKNOWN, SPACING, PushedRequest, pushes, read_reference
 from trayapp.oauth.registration import RegisteredClient, from_fields, to_fields
 from trayapp.oauth.tokens import HttpTokens, push_request
 from trayapp.oauth.wire import Wire
@@ -279,6 +279,13 @@ def test_a_life_that_makes_no_sense_is_taken_for_a_short_one(life: object) -> No
     """Section 2.2 wants a positive number."""
 
     assert (URI, LIFE_UNKNOWN) == read_reference(created({"request_uri": URI, "expires_in": life}))
+
+
+@pytest.mark.parametrize("life", [86_401, 1e308, 10**400], ids=["day", "float", "beyond floats"])
+def test_a_life_without_end_is_a_day(life: float) -> None:
+    """Whoever waits, and whoever reads how long, needs a number that makes sense."""
+
+    assert (URI, LIFE_MAX) == read_reference(created({"request_uri": URI, "expires_in": life}))
 
 
 async def test_the_reference_is_replaced_before_it_ends() -> None:

@@ -181,7 +181,7 @@ def hosts(value: object) -> tuple[str, ...]:
     for item in items:
         if type(item) is not str or not _GIT_HOST.fullmatch(item):
             raise ValueError('must be a list of lowercase hosts, like ["git.example.com", "git.example.com:8443"]')
-    return tuple(items)
+    return tuple(item.removesuffix(":443") for item in items)
 
 
 def mcp(value: object) -> str:

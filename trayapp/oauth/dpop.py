@@ -27,6 +27,7 @@ HEADER, NONCE = "DPoP", "dpop-nonce"  # a response's header names are lower case
 USE_NONCE = "use_dpop_nonce"  # section 8; 9 for resources
 ALGORITHM = "ES256"
 NONCE_FORM = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,512}")  # section 8.1: NQCHAR
+DEFAULT_PORTS = {"https": 443, "http": 80}
 KEYS_MAX = 64  # parsed keys and nonces that are kept: a person has a dozen logins
 
 
@@ -50,9 +51,14 @@ def thumbprint(key: Secret) -> str:
 
 
 def target_of(url: str) -> str:
-    """`htu`: the address without query and fragment (section 4.2)."""
+    """`htu`: the address without query and fragment (section 4.2), its host as in the Host header: not every server
+    normalises before it compares (section 4.3)."""
     parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc, parts.path or "/", "", ""))
+    host = parts.hostname or ""
+    authority = f"[{host}]" if ":" in host else host
+    if parts.port not in (None, DEFAULT_PORTS.get(parts.scheme)):
+        authority += f":{parts.port}"
+    return urlunsplit((parts.scheme, authority, parts.path or "/", "", ""))
 
 
 class Prover:
@@ -99,15 +105,13 @@ class Prover:
     def _key(self, text: str) -> tuple[Any, Mapping[str, Any]]:
         known = self._keys.get(text)
         if known is None:
-            from joserfc.errors import JoseError
-            from joserfc.jwk import ECKey
+            from trayapp.oauth.signing import KeyUnusableError, algorithm_of, private_key
 
             try:
-                key = ECKey.import_key(json.loads(text))
-                usable = key.is_private
-            except (JoseError, ValueError, KeyError, TypeError) as error:
+                key = private_key(text)
+            except KeyUnusableError as error:
                 raise BadKeyError from error
-            if not usable:
+            if algorithm_of(key) != ALGORITHM:
                 raise BadKeyError
             known = self._keys[text] = key, key.as_dict(private=False)
             if len(self._keys) > KEYS_MAX:

@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 PUSH_LIMIT = 15.0  # s; it takes as long as a registration
 LIFE_UNKNOWN = 60.0  # s of a reference whose life the server doesn't say; RFC 9126 section 2.2 speaks of 5 to 600
+LIFE_MAX = 86_400  # s; nobody waits longer for a sign-in
 AHEAD = 0.8  # of its life after which it is replaced, so that one that is being opened still lives
 SPACING = 5.0  # s between two pushes at least
 REFERENCE = re.compile(r"[\x21-\x7e]{1,2048}")
@@ -99,7 +100,7 @@ def read_reference(reply: Reply) -> tuple[str, float] | Problem:
         return _problem(reply)
     if not isinstance(life, int | float) or isinstance(life, bool) or not 0 < life < math.inf:
         return uri, LIFE_UNKNOWN
-    return uri, float(life)
+    return uri, float(min(life, LIFE_MAX))
 
 
 def _problem(answer: Answer) -> Problem:

@@ -60,9 +60,15 @@ def private_key(text: str) -> Any:
             key = _from_pem(text, (ECKey, RSAKey))
         if key.key_type == "oct" or not key.is_private:
             raise KeyUnusableError("isn't a private key")
-    except (JoseError, ValueError, TypeError, KeyError) as error:
+    except (JoseError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise KeyUnusableError("isn't a private key in PEM or JWK format without a password") from error
-    _algorithm(key)
+    algorithm = algorithm_of(key)
+    try:  # what the key itself says it is for (RFC 7517 sections 4.2 to 4.4)
+        key.check_use("sig")
+        key.check_alg(algorithm)
+        key.check_key_op("sign")
+    except JoseError as error:
+        raise KeyUnusableError("says that it isn't for signatures") from error
     return key
 
 
@@ -78,7 +84,7 @@ def _from_pem(text: str, kinds: tuple[Any, ...]) -> Any:
     raise ValueError("no PEM of a private key")
 
 
-def _algorithm(key: Any) -> str:
+def algorithm_of(key: Any) -> str:
     """The signature algorithm: the one that the key names, or the usual one of its kind."""
     facts = key.as_dict(private=False)
     named, usual = facts.get("alg"), "RS256" if key.key_type == "RSA" else CURVES.get(str(facts.get("crv")), "")
@@ -93,7 +99,7 @@ def sign(key: Any, header: dict[str, Any], claims: dict[str, Any]) -> str:
     """A compact JSON Web Signature."""
     from joserfc import jws
 
-    algorithm = _algorithm(key)
+    algorithm = algorithm_of(key)
     protected = {"alg": algorithm, **header}
     return jws.serialize_compact(protected, json.dumps(claims, separators=(",", ":")), key, algorithms=[algorithm])
 
@@ -111,7 +117,7 @@ def public_key(key_text: str) -> dict[str, Any]:
     """What servers may know of the key (RFC 7517)."""
     key = private_key(key_text)
     facts = {name: value for name, value in key.as_dict(private=False).items() if name in PUBLIC}
-    return facts | {"use": "sig", "alg": _algorithm(key)}
+    return facts | {"use": "sig", "alg": algorithm_of(key)}
 
 
 def as_jwk(text: str) -> str:
