@@ -257,6 +257,20 @@ def test_a_server_without_registration_says_what_to_create(program: Program, ser
         assert "canary-secret" == json.loads(kept)["secret"]
 
 
+def test_a_hosted_document_is_client_enough(program: Program, server: OAuthServer) -> None:
+    """Where the server takes such (Client ID Metadata Documents), no client has to be created; `[settings]` names it."""
+
+    server.metadata_changes = {"client_id_metadata_document_supported": True}
+    document = 'client_metadata_url = "https://ada.example/client.json"'
+    program.write(CONFIG.format(port=0, server=server).replace("[settings]", f"[settings]\n{document}"))
+    with program:
+        program.becomes("running ok")
+        body = {"name": "two", "url": server.url + "/mcp", "issuer": server.issuer, "check": True}
+        program.client.request("POST", f"{BASE}/workloads", body)
+    assert "https://ada.example/client.json" == load(program.paths, {}).workloads["two"].client_metadata_url
+    assert 1 == program.paths.config_file.read_text().count("client_metadata_url")
+
+
 def test_an_address_that_nobody_answers_leaves_nothing_behind(program: Program) -> None:
     """If the server is looked at first."""
 

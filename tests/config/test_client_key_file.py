@@ -25,3 +25,14 @@ def test_what_is_no_full_path(value: str) -> None:
     with pytest.raises(ConfigError) as caught:
         config(f'{HEAD}client_key_file = "{value}"\n')
     assert "full path" in str(caught.value)
+
+
+def test_an_account_has_no_bound_tokens() -> None:
+    """Its token is for other programs, which have no key; a server's is for the proxy."""
+
+    account = '[workloads.mail]\nkind = "account"\nissuer = "https://login.test"\nclient_id = "c"\n'
+    assert not config(account).workloads["mail"].dpop
+    assert config(f"{HEAD}dpop = true\n").workloads["mail"].dpop
+    with pytest.raises(ConfigError) as caught:
+        config(f"{account}dpop = true\n")
+    assert "dpop must be removed" in str(caught.value)

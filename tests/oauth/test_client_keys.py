@@ -29,6 +29,7 @@ from trayapp.oauth.tokens import HttpTokens
 from trayapp.oauth.wire import Wire
 from trayapp.oauthtest import OAuthServer
 from trayapp.oauthtest import browse as visit
+from trayapp.system.private_files import write_private
 
 KEY = ECKey.generate_key("P-256")
 PEM = KEY.as_pem(private=True).decode()
@@ -52,8 +53,7 @@ def claims_of(assertion: str, key: Any = KEY) -> dict[str, Any]:
 @pytest.fixture
 def key_file(tmp_path: Path) -> Path:
     file = tmp_path / "client.pem"
-    file.touch(0o600)
-    file.write_text(PEM)
+    write_private(file, PEM, shared=True)
     return file
 
 
@@ -206,8 +206,9 @@ async def test_a_wrong_key_is_the_servers_no(tmp_path: Path) -> None:
     """Before any browser opens, where the request is pushed."""
 
     other = tmp_path / "other.pem"
-    other.touch(0o600)
-    other.write_bytes(ECKey.generate_key("P-256").as_pem(private=True))
+    await asyncio.to_thread(
+        write_private, other, ECKey.generate_key("P-256").as_pem(private=True).decode(), shared=True
+    )
     with OAuthServer(client_key=KEY.as_dict(private=False), pushed="required") as server:
         spec = Spec("mail", "https://mcp.test/", client_id=server.client_id, issuer=server.issuer)
         async with Attempt(replace(spec, client_key_file=str(other))) as attempt:

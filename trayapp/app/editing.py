@@ -110,7 +110,8 @@ class Editing:
         old = await self._present(name)
         await self._configuration.load()  # also a file that is missing, which would otherwise be made anew
         if draft.check:
-            await self._look(_spec(name, keys), keys)
+            for_all = await self._configuration.in_thread(lambda: _for_all(self._paths))
+            await self._look(_spec(name, {**for_all, **keys}), keys)
         if draft.secret is not None:
             await self._keep_secret(name, draft.secret, keys.get("client_id"))
         await self._write(name, keys, replaced=old is not None)
@@ -257,6 +258,18 @@ def _own_keys(paths: Paths, name: str) -> Mapping[str, Any] | None:
     workloads = described.section(described.read_files(paths).user, ("workloads",))
     keys = workloads.get(name)
     return keys if isinstance(keys, Mapping) else None
+
+
+def _for_all(paths: Paths) -> Mapping[str, Any]:
+    """What `[settings]` says of every workload's sign-in."""
+    from trayapp.config import described
+
+    files = described.read_files(paths)
+    settings = {
+        **described.section(files.site, described.SETTINGS),
+        **described.section(files.user, described.SETTINGS),
+    }
+    return {key: settings[key] for key in ("client_metadata_url",) if key in settings}
 
 
 def _spec(name: str, keys: Mapping[str, Any]) -> Spec:

@@ -382,6 +382,8 @@ def _not_of_its_kind(values: Mapping[str, Any]) -> list[str]:
     if values.get("kind") != ACCOUNT:
         return ['hosts needs kind = "account"'] if values.get("hosts") else []
     sentences = ["url must be removed: an account has no address"] if "url" in values else []
+    if values.get("dpop"):
+        sentences.append("dpop must be removed: mail programs and git can't use a token that is bound to a key")
     if not {"issuer", "metadata_url", "authorization_endpoint", "token_endpoint"} & values.keys():
         sentences.append("issuer is missing. An account needs its sign-in server: issuer, or both endpoints")
     return sentences

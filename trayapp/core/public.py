@@ -164,8 +164,6 @@ def spec_json(spec: Spec) -> Json:
         "resource": spec.resource,
         "omit_resource": spec.omit_resource,
         "redirect_port": spec.redirect_port,
-        "client_key_file": spec.client_key_file,
-        "client_metadata_url": spec.client_metadata_url,
         "dpop": spec.dpop,
         "require_key": spec.require_key,
         "allowed_origins": list(spec.allowed_origins),
