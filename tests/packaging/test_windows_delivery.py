@@ -20,6 +20,7 @@ from trayapp.autostart.windows import APPROVED, NAME, RUN
 from trayapp.oauthtest import OAuthServer
 from trayapp.oauthtest.browser import browse
 from trayapp.oauthtest.mcp import EchoWorkload
+from trayapp.system import windows_path
 from trayapp.system.activation import APP_KEY, COMMAND_KEY, SCHEME_KEY
 
 DELIVERY = os.environ.get("AMBERLIGHT_DELIVERY", "")
@@ -93,6 +94,12 @@ def echo(amberlight: Amberlight, tool: str, access: dict[str, object]) -> str:
     return answers[-1]
 
 
+def on_search_path(computer: Computer) -> int:
+    """How often it has the directory of the program. After a removal nothing of it is left."""
+    entries = computer.value(windows_path.KEY, windows_path.NAME).lower().split(";")
+    return sum(entry.endswith(r"\programs\amberlight") for entry in entries)
+
+
 def assert_gone(computer: Computer, installed: Amberlight) -> None:
     """Program, start menu, registry and processes."""
     until(lambda: not installed.home.exists(), "the removal")
@@ -101,6 +108,7 @@ def assert_gone(computer: Computer, installed: Amberlight) -> None:
     assert "" == computer.default(SCHEME_KEY) == computer.default(COMMAND_KEY)
     for key, name in ((RUN, NAME), (APPROVED, NAME), (APP_KEY, "DisplayName"), (PATHS, "")):
         assert "" == computer.value(key, name)
+    assert 0 == on_search_path(computer)
     assert [] == computer.running()
 
 
@@ -129,6 +137,7 @@ def test_installed_used_upgraded_and_removed(
     assert computer.default(COMMAND_KEY).lower().endswith(r'\programs\amberlight\amberlightw.exe" activate "%1"')
     entry = link(computer).read_bytes()
     assert (True, True) == (rb"Programs\Amberlight\amberlightw.exe" in entry, "run --page".encode("utf-16-le") in entry)
+    assert 1 == on_search_path(computer)
     assert "" == computer.value(RUN, NAME), "start at login is the person's choice"
     assert [] == computer.running(), "Setup starts nothing unasked"
 
@@ -157,6 +166,7 @@ def test_installed_used_upgraded_and_removed(
     assert not (installed.home / "_internal/of_the_old_version.txt").exists()
     until(lambda: installed.status("notes") == "running", "the login after the upgrade")
     assert "amberlightw.exe" in computer.value(RUN, NAME)
+    assert 1 == on_search_path(computer)
     bridge.kill()
     bridge.wait(LIMIT)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -96,7 +97,7 @@ class Computer:
     def value(self, key: str, name: str) -> str:
         """A value of the user's hive as `reg` prints it; empty if there is none."""
         done = self.run("reg", "query", f"HKCU\\{key}", "/v", name)
-        return done.stdout.split("REG_SZ", 1)[-1].strip() if done.code == 0 else ""
+        return re.split("REG_(?:EXPAND_)?SZ", done.stdout, maxsplit=1)[-1].strip() if done.code == 0 else ""
 
     def default(self, key: str) -> str:
         """The default value of a key."""

@@ -66,6 +66,10 @@ def _run(argv: list[str]) -> int:
         from trayapp.cli.activate import activate
 
         return activate(argv[1:])
+    if words[0] == "search-path":  # Setup.exe's
+        from trayapp.cli.search_path import search_path
+
+        return search_path(argv[1:])
     if sys.stdout is None and words[0] not in WITHOUT_OUTPUT:
         return _output_lost("it is closed.")
     from trayapp.cli.grammar import parser

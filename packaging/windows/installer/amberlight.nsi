@@ -168,6 +168,12 @@ Section
   SetOutPath "$INSTDIR"
   File /r "${PROGRAM}/*"
   WriteUninstaller "$INSTDIR\uninstall.exe"
+  nsExec::ExecToLog '"$INSTDIR\amberlight.exe" search-path add' ; not by this script, whose strings are too short for it
+  Pop $0
+  ${If} $0 != 0
+    DetailPrint "amberlight couldn't be put on the search path. In a terminal, give its whole path."
+  ${EndIf}
+  SendMessage ${HWND_BROADCAST} ${WM_SETTINGCHANGE} 0 "STR:Environment" /TIMEOUT=2000
   Call Shortcut
   WriteRegStr HKCU "${APPS}" "DisplayName" "${NAME}"
   WriteRegStr HKCU "${APPS}" "IconUri" "$INSTDIR\_internal\trayapp\tray\app.png"
@@ -220,6 +226,9 @@ Section Uninstall
     anyway:
   ${EndIf}
   Call un.Quit
+  nsExec::ExecToLog '"$INSTDIR\amberlight.exe" search-path remove'
+  Pop $0
+  SendMessage ${HWND_BROADCAST} ${WM_SETTINGCHANGE} 0 "STR:Environment" /TIMEOUT=2000
   Call un.RemoveProgram
   Delete "$INSTDIR\uninstall.exe"
   RMDir /r "$INSTDIR\_replaced"
