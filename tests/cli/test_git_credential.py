@@ -133,6 +133,28 @@ def test_what_no_git_sends_is_refused(code: FakeApp, git: Git, capsys: Capture, 
     assert [] == code.requests
 
 
+class Waiting(io.BytesIO):
+    """A pipe that stays open: whoever reads on after the blank line waits for ever."""
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        return super().readline(size) or pytest.fail("read on")
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return pytest.fail("read on")
+
+
+@pytest.mark.parametrize("said", [ASKED + b"\n", ASKED + b"path=" + b"a" * 70_000, b"wwwauth[]=Basic\n" * 10_000])
+def test_nothing_is_read_behind_the_blank_line(
+    code: FakeApp, monkeypatch: pytest.MonkeyPatch, capsys: Capture, said: bytes
+) -> None:
+    """Nor behind what git could have said: who asks may wait for the answer with an open pipe."""
+
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(Waiting(said)))
+    assert main(["git-credential", "get"]) == (len(said) > 70_000)
+    told = capsys.readouterr()
+    assert (f"password={TOKEN}" in told.out) != ("it is too long" in told.err)
+
+
 def test_store_keeps_nothing_and_erase_deletes_nothing(code: FakeApp, git: Git, capsys: Capture) -> None:
     """The app hears what the server thought of the token, and no more."""
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.cli.fake_app import FakeApp
 from tests.cli.test_sign_in_wait import BEGIN, STATUS, URL, app, good, out
+from trayapp.api.editing import SECRET
 from trayapp.cli import main
 from trayapp.config.loader import Paths
 
@@ -61,7 +62,7 @@ def test_typed(app: FakeApp, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -
     assert [{"client_secret": CANARY}] == app.bodies(SET)
 
 
-@pytest.mark.parametrize("text", ["", "\n", "two\nlines", "x" * 3000, "\x00", "é"])
+@pytest.mark.parametrize("text", ["", "\n", "two\nlines", "x" * 5000, "\x00", "é"])
 def test_what_is_no_secret(text: str, app: FakeApp, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     """Said, and nothing is sent."""
 
@@ -153,5 +154,44 @@ def test_a_private_key_from_a_pipe(app: FakeApp, monkeypatch: pytest.MonkeyPatch
     (body,) = app.bodies(SET)
     assert key.thumbprint() == import_key(json.loads(body["client_secret"])).thumbprint()
 
+    for form in (json.dumps(key.as_dict(private=True), indent=2), f"\ufeff{pem}", f"\n{pem}\r\n\r\n"):
+        piped(monkeypatch, form)
+        assert 0 == main(["secret", "set", "github"])
+        assert key.thumbprint() == import_key(json.loads(app.bodies(SET)[-1]["client_secret"])).thumbprint()
+
     piped(monkeypatch, pem[:80])
     assert 2 == main(["secret", "set", "github"])
+
+
+@pytest.mark.parametrize("bits", [2048, 4096])
+def test_a_long_private_key_is_taken(app: FakeApp, monkeypatch: pytest.MonkeyPatch, bits: int) -> None:
+    """By the command and the app: RSA with 4096 bits is common."""
+
+    from joserfc.jwk import RSAKey
+
+    app.replies |= {STATUS: out(), SET: (204, None)}
+    piped(monkeypatch, RSAKey.generate_key(bits).as_pem(private=True).decode())
+    assert 0 == main(["secret", "set", "github"])
+    assert SECRET.fullmatch(app.bodies(SET)[0]["client_secret"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" * 4097,
+        "a" * 20_000,
+        '{"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "d": "AA"}',
+        '{"kty": "OKP", "crv": "Ed25519", "x": "AA", "d": "AA"}',
+    ],
+    ids=map(str, range(4)),
+)
+def test_what_can_not_be_used_is_said_at_once(
+    app: FakeApp, monkeypatch: pytest.MonkeyPatch, capsys: Capture, text: str
+) -> None:
+    """Not at the next refresh, and no end is cut off."""
+
+    app.replies |= {STATUS: out(), SET: (204, None)}
+    piped(monkeypatch, text)
+    assert 2 == main(["secret", "set", "github"])
+    assert [] == app.bodies(SET)
+    assert "no usable secret" in capsys.readouterr().err

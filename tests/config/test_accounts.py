@@ -67,6 +67,9 @@ def test_its_server_may_be_given_in_each_way(paths: Paths, server: str) -> None:
             'url = "https://mcp.example.com"\nhosts = ["git.example.com"]',
             'workloads.mail: hosts needs kind = "account"',
         ),
+        (
+            GOOD + "dpop = true",
+        ),
         ('kind = "mailbox"', 'workloads.mail.kind: must be "server" or "account"'),
         (
             'kind = "account"\nclient_id = "c"\ntoken_endpoint = "https://a.example/t"',

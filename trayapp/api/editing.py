@@ -25,7 +25,7 @@ from trayapp.server.replies import Refusal, json_reply, read_object
 if TYPE_CHECKING:
     from trayapp.config.described import Row
 
-SECRET = re.compile(r"[\x20-\x7e]{0,2048}")  # RFC 6749 appendix A.2; empty deletes the secret
+SECRET = re.compile(r"[\x20-\x7e]{0,4096}")  # RFC 6749 appendix A.2, or a private key; empty deletes the secret
 ASCII_HELP = "The field client_secret has to hold printable ASCII, or nothing at all."
 
 

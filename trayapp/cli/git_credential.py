@@ -83,7 +83,9 @@ def _read() -> Mapping[str, str] | str:
     """What git says, a line each, up to a blank line or the end; or why it is refused."""
     if sys.stdin is None:
         return "there is none"
-    content = sys.stdin.buffer.read(INPUT_MAX + 1)
+    content = b""
+    while len(content) <= INPUT_MAX and (more := sys.stdin.buffer.readline(INPUT_MAX + 1)) not in (b"", b"\n"):
+        content += more  # and not to the end: who asks may keep the pipe open
     if len(content) > INPUT_MAX:
         return "it is too long"
     try:
@@ -91,10 +93,8 @@ def _read() -> Mapping[str, str] | str:
     except UnicodeDecodeError:
         return "it isn't UTF-8"
     said: dict[str, str] = {}
-    for line in lines:
+    for line in filter(None, lines):
         key, equals, value = line.partition("=")
-        if not line:
-            break
         if not equals or any(ord(character) < 0x20 or ord(character) == 0x7F for character in line):
             return "it has a control character" if equals else "a line has no ="
         if key in said and not key.endswith("[]") and said[key] != value:

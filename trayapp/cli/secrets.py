@@ -11,9 +11,10 @@ from trayapp.cli.codes import OK, USAGE
 from trayapp.cli.output import print_error, print_result
 from trayapp.config.paths import Paths
 from trayapp.core.model import Secret
+from trayapp.oauth.client_keys import is_key
 
-INPUT_MAX = 4096  # characters read from a pipe
-VISIBLE_ASCII = re.compile(r"[\x20-\x7e]{1,2048}")  # RFC 6749 appendix A.2
+INPUT_MAX = 8192  # characters read from a pipe
+VISIBLE_ASCII = re.compile(r"[\x20-\x7e]{1,4096}")  # RFC 6749 appendix A.2, or a JWK: RSA with 4096 bits has 3,200
 
 
 def secret(arguments: argparse.Namespace, paths: Paths) -> int:
@@ -42,8 +43,8 @@ def read_secret(question: str) -> Secret | None:
         text = getpass(question)
     else:
         text = sys.stdin.read(INPUT_MAX)
-    text = text.strip("\r\n")
-    if text.startswith("-----BEGIN"):
+    text = text.removeprefix("\ufeff").strip("\r\n")
+    if text.startswith("-----BEGIN") or is_key(Secret(text)):
         from trayapp.oauth.signing import KeyUnusableError, as_jwk
 
         try:
@@ -57,5 +58,5 @@ def asked_secret(name: str) -> Secret | None:
     """The client secret of a workload, typed without echo or piped; None, after a message, if it isn't usable."""
     secret = read_secret(f"Client secret for {name}: ")
     if secret is None:
-        print_error("amberlight: no usable secret: expected one line of printable ASCII, or a private key (PEM)")
+        print_error("amberlight: no usable secret: expected one line of printable ASCII, or a private key (PEM or JWK)")
     return secret
