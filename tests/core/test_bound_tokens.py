@@ -13,6 +13,7 @@ from trayapp.core import machine
 from trayapp.core.classify import classify
 from trayapp.core.model import Phase, Secret
 from trayapp.core.outcomes import Answer, Refreshed, ServerBusy
+from trayapp.core.sentences import bound_token
 
 KEY = Secret('{"kty":"EC"}')
 
@@ -69,3 +70,9 @@ def test_what_is_wrong_with_a_proof_is_no_verdict(code: str) -> None:
     assert Phase.WAITING is p.w.phase
     assert before == p.w.login
     assert not p.w.maybe_spent
+
+
+def test_the_refusal_says_how_to_connect() -> None:
+    """A program that asks for the token learns what to use in its place."""
+
+    assert "amberlight client-config mail" in bound_token("mail")

@@ -153,6 +153,8 @@ def spec_json(spec: Spec) -> Json:
             "resource": spec.resource,
         },
         "client_id": spec.client_id,
+        "client_key_file": spec.client_key_file,
+        "client_metadata_url": spec.client_metadata_url,
         "issuer": spec.issuer,
         "metadata_url": spec.metadata_url,
         "authorization_endpoint": spec.authorization_endpoint,
