@@ -69,6 +69,7 @@ def test_its_server_may_be_given_in_each_way(paths: Paths, server: str) -> None:
         ),
         (
             GOOD + "dpop = true",
+            "workloads.mail: dpop must be removed: mail programs and git can't use a token that is bound",
         ),
         ('kind = "mailbox"', 'workloads.mail.kind: must be "server" or "account"'),
         (
