@@ -25,7 +25,9 @@ client_id = "{server.client_id}"
 scopes = ["mcp"]
 hosts = ["git.example.com"]
 """
-WITHOUT_ADDRESS = "mail is an account: it has no address to connect to. Programs get its token: amberlight token mail"
+WITHOUT_ADDRESS = (
+    "mail is an account: it has no address to connect to. Programs get its token from: amberlight token mail"
+)
 
 
 @pytest.fixture

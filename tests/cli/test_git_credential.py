@@ -118,7 +118,7 @@ def test_no_other_host_gets_the_token(code: FakeApp, git: Git, capsys: Capture, 
         (ASKED + b"path=a\x7f\n", "control character"),
         (ASKED + b"username=ada\x1b[2J\n", "control character"),
         (ASKED + b"path=\xff\n", "isn't UTF-8"),
-        (b"protocol=https\nhost=evil.example\nhost=git.example.com\n", "says host twice"),
+        (b"protocol=https\nhost=evil.example\nhost=git.example.com\n", "gives host two values"),
         (ASKED + b"nonsense\n", "a line has no ="),
         (ASKED + b"path=" + b"a" * 70_000 + b"\n", "too long"),
     ],
@@ -152,7 +152,7 @@ def test_nothing_is_read_behind_the_blank_line(
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(Waiting(said)))
     assert main(["git-credential", "get"]) == (len(said) > 70_000)
     told = capsys.readouterr()
-    assert (f"password={TOKEN}" in told.out) != ("it is too long" in told.err)
+    assert (f"password={TOKEN}" in told.out) != ("it's too long" in told.err)
 
 
 def test_store_keeps_nothing_and_erase_deletes_nothing(code: FakeApp, git: Git, capsys: Capture) -> None:
@@ -181,7 +181,7 @@ def test_two_accounts_of_a_host_are_told_apart_by_name(code: FakeApp, git: Git, 
     code.replies["GET /workloads/play"] = (200, {"hosts": ["git.example.com"]})
     assert 1 == git(ASKED, "get")
     told = capsys.readouterr()
-    assert ("", True) == (told.out, "play and work name this host. Say which" in told.err)
+    assert ("", True) == (told.out, "play and work both name this host. Choose one" in told.err)
     assert 0 == git(ASKED, "work", "get")
     assert f"password={TOKEN}" in capsys.readouterr().out
     assert 0 == git(ASKED, "other", "get")

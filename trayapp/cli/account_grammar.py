@@ -24,12 +24,12 @@ def token_command(commands: Any) -> None:
         "print a usable access token",
         'curl -H "$(amberlight token github --header)" https://mcp.example.com/mcp\n'
         "amberlight token google-mail --sasl xoauth2 --user ada@example.com",
-        "For an account, the exit code while it is reconnecting is 75, which mail programs take for a temporary failure.",
+        "While an account is reconnecting, the exit code is 75, which mail programs treat as a temporary failure.",
     )
     min_validity(token)
     how = token.add_mutually_exclusive_group()
     how.add_argument("--header", action="store_true", help="print a complete header line: Authorization: Bearer TOKEN")
-    help_text = "print it as a mail server wants it, in base64: xoauth2 or oauthbearer; needs --user"
+    help_text = "print it as mail servers expect it, in base64: xoauth2 or oauthbearer; needs --user"
     how.add_argument("--sasl", choices=SASL, metavar="MECHANISM", help=help_text)
     add_format(how)  # type: ignore[arg-type]  # a group takes arguments as a parser does
     token.add_argument("--user", metavar="ADDRESS", help="the mailbox's address, for --sasl")
@@ -41,8 +41,8 @@ def git_credential_command(commands: Any) -> None:
     """`git-credential [NAME] OPERATION`; git appends the operation."""
     summary = "give git an account's token (credential helper)"
     more = (
-        "Tell git of it: git config --global credential.https://HOST.helper '!amberlight git-credential'. It answers only "
-        "for https and for the hosts of an account: amberlight edit NAME --host HOST."
+        "To set it up: git config --global credential.https://HOST.helper '!amberlight git-credential'. It answers only "
+        "for https and the hosts of an account, which you set with: amberlight edit NAME --host HOST."
     )
     example = "amberlight git-credential get\namberlight git-credential work get"
     git = add_command(commands, "git-credential", summary, example, more)

@@ -1,7 +1,7 @@
-"""`amberlight activate URI`: what Windows runs when somebody opens our address, a click on a notification as a rule.
+"""`amberlight activate URI`: what Windows runs when our address is opened, usually by a click on a notification.
 
-Anybody can be somebody: a web page, a document, another program. So there is one address, compared as a whole, and all
-it does is to show the dashboard of an app that is started if need be. It is no command for people, and in no help.
+Any web page, document or program can open it too. So there is one address, which must match exactly, and all it does is
+show the dashboard, after starting the app if necessary. It isn't a command for people, and no help lists it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`amberlight client-metadata`: prints the document to host as this computer's client ID (Client ID Metadata Documents)."""
+"""`amberlight client-metadata`: prints the document to host, whose URL is then the client ID."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def client_metadata(arguments: argparse.Namespace, paths: Paths) -> int:
     if not own:
         whose = f"{arguments.name} " if arguments.name else ""
         print_error(
-            "amberlight: client_metadata_url isn't set. Choose an https:// address where you can host a file, and run "
+            "amberlight: client_metadata_url isn't set. Choose an https:// URL where you can host a file, and run "
             f"`amberlight set {whose}client_metadata_url https://…`"
         )
         return FAILED

@@ -24,7 +24,7 @@ def entry_commands(commands: Any) -> None:
     add.add_argument("name", metavar="NAME", type=new_name, help="the workload")
     help_text = "the server's address; not needed for a NAME listed by `amberlight catalog`"
     add.add_argument("url", metavar="URL", nargs="?", help=help_text)
-    help_text = "an account without an address, for mail programs, git and scripts; openid: of any --issuer"
+    help_text = "add an account, for mail programs, git and scripts; openid: at any --issuer"
     add.add_argument("--account", choices=ACCOUNTS, metavar="PROVIDER", help=f"{help_text} ({', '.join(ACCOUNTS)})")
     _options(add)
     how = add.add_mutually_exclusive_group()

@@ -1,7 +1,7 @@
 """`amberlight git-credential`: git's helper protocol (gitcredentials(7)), answered with the token of an account.
 
-Only `get` is answered, only for https and a host that an account names; for anything else git goes on to ask whom it asks
-otherwise. Nothing that git says is kept: `store` and `erase` tell the app whether its token was taken.
+Only `get` is answered, only for https and a host that an account names; for anything else git asks its other helpers or
+the person. Nothing that git sends is kept: `store` and `erase` tell the app whether its token was accepted.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ def git_credential(arguments: argparse.Namespace, paths: Paths) -> int:
         return OK
     said = _read()
     if isinstance(said, str):
-        print_error(f"amberlight: git's request was refused: {said}")
+        print_error(
+            f"amberlight: the input isn't a git credential request: {said}. See `amberlight git-credential --help`"
+        )
         return FAILED
     if said.get("protocol") != "https" or not said.get("host"):
         return OK
@@ -38,7 +40,7 @@ def git_credential(arguments: argparse.Namespace, paths: Paths) -> int:
     names = _accounts(client, _host(said["host"]), arguments.name)
     if len(names) > 1:
         listed = " and ".join(names)
-        print_error(f"amberlight: {listed} name this host. Say which: amberlight git-credential {names[0]}")
+        print_error(f"amberlight: {listed} both name this host. Choose one: amberlight git-credential {names[0]}")
         return FAILED
     if not names:
         return OK
@@ -80,14 +82,14 @@ def _host(text: str) -> str:
 
 
 def _read() -> Mapping[str, str] | str:
-    """What git says, a line each, up to a blank line or the end; or why it is refused."""
+    """Git's request, a line for each key, up to a blank line or the end; or why it is refused."""
     if sys.stdin is None:
-        return "there is none"
+        return "it's empty"
     content = b""
     while len(content) <= INPUT_MAX and (more := sys.stdin.buffer.readline(INPUT_MAX + 1)) not in (b"", b"\n"):
         content += more  # and not to the end: who asks may keep the pipe open
     if len(content) > INPUT_MAX:
-        return "it is too long"
+        return "it's too long"
     try:
         lines = content.decode("utf-8").split("\n")
     except UnicodeDecodeError:
@@ -98,6 +100,6 @@ def _read() -> Mapping[str, str] | str:
         if not equals or any(ord(character) < 0x20 or ord(character) == 0x7F for character in line):
             return "it has a control character" if equals else "a line has no ="
         if key in said and not key.endswith("[]") and said[key] != value:
-            return f"it says {clean(key)} twice"
+            return f"it gives {clean(key)} two values"
         said[key] = value
     return said

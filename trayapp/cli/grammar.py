@@ -28,7 +28,7 @@ exit codes:
   3  Amberlight isn't running
   4  sign-in needed (status, wait, token, exec, reauthorize)
   5  no usable token right now; Amberlight keeps trying (status, wait, token, exec)
-  75 the same for an account (token): a temporary failure, as mail programs know it
+  75 the same for an account (token); mail programs treat it as a temporary failure
   exec exits with its command's own code; 126 if it can't be run, 127 if it isn't found
 
 With AMBERLIGHT_HOME set to the full path of a directory, everything is kept there: settings, state and log.
@@ -221,7 +221,13 @@ def _entry_commands(commands: Any) -> None:
     summary = "print the document to host as Amberlight's client ID"
     more = "Servers that accept such documents need no registration. Set client_metadata_url to its address first."
     metadata = add_command(commands, "client-metadata", summary, "amberlight client-metadata > amberlight.json", more)
-    metadata.add_argument("name", metavar="NAME", type=workload_name, nargs="?", help="of this workload (all)")
+    metadata.add_argument(
+        "name",
+        metavar="NAME",
+        type=workload_name,
+        nargs="?",
+        help="use this workload's client_metadata_url (the general one)",
+    )
 
 
 def _import_command(commands: Any) -> None:

@@ -40,7 +40,7 @@ def not_connected(name: str, label: str, help_: str) -> Answered:
 
 
 def account(name: str) -> Answered:
-    """It has no tools, only a token, which is there."""
+    """It has no tools to list, only a token, and that is valid."""
     return Answered(f"{name} has a token for mail programs, git and scripts.", 0)
 
 

@@ -309,8 +309,10 @@ NO_SUCH_WORKLOAD = "There's no workload of this name."
 
 
 def no_address(name: str) -> str:
-    """An account is nothing that a client could connect to."""
-    return f"{name} is an account: it has no address to connect to. Programs get its token: amberlight token {name}"
+    """Why a client can't connect to an account."""
+    return (
+        f"{name} is an account: it has no address to connect to. Programs get its token from: amberlight token {name}"
+    )
 
 
 def no_sign_in(name: str) -> str:
@@ -382,7 +384,7 @@ def left_over(removal: Removal, *, quits: bool = False) -> str:
 def bound_token(name: str) -> str:
     """Why a token that is bound to a key isn't given to programs (RFC 9449)."""
     return (
-        f"Tokens of {name} work only with a key that Amberlight keeps (DPoP). Connect through Amberlight instead: "
+        f"{name}'s tokens work only with a key that Amberlight keeps (DPoP). Connect through Amberlight instead: "
         f"amberlight client-config {name}"
     )
 
