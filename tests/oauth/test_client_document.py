@@ -108,7 +108,7 @@ async def test_a_server_that_takes_none_registers_the_client(hosted: Callable[[s
 async def test_a_document_that_is_wrong_gives_way_to_a_registration(hosted: Callable[[str], list[str]]) -> None:
     """The person is told; without registration, that is the end of the sign-in, before any browser opens."""
 
-    hosted("names another client_id than its own address")
+    hosted("has a client_id other than its own address")
     async with auth_server(registers=True, metadata=SUPPORTED) as server:
         result, steps = await sign_in(spec_of(server))
     async with auth_server(metadata=SUPPORTED) as other, Attempt(spec_of(other), browser=True) as attempt:
@@ -116,7 +116,7 @@ async def test_a_document_that_is_wrong_gives_way_to_a_registration(hosted: Call
 
     assert isinstance(result, NewLogin)
     assert "c-1" == result.login.client_id
-    assert any("names another client_id" in step for step in steps)
+    assert any("has a client_id other than" in step for step in steps)
     assert "client_document" == problem.kind
     assert "amberlight doctor" in problem.summary
     assert [] == attempt.opened
@@ -221,8 +221,8 @@ def test_what_is_printed_is_accepted() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"client_id": f"{URL}/"}, "another client_id"),
-        ({"client_id": None}, "another client_id"),
+        ({"client_id": f"{URL}/"}, "a client_id other than"),
+        ({"client_id": None}, "a client_id other than"),
         ({"client_secret": "x"}, "contains a client secret"),
         ({"client_secret_expires_at": 0}, "contains a client secret"),
         ({"token_endpoint_auth_method": "client_secret_post"}, "token_endpoint_auth_method"),

@@ -269,7 +269,7 @@ class _Api:
         body = await read_object(request, {"access_token": str, "accepted": bool})
         token, accepted = body.get("access_token"), body.get("accepted")
         if not isinstance(token, str) or not isinstance(accepted, bool):
-            raise Refusal(400, "bad_request", "The fields access_token and accepted have to be there.")
+            raise Refusal(400, "bad_request", "The fields access_token and accepted are required.")
         self._control.token_used(view.name, Secret(token), accepted=accepted)
         return empty_reply(202)
 

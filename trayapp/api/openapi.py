@@ -120,8 +120,8 @@ OPERATIONS: tuple[Operation, ...] = (
         "token_used",
         "POST",
         f"{ONE}/token-used",
-        "What a server thought of a token that `token` gave. One that was not accepted is refreshed; an older one than the "
-        "present is ignored. The login stays in any case.",
+        "Report whether a server accepted a token from `token`. The current one is refreshed if it was not; an older one is "
+        "ignored. The login is never removed.",
         {202: None},
         body={"access_token": TEXT, "accepted": FLAG},
         required=("access_token", "accepted"),

@@ -20,7 +20,7 @@ ACCOUNTS: tuple[Server, ...] = (
         "",
         client_from="at console.cloud.google.com, under Google Auth Platform, Clients: type Desktop app",
         notes="Publish the app there (Audience), because Google ends logins of apps in testing after 7 days. "
-        "A Desktop app needs no redirect address, but its secret.",
+        "A Desktop app needs no redirect address, but does need its secret.",
         redirect="",
         keys={"issuer": "https://accounts.google.com", "scopes": ["https://mail.google.com/", "openid", "email"]},
     ),
@@ -33,8 +33,8 @@ ACCOUNTS: tuple[Server, ...] = (
         "https://learn.microsoft.com/exchange/client-developer/legacy-protocols/how-to-authenticate-an-imap-pop-smtp-application-by-using-oauth",
         "",
         client_from="at entra.microsoft.com, under App registrations: platform Mobile and desktop applications, no secret",
-        notes="The redirect address goes into the app's manifest, because the form takes only localhost. With --device "
-        "none is needed; then allow public client flows.",
+        notes="Enter the redirect address in the app's manifest, because the form accepts only localhost. With --device, none "
+        "is needed, but public client flows must be allowed.",
         keys={
             "authorization_endpoint": "https://login.microsoftonline.com/common/oauth2/v2.0/authorize",
             "token_endpoint": "https://login.microsoftonline.com/common/oauth2/v2.0/token",
@@ -56,8 +56,8 @@ ACCOUNTS: tuple[Server, ...] = (
         "",
         client_from="by asking Fastmail, which registers clients by hand: www.fastmail.com/company/partners",
         redirect="http://localhost/callback",
-        notes="For the redirect address http://localhost/callback, Fastmail takes any port. "
-        "For yourself alone, Fastmail's app passwords need no client.",
+        notes="With the redirect address http://localhost/callback, Fastmail accepts any port. "
+        "If it's only for you, use one of Fastmail's app passwords instead.",
         keys={
             "authorization_endpoint": "https://api.fastmail.com/oauth/authorize",
             "token_endpoint": "https://api.fastmail.com/oauth/refresh",

@@ -302,7 +302,8 @@ async def with_key(plan: AuthorizationPlan | Problem) -> AuthorizationPlan | Pro
     if plan.endpoints.proof_algorithms and ALGORITHM not in plan.endpoints.proof_algorithms:
         host = urlsplit(plan.endpoints.issuer or plan.endpoints.token).hostname
         return Problem(
-            "metadata", f"{host} takes no DPoP proofs signed with {ALGORITHM}, and Amberlight makes no others."[:200]
+            "metadata",
+            f"{host} doesn't accept DPoP proofs signed with {ALGORITHM}, the only ones that Amberlight makes."[:200],
         )
     key = await asyncio.to_thread(new_key)
     return replace(plan, proof_key=key, extras={**plan.extras, "dpop_jkt": await asyncio.to_thread(thumbprint, key)})

@@ -53,13 +53,13 @@ def as_text(content: Mapping[str, Any]) -> str:
 
 
 def fault_in(content: Mapping[str, object], url: str, port: int) -> str:
-    """Why servers won't take this document for a sign-in, as the end of a sentence; empty if nothing speaks against it."""
+    """Why servers won't take this document for a sign-in, as the end of a sentence; empty if they will."""
     if content.get("client_id") != url:  # simple string comparison (section 3)
-        return "names another client_id than its own address"
+        return "has a client_id other than its own address"
     if any(name in content for name in NOT_ALLOWED):
         return "contains a client secret"
     if content.get("token_endpoint_auth_method", "client_secret_basic") not in AUTH_METHODS:
-        return "lacks token_endpoint_auth_method none"
+        return "must have token_endpoint_auth_method none or private_key_jwt"
     uris = content.get("redirect_uris")
     if not isinstance(uris, list) or redirect_uri(port) not in uris:
         return f"doesn't list the redirect address {redirect_uri(port)}"

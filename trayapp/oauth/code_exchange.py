@@ -30,7 +30,7 @@ ERROR_TEXTS: Mapping[str, str] = {
 }
 
 
-NOT_BOUND = "The server gave a token that isn't bound to this sign-in's key (DPoP). If it can't do that, unset dpop."
+NOT_BOUND = "The server gave a token that isn't bound to this sign-in's key (DPoP). If it can't do that, remove dpop from the configuration."
 ENDED = f"The server gave no refresh token, and its access token has already expired. {CHECK_CLOCK}"
 
 

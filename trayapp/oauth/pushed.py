@@ -60,7 +60,9 @@ class PushedRequest:
         endpoints = self._flow.endpoints
         if not endpoints.pushed:
             host = urlsplit(endpoints.issuer or endpoints.token).hostname
-            return metadata_problem(f"{host} wants sign-ins announced to it (RFC 9126), but doesn't say where.")
+            return metadata_problem(
+                f"{host} requires pushed authorization requests (RFC 9126), but names no endpoint for them."
+            )
         reply = await self._push(self._grant)
         reference = read_reference(reply)
         if isinstance(reference, Problem):
@@ -81,11 +83,13 @@ class PushedRequest:
             if (problem := await self.push()) is None:
                 show(self._flow.url)
             else:
-                log.warning("%s: the address of its sign-in page may be too old: %s", self._flow.name, problem.summary)
+                log.warning(
+                    "%s: the address of its sign-in page may have expired: %s", self._flow.name, problem.summary
+                )
 
 
 def short_lived(name: str, life: float) -> str:
-    """What a person should know who opens the page by hand, in two sentences."""
+    """What to tell a person who opens the page by hand, in two sentences."""
     again = f"For a new address, run `amberlight reauthorize {name} --no-browser` again."
     return f"The sign-in page's address is valid for {life:.0f} seconds. {again}"
 
@@ -107,7 +111,9 @@ def _problem(answer: Answer) -> Problem:
     """Errors are those of the authorization endpoint and, of the client, those of the token endpoint."""
     outcome = classify(answer)
     if isinstance(outcome, Refreshed) or 200 <= answer.status < 300:
-        return Problem("pushed", "The server took the request, but sent no usable reference to it.", answer.status)
+        return Problem(
+            "pushed", "The server accepted the sign-in request, but sent no usable reference to it.", answer.status
+        )
     code = outcome.problem.code
     if code in CLIENT_CODES:
         return Problem("pushed", f"{ERROR_TEXTS[code]} ({code}).", answer.status, code)
