@@ -74,6 +74,15 @@ def test_a_user_name_stays(code: FakeApp, git: Git, capsys: Capture) -> None:
     assert f"username=ada\npassword={TOKEN}\n" == capsys.readouterr().out
 
 
+def test_what_is_said_is_utf_8(code: FakeApp, git: Git, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever a pipe has another encoding, as on Windows: git would log in as somebody else."""
+
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="cp1252", errors="replace", newline="\r\n"))
+    assert 0 == git(ASKED + "username=ada@例え.example\n".encode(), "get")
+    assert written.getvalue().startswith(f"username=ada@例え.example\npassword={TOKEN}\n".encode())
+
+
 @pytest.mark.parametrize(
     "said",
     [
@@ -184,8 +193,19 @@ def test_two_accounts_of_a_host_are_told_apart_by_name(code: FakeApp, git: Git, 
     assert ("", True) == (told.out, "play and work both name this host. Choose one" in told.err)
     assert 0 == git(ASKED, "work", "get")
     assert f"password={TOKEN}" in capsys.readouterr().out
-    assert 0 == git(ASKED, "other", "get")
-    assert "" == capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["other", "github"])
+def test_an_account_that_there_is_not_is_said(code: FakeApp, git: Git, capsys: Capture, name: str) -> None:
+    """A name in git's configuration that was mistyped, renamed since, or is a server's."""
+
+    for operation in ("get", "store", "erase"):
+        assert 1 == git(ASKED + b"password=x\n", name, operation)
+    told = capsys.readouterr()
+    assert ("", True) == (told.out, f"there's no account {name}. See: amberlight list" in told.err)
+    assert 0 == git(ASKED.replace(b"git", b"hub"), "work", "get")  # of another host
+    told = capsys.readouterr()
+    assert ("", "") == (told.out, told.err)
 
 
 @pytest.mark.parametrize(("error", "code_"), [("retrying", 5), ("reauth_required", 4)])

@@ -37,7 +37,12 @@ def git_credential(arguments: argparse.Namespace, paths: Paths) -> int:
     if said.get("protocol") != "https" or not said.get("host"):
         return OK
     client = ApiClient.of(paths)
-    names = _accounts(client, _host(said["host"]), arguments.name)
+    known = _accounts(client, arguments.name)
+    if arguments.name and not known:
+        print_error(f"amberlight: there's no account {arguments.name}. See: amberlight list --all")
+        return FAILED
+    host = _host(said["host"])
+    names = [name for name in known if host in client.hosts(name)]
     if len(names) > 1:
         listed = " and ".join(names)
         print_error(f"amberlight: {listed} both name this host. Choose one: amberlight git-credential {names[0]}")
@@ -64,16 +69,15 @@ def _get(client: ApiClient, name: str, user: str) -> int:
 
         lines.append(f"password_expiry_utc={int(parse_time(expires_at) or 0)}")
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(newline="\n")  # the protocol's, on Windows, too
+        sys.stdout.reconfigure(encoding="utf-8", errors="strict", newline="\n")  # as git, on Windows, too
     print_line("\n".join(lines))
     return OK
 
 
-def _accounts(client: ApiClient, host: str, wanted: str | None) -> list[str]:
-    """The accounts that name this host."""
+def _accounts(client: ApiClient, wanted: str | None) -> list[str]:
+    """All accounts, or the one of this name."""
     rows = [row for row in client.workloads() if row.get("kind") == ACCOUNT]
-    names = [str(row.get("name")) for row in rows if wanted in (None, row.get("name"))]
-    return [name for name in names if host in client.hosts(name)]
+    return [str(row.get("name")) for row in rows if wanted in (None, row.get("name"))]
 
 
 def _host(text: str) -> str:
