@@ -246,6 +246,7 @@ GOLDEN = [
     (403, HTML_PAGE, HTML, "http", False, "A firewall or proxy blocked the request (403)."),
     (403, {"message": "Forbidden"}, JSON, "http", False, "The server returned an unexpected answer (403)."),
     (403, {"error": "Forbidden"}, JSON, "oauth", False, 'The server returned "Forbidden" (403), which doesn\'t end the login.'),
+    (400, {"error": "invalid_dpop_proof"}, JSON, "oauth", False, "The server didn't accept the login's proof (invalid_dpop_proof). Check this computer's clock."),
     (400, {"error": "temporarily_unavailable"}, JSON, "oauth", False, 'The server returned "temporarily_unavailable" (400), which doesn\'t end the login.'),
     (400, {"error": "two words"}, JSON, "http", False, "The server returned an unexpected answer (400)."),
     (429, {"message": "slow"}, JSON, "http", False, "The server is limiting requests (429)."),

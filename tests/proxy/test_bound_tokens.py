@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from tests.engine.engines import keystore_with, login_of, with_policy
 from tests.oauth.test_dpop import opened
 from tests.proxy.proxied_engine import proxied_engine
 from tests.proxy.proxying import proxied, token, upstream
+from tests.raw_server import Received, raw_server
 from trayapp.core.model import AccessToken, Secret
 from trayapp.oauth.dpop import new_key, target_of
 from trayapp.oauthtest import EchoWorkload, OAuthServer
@@ -88,6 +90,24 @@ async def test_an_upstream_that_never_has_enough(tmp_path: Path) -> None:
         assert 503 == (await site.ask("GET"))[0]
     assert 2 == len(served.requests)
     assert [] == site.tokens.rejections
+
+
+async def test_a_repeat_on_a_new_connection_has_a_new_proof(tmp_path: Path) -> None:
+    """The first request may have arrived, and servers take no proof twice (section 11.1)."""
+
+    proofs: list[str] = []
+
+    async def drops_the_second(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: Received) -> None:
+        while request := await seen.request(reader):
+            proofs.extend(line[6:].decode() for line in request.split(b"\r\n") if line.lower().startswith(b"dpop:"))
+            if len(proofs) == 2:
+                return
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+    async with raw_server(drops_the_second) as seen, proxied(f"http://127.0.0.1:{seen.port}", tmp_path) as site:
+        site.tokens.answer = bound()
+        assert [200, 200] == [(await site.ask("GET"))[0] for _ in range(2)]
+    assert 3 == len(proofs) == len({opened(proof)[1]["jti"] for proof in proofs})
 
 
 async def test_a_key_that_is_none(tmp_path: Path) -> None:

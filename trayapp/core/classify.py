@@ -18,6 +18,7 @@ from math import isfinite
 from urllib.parse import parse_qsl
 
 from trayapp.core.activity import looks_secret
+from trayapp.core.id_claims import CHECK_CLOCK
 from trayapp.core.jwt_end import jwt_end
 from trayapp.core.model import Problem, Secret
 from trayapp.core.outcomes import Ambiguous, Answer, Fault, NotSent, Outcome, Refreshed, Refused, Reply, ServerBusy
@@ -161,6 +162,8 @@ def _busy_summary(answer: Answer, body: _Body, code: str, portal: bool) -> str:
         return (
             f"A web page was returned instead of an answer ({status}), probably by a firewall or a Wi-Fi sign-in page."
         )
+    if code == "invalid_dpop_proof":  # RFC 9449 section 5; its proofs are ours, so it is most likely the time in them
+        return f"The server didn't accept the login's proof ({code}). {CHECK_CLOCK}"
     if code:
         return f'The server returned "{code}" ({status}), which doesn\'t end the login.'
     if status == 429:

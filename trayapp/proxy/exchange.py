@@ -85,11 +85,12 @@ async def send_request(
     target: str,
     head: Headers,
     body: RequestBody,
+    renew: Callable[[Headers], None] = lambda head: None,
 ) -> UpstreamResponse:
     """Send a request to where `upstream` points; returns as soon as the response headers are here.
 
     A body of unknown length is sent in chunks. If a pooled connection turns out to be closed, an idempotent request with
-    a repeatable body is sent once more. Raises `aiohttp.ClientError`, `HttpProcessingError` or `OSError`
+    a repeatable body is sent once more, after `renew` has changed what is good for one request only. Raises `aiohttp.ClientError`, `HttpProcessingError` or `OSError`
     (`TimeoutError`).
     """
     may_repeat = method in IDEMPOTENT and (body is None or isinstance(body, bytes))
@@ -102,6 +103,7 @@ async def send_request(
             if not may_repeat:
                 raise
             may_repeat = False
+            renew(head)
         except BaseException:
             connection.close()
             raise

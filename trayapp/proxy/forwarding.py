@@ -134,10 +134,13 @@ class Forwarder:
             asked = False  # for the upstream's nonce
             for _ in range(3):
                 bound = token.proof_key
-                own = (
-                    head(token) if bound is None else await self._proofs().bind(head(token), method, url, token, bound)
-                )
-                response = await send_request(pool.connector, target, method, path, own, body.to_send())
+                if bound is None:
+                    response = await send_request(pool.connector, target, method, path, head(token), body.to_send())
+                else:
+                    proofs = self._proofs()
+                    own = await proofs.bind(head(token), method, url, token, bound)
+                    renew = partial(proofs.sign, method=method, url=url, token=token, key=bound)
+                    response = await send_request(pool.connector, target, method, path, own, body.to_send(), renew)
                 self._record(name, method, upstream, response.status)
                 challenge = challenge_of(response.status, response.headers)
                 nonce = bound is not None and self._proofs().noted(url, response.headers, bound)

@@ -19,13 +19,17 @@ class UpstreamProofs:
     async def bind(self, head: Headers, method: str, url: str, token: AccessToken, key: Secret) -> Headers:
         """The headers with the token under its own scheme, and a proof for this one request. Raises `Refusal`."""
         await self._prover.ready()
+        self.sign(head, method, url, token, key)
+        return head
+
+    def sign(self, head: Headers, method: str, url: str, token: AccessToken, key: Secret) -> None:
+        """Put scheme and a new proof into the headers of a request. Raises `Refusal`."""
         value = token.value.reveal()
         head["Authorization"] = f"DPoP {value}"
         try:
             head[HEADER] = self._prover.proof(key, method, url, value)
         except BadKeyError:
             raise Refusal(502, "bad_key", "The key of this login can't be used. Sign in again.") from None
-        return head
 
     def noted(self, url: str, headers: CIMultiDictProxy[str], key: Secret) -> bool:
         """Keep the nonce that a response brings, whatever its status; whether it brings one."""
