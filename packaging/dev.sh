@@ -266,7 +266,8 @@ run_windows() {
         return
     fi
     local bad=0
-    bash packaging/dev.sh test --windows -q || bad=1
+    # shellcheck disable=SC2086 # a list of names
+    bash packaging/dev.sh test --windows -q $WINDOWS_TESTS || bad=1
     bash packaging/dev.sh test --windows-screen || bad=1
     return $bad
 }

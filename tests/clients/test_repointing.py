@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +154,8 @@ def test_a_project_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (told,) = repoint(machine, changes, "old", "new")
 
     assert "Claude Code may still use old: " in told.text
-    where = f"--project '{tmp_path}/my work'"
+    quote = '"' if sys.platform == "win32" else "'"
+    where = f"--project {quote}{tmp_path / 'my work'}{quote}"
     assert (
         f"amberlight disconnect claude-code old {where}, then amberlight connect claude-code new {where}" in told.text
     )

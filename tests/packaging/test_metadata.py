@@ -152,7 +152,8 @@ case $asked in $FAILS) exit 1 ;; esac
 """
 
 
-FAKE_LANE = """windows_missing() { :; }
+FAKE_LANE = """WINDOWS_TESTS=tests/system
+windows_missing() { :; }
 make_windows() { :; }
 test_windows() { pytest -m windows "$@"; }
 """

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
+from tests.access import make_private
 from trayapp.config.paths import Paths
 from trayapp.oauthtest.background import Background
 from trayapp.stdio.bridge import Bridge
@@ -44,6 +45,7 @@ class App:
 
     def write_keys(self, **keys: str) -> None:
         self.paths.keys_file.write_text(json.dumps({"version": 1, "keys": keys}))
+        make_private(self.paths.keys_file)
 
     def start(self) -> None:
         """Listen, on another port each time."""
@@ -51,6 +53,7 @@ class App:
         self._server.start()
         info = {"url": self._server.url, "pid": os.getpid(), "api_key": "canary-api-key", "version": "1"}
         self.paths.server_file.write_text(json.dumps(info))
+        make_private(self.paths.server_file)
 
     def stop(self) -> None:
         """As a quit does it."""

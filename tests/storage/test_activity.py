@@ -233,7 +233,7 @@ async def test_seven_days(kept: Activity, wall: Wall, tmp_path: Path) -> None:
     await kept.purge()
     await kept.close()
 
-    with sqlite3.connect(tmp_path / "state" / "activity.db") as db:
+    with closing(sqlite3.connect(tmp_path / "state" / "activity.db")) as db, db:
         assert [("new",)] == db.execute("SELECT target FROM use").fetchall()
 
 

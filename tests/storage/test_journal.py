@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,7 @@ async def test_the_intent_and_the_generation_are_one_transaction(open_journal: O
     await journal.intent("gh", login(1), 1, WALL)
     await journal.close_intent("gh", login(1).fingerprint(), 1)
     await journal.intent("gh", login(1), 2, WALL)
-    with sqlite3.connect(db) as other:
+    with closing(sqlite3.connect(db)) as other, other:
         other.execute("CREATE TRIGGER no BEFORE DELETE ON intent BEGIN SELECT RAISE(ABORT, 'no'); END")
     other.close()
     await journal.close_intent("gh", login(1).fingerprint(), 5)
@@ -294,7 +295,7 @@ def _garbage(db: Path) -> None:
 
 
 def _torn(db: Path) -> None:
-    with sqlite3.connect(db) as other:
+    with closing(sqlite3.connect(db)) as other, other:
         other.execute("CREATE TABLE workload (name TEXT PRIMARY KEY, generation INTEGER, state TEXT)")
         other.executemany("INSERT INTO workload VALUES (?, 1, ?)", [(str(n), "x" * 900) for n in range(99)])
     other.close()
@@ -304,13 +305,13 @@ def _torn(db: Path) -> None:
 
 
 def _foreign(db: Path) -> None:
-    with sqlite3.connect(db) as other:
+    with closing(sqlite3.connect(db)) as other, other:
         other.execute("CREATE TABLE somebody_else (x)")
     other.close()
 
 
 def _newer(db: Path) -> None:
-    with sqlite3.connect(db) as other:
+    with closing(sqlite3.connect(db)) as other, other:
         other.execute("PRAGMA user_version = 99")
         other.execute("CREATE TABLE workload (x)")
     other.close()

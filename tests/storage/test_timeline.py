@@ -6,6 +6,7 @@ import os
 import sqlite3
 import time
 from collections.abc import AsyncIterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -266,7 +267,7 @@ async def test_a_database_of_the_version_before(tmp_path: Path) -> None:
 
     path = tmp_path / "state" / "state.db"
     path.parent.mkdir(mode=0o700)
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         for statement in journal.SCHEMA:
             db.execute(statement)
         db.execute("INSERT INTO workload (name, generation) VALUES ('one', 7)")

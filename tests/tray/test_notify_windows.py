@@ -246,6 +246,7 @@ async def test_a_toast_that_fails_later_is_a_balloon(winrt: WinRT, caplog: pytes
 async def test_a_late_failure_without_an_icon_is_one_line(winrt: WinRT, caplog: pytest.LogCaptureFixture) -> None:
     """With --no-tray there is nothing to show it, or the icon has just gone."""
 
+    caplog.set_level(logging.WARNING)
     await channel(winrt, []).show(notice())
     winrt.only.fail(5)
     await until(lambda: caplog.messages, "the line")
