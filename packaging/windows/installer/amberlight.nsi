@@ -201,7 +201,7 @@ SectionEnd
 Function un.onInit
   StrCpy $Logins 0
   MessageBox MB_YESNO|MB_ICONQUESTION|MB_DEFBUTTON2 \
-    "Also revoke and delete your logins, and delete configuration and history?$\r$\n$\r$\nWithout this, they stay for the next installation." \
+    "Also revoke and delete your logins, and delete your configuration and history?$\r$\n$\r$\nIf you choose No, they're kept for the next installation." \
     /SD IDNO IDNO kept
   StrCpy $Logins 1
   kept:
@@ -220,7 +220,7 @@ Section Uninstall
   Pop $0
   ${If} $0 != 0
     MessageBox MB_YESNO|MB_ICONEXCLAMATION \
-      "Not everything could be undone: see the details. Remove the program anyway?" /SD IDYES IDYES anyway
+      "Not everything could be undone. See the details. Remove the program anyway?" /SD IDYES IDYES anyway
     SetErrorLevel 1
     Abort "Nothing was removed."
     anyway:
@@ -233,7 +233,7 @@ Section Uninstall
   Delete "$INSTDIR\uninstall.exe"
   RMDir /r "$INSTDIR\_replaced"
   RMDir "$INSTDIR" ; only if nothing else is in it
-  ${If} $Logins == 1 ; the mark of a person's quit, for clients that would start the program: there is none any more
+  ${If} $Logins == 1 ; the mark that a person quit, by which clients don't start the program: nothing is left to start
     RMDir /r "$LOCALAPPDATA\Temp\amberlight"
   ${EndIf}
   Delete "${LINK}"
