@@ -92,13 +92,13 @@ def test_a_host_is_no_pattern_and_no_address(paths: Paths, host: str) -> None:
 
 
 def test_settings_show_what_matters_to_the_kind() -> None:
-    """An account's have no address, local key and origins; a server's no git servers."""
+    """An account's have no address, local key, origins or bound tokens; a server's have no git servers."""
 
     account = {"workloads": {"mail": {"kind": "account"}, "notes": {"url": "https://mcp.example.com"}}}
     files = Files({}, account)
     of_account = {row.name for row in described.workload_rows(files, {}, "mail")}
     of_server = {row.name for row in described.workload_rows(files, {}, "notes")}
-    assert {"url", "require_key", "allowed_origins", "mcp"} == of_server - of_account
+    assert {"url", "dpop", "require_key", "allowed_origins", "mcp"} == of_server - of_account
     assert {"hosts"} == of_account - of_server
     site = {row.name for row in described.workload_rows(Files(account, {}), {}, "mail")}
     assert of_account == site

@@ -21,7 +21,7 @@ from trayapp.core.model import ACCOUNT
 from trayapp.system.plain_files import within
 
 SETTINGS: Key = ("settings",)
-OF_SERVERS = ("url", "require_key", "allowed_origins", "mcp")
+OF_SERVERS = ("url", "dpop", "require_key", "allowed_origins", "mcp")
 OF_ACCOUNTS = ("hosts",)
 _GROUPS: Mapping[str, str] = {
     "port": "network",

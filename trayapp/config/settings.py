@@ -85,7 +85,7 @@ _APP = (
     Setting(
         "client_metadata_url",
         client_document,
-        "address at which you host the document that `amberlight client-metadata` prints; servers that accept it as client ID "
+        "URL at which you host the document that `amberlight client-metadata` prints; servers that accept it as client ID "
         "need no registration",
         in_workload=True,
     ),
@@ -95,7 +95,7 @@ _APP = (
 
 _WORKLOAD = (
     Setting(
-        "kind", kind, "server, or account: a login without an address, for mail programs, git and scripts", "server"
+        "kind", kind, "server, or account (a login without an address, for mail programs, git and scripts)", "server"
     ),
     Setting("url", url, "address of the server (required; an account has none)"),
     Setting(
@@ -118,13 +118,13 @@ _WORKLOAD = (
     Setting(
         "dpop",
         flag,
-        "bind tokens to a key of this login (DPoP, RFC 9449) even if the server doesn't demand it; from the next sign-in on",
+        "bind tokens to a key (DPoP, RFC 9449) even if the server doesn't require it, from the next sign-in on; not for accounts",
         False,
     ),
     Setting(
         "client_key_file",
         key_file,
-        "file with the client's private key (PEM or JWK, yours alone), if it signs its requests (private_key_jwt)",
+        "file with the client's private key (PEM or JWK, readable only by you), if it signs its requests (private_key_jwt)",
     ),
     Setting(
         "scopes",
@@ -136,7 +136,7 @@ _WORKLOAD = (
         "resource", resource, 'audience of the tokens (RFC 8707); by default, what the server names; "" sends none'
     ),
     Setting("redirect_port", port, "fixed port of the sign-in redirect, if the client needs one; 0: any", 0),
-    Setting("hosts", hosts, "git servers that an account's token is for", ()),
+    Setting("hosts", hosts, "git servers that may get an account's token", ()),
     Setting("require_key", key_required, "clients must send the workload's local key; on Windows, always", True),
     Setting("allowed_origins", origins, "web pages and web-based clients that may use it, by origin", ()),
     Setting(
