@@ -1,6 +1,6 @@
 """Accounts whose providers give OAuth tokens to mail programs: endpoints and scopes, and where a client ID comes from.
 
-No client ID is in here: providers give one to each program, and a person asks for their own.
+No client IDs are here: providers issue them for one program, so everybody needs their own.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A token as SASL's initial client response, for IMAP, SMTP and POP: OAUTHBEARER (RFC 7628) and XOAUTH2, its forerunner.
 
-Both separate fields by a control character, so that none may be in what a person gives.
+Both separate fields with a control character, so none may be in the user's name.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""`amberlight search-path add|remove`: what Setup.exe and its uninstaller run. It is no command for people, and in no help."""
+"""`amberlight search-path add|remove`: run by Setup.exe and its uninstaller.
+
+It isn't a command for people, and no help lists it.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Clients that prove themselves by a private key (`private_key_jwt`, RFC 7523) instead of a secret.
 
-What a login stores about such a client says for whom the assertion is, and where the key is: in a file, or in the place of
+What a login stores about such a client says who the assertion is for and where the key is: in a file, or in the place of
 the client's secret in the keyring. Each request gets an assertion of its own, made just before it is sent. A key that
 can't be used is no verdict: nothing is sent, and the login stays.
 """

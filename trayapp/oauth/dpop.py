@@ -2,7 +2,7 @@
 
 The key is made at the sign-in and lives in the login's slot of the keyring. Servers may demand that a proof contains a
 nonce of theirs; the newest one is remembered for each origin (section 8.2). This module loads nothing: joserfc comes with
-the first proof, in a thread, so who has no bound login never pays for it.
+the first proof, in a thread, so without bound logins it costs nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Open a sign-in page in the browser, in a thread of its own, and say what came of it."""
+"""Open a sign-in page in the browser, in a thread of its own, and report the result."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Signatures with a private key of ours, by joserfc: client assertions (RFC 7523).
 
-joserfc and cryptography cost 11 MB, so they are loaded when the first signature is made, in a thread; who has no key
-never pays for them. Everything here blocks and may raise `KeyUnusableError`, whose text is the end of a sentence.
+joserfc and cryptography cost 11 MB, so they are loaded when the first signature is made, in a thread; without a
+key they cost nothing. Everything here blocks and may raise `KeyUnusableError`, whose text is the end of a sentence.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class ServerSettings:
 
     dpop: bool = False  # every token is bound to the key of its client's proofs (RFC 9449)
     dpop_nonces: bool = True  # and each proof must hold a nonce of the server's
-    client_key: Mapping[str, object] | None = None  # given: the client must prove itself by an assertion (RFC 7523)
+    client_key: Mapping[str, object] | None = None  # given: the client must authenticate with an assertion (RFC 7523)
 
     access_token_lifetime: object = 3600.0  # `expires_in` as it stands here; None leaves it out
     rotate: bool | Literal["same"] = True  # False: no refresh_token in the answer; "same": the same one again

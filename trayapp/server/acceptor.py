@@ -1,10 +1,10 @@
-"""Accepting connections: with a pause while the process or the system has no file descriptor left, and for good.
+"""Accepting connections: with pauses while no file descriptors are left, and despite clients that reset theirs.
 
 asyncio's own server tries again up to its backlog in such a moment, logs a traceback for each try and schedules as many
 retries. Here it is one line in the log, and the waiting connections are accepted as soon as a descriptor is free.
 
 On Windows asyncio's own server stops listening for good as soon as one client resets its connection before it was
-accepted, which a port scanner does (cpython#93821). Here that is nothing but the end of this connection.
+accepted, which a port scanner does (cpython#93821). Here it ends only that connection.
 """
 
 from __future__ import annotations

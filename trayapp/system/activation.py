@@ -1,7 +1,7 @@
 """How Windows knows this program: the identity of its notifications, and the address that a click on one opens.
 
-The address has no secret and no parameter, because any web page may open it, too: it can do nothing but show the
-dashboard. Setup.exe registers it; without Setup.exe a click counts while the app runs, and that is all.
+The address has no secret and no parameter, because any web page can open it: all it can do is show the dashboard.
+Setup.exe registers it; without Setup.exe, a click works only while the app runs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ COMMAND_KEY = rf"{SCHEME_KEY}\shell\open\command"
 
 
 def register_app(name: str, icon: Path) -> None:
-    """Name and icon of our notifications, unless Setup.exe has told them. Raises `OSError`."""
+    """Name and icon of our notifications, unless Setup.exe has registered them. Raises `OSError`."""
     if sys.platform != "win32":
         raise OSError("the registry is Microsoft's")
     import winreg

@@ -1,6 +1,6 @@
 """Commands as people read and copy them, quoted for the shell of this system.
 
-On Windows that may be PowerShell or the command processor: single quotes are nothing to the latter, so double ones are
+On Windows that may be PowerShell or the command processor: the latter doesn't know single quotes, so double ones are
 used. PowerShell runs a quoted program only after `&`.
 """
 

@@ -1,4 +1,4 @@
-"""The clipboard of Windows through user32: text in whatever script, without another program and its code page.
+"""Windows' clipboard through user32: text in any script, without another program and its code page.
 
 It stays out of the clipboard's history and off other devices, because it may be the address of a sign-in. Signatures:
 <winuser.h>, <winbase.h>.
@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 TEXT = 13  # CF_UNICODETEXT: UTF-16 with a final zero, and lines that end with CR and LF
 PRIVATE = "ExcludeClipboardContentFromMonitorProcessing"  # a format whose presence is enough
-TRIES, PAUSE = 20, 0.05  # s; another program may have it open, for a moment as a rule
+TRIES, PAUSE = 20, 0.05  # s; another program may have it open, usually for milliseconds
 MOVEABLE = 2  # GMEM_MOVEABLE
 
 

@@ -1,6 +1,6 @@
-"""Opening a file for reading on Windows, so that it can be renamed, replaced and deleted meanwhile, as elsewhere.
+"""Opening a file for reading on Windows so that others can rename, replace or delete it meanwhile, as elsewhere.
 
-Python's own `open` forbids that to everybody for as long as the file is open. Signature: <fileapi.h>.
+Python's own `open` prevents that for as long as the file is open. Signature: <fileapi.h>.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def open_for_reading(path: Path) -> int:
 
 
 def _error(path: Path, code: int) -> OSError:
-    """In the words of Python's own functions: Windows' are whole sentences, and in its language."""
+    """The error in the words of Python's own functions: Windows' are whole sentences, in the user's language."""
     error = OSError(0, "", str(path), code)  # this looks up the number that Python has for it
     error.strerror = IN_USE if code == _SHARING_VIOLATION else os.strerror(error.errno or 0)
     return error

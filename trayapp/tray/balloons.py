@@ -1,4 +1,4 @@
-"""Balloons: the notifications of a Windows without WinRT, such as Server Core. They come out of the tray icon.
+"""Balloons of the tray icon: notifications on a Windows without WinRT, such as Server Core.
 
 There is one at a time, without buttons; a newer one takes its place, and a click on it shows the dashboard. The icon
 belongs to the tray's thread, so everybody else only posts.
@@ -19,7 +19,7 @@ WM_BALLOON = 0x400 + 41  # WM_USER + 41; native_windows.py has + 40
 # <shellapi.h>
 NIM_MODIFY = 1
 NIF_INFO = 0x10
-NIIF_RESPECT_QUIET_TIME = 0x80  # not in the hour after Windows was set up
+NIIF_RESPECT_QUIET_TIME = 0x80  # not in the first hour after Windows was set up
 NIN_BALLOONUSERCLICK = 0x405
 
 ShowBalloon: TypeAlias = Callable[[str, str], bool]

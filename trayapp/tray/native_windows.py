@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TIP_LIMIT = 127  # UTF-16 units: NOTIFYICONDATAW.szTip holds 128 with the final zero, and ctypes refuses more
-RETRY = 2.0  # s until the notification area is told again what it didn't take
-TRIES = 15  # in vain until it counts as missing; a slow login may take half a minute
+RETRY = 2.0  # s until the notification area is told again what it refused
+TRIES = 15  # failures until it counts as missing; a slow login may take half a minute
 
 WM_CLOSE, WM_SETTINGCHANGE, WM_CONTEXTMENU = 0x10, 0x1A, 0x7B
 WM_DISPLAYCHANGE, WM_TIMER, WM_DPICHANGED = 0x7E, 0x113, 0x2E0
@@ -84,7 +84,7 @@ Handler = Callable[[int, int], object]
 
 
 class Handlers(dict[int, Handler]):
-    """pystray's handlers of messages. It answers all others with 0, which forbids Windows to end the session."""
+    """pystray's handlers of messages. It answers all others with 0, which keeps Windows from ending the session."""
 
     def __init__(self, handlers: Mapping[int, Handler], other: Callable[[int, int, int], object]) -> None:
         super().__init__(handlers)
@@ -108,7 +108,7 @@ def windows_class(base: type[Any], pystray: Any, shell: Shell) -> type[Any]:
             self._changes: queue.SimpleQueue[ViewUpdate] = queue.SimpleQueue()
             self._menu_open = False
             self._version_4 = False
-            self._failed = 0  # times that the notification area took nothing
+            self._failed = 0  # times that the notification area refused the icon
             self._activated = float("-inf")
             ours: dict[int, Handler] = {
                 WM_APPLY: self._on_apply,
@@ -128,7 +128,7 @@ def windows_class(base: type[Any], pystray: Any, shell: Shell) -> type[Any]:
             super()._run()
 
         def _on_stop(self, wparam: int, lparam: int) -> None:
-            """An open menu would go on until somebody closes it, and the program with it."""
+            """Close an open menu first: it would keep the program running until somebody closes it."""
             if self._menu_open:
                 shell.end_menu()
             super()._on_stop(wparam, lparam)

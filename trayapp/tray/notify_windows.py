@@ -1,4 +1,4 @@
-"""Notifications of Windows: toasts with buttons through WinRT, or where there is none, balloons of the tray icon.
+"""Notifications on Windows: toasts with buttons through WinRT or, where that is missing, balloons of the tray icon.
 
 Not through desktop-notifier, which on Windows forgets the buttons of a toast as soon as it moves to the notification
 centre, can't replace a toast, and can't name an address for a click.
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 GROUP = "amberlight"
 MAX_BUTTONS = 5  # of a toast; Windows refuses more
-SHOW = "show"  # what a click on the text says where our address isn't registered
+SHOW = "show"  # what a click on the text reports if our address isn't registered
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 OnFailed: TypeAlias = Callable[[Notice, str], None]
@@ -155,7 +155,7 @@ class ToastChannel:
 
 
 class WindowsChannel:
-    """Toasts until one fails, then balloons. Without an icon there are none, and a failure is a failure."""
+    """Toasts until one fails, then balloons. Without an icon there are no balloons, and the failure is raised."""
 
     def __init__(
         self,

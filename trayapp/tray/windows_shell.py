@@ -1,4 +1,4 @@
-"""What the tray icon asks of Windows beyond pystray's window: the calls, without any judgement.
+"""Windows' calls for the tray icon, beyond pystray's window. They decide nothing.
 
 `Shell` is what `native_windows.py` uses; `WindowsShell` makes the calls, through the structures that pystray has.
 Signatures: <shellapi.h>, <winuser.h>, <shellscalingapi.h>.
@@ -73,7 +73,7 @@ class Shell(Protocol):
         ...
 
     def set_timer(self, window: int, seconds: float) -> None:
-        """Send the window WM_TIMER after so many seconds, and again after as many, until `stop_timer`."""
+        """Send the window WM_TIMER every so many seconds, until `stop_timer`."""
         ...
 
     def stop_timer(self, window: int) -> None:
@@ -85,7 +85,7 @@ class Shell(Protocol):
         ...
 
     def now(self) -> float:
-        """Seconds of a clock that only goes forward."""
+        """Seconds of a monotonic clock."""
         ...
 
 
