@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from trayapp.app.client_document_checks import client_documents
+from trayapp.app.client_key_checks import client_keys
 from trayapp.app.endpoint_checks import endpoints
 from trayapp.config.loader import Config, ConfigError, load
 from trayapp.config.paths import Paths
@@ -32,6 +33,7 @@ async def network_checks(config: Config | None, report: Report | None) -> list[C
         over_session_bus(notifications),
         endpoints(config, token_endpoints),
         client_documents(config),
+        client_keys(config),
     )
     return [check for group in groups for check in group]
 
