@@ -38,7 +38,7 @@ async def _checked(url: str, port: int, wire: Wire) -> Check:
 
     fault = await look(url, port, wire)
     if isinstance(fault, Fault):
-        help_ = "Sign-in servers must be able to reach it. Until then, they register Amberlight or refuse."
+        help_ = "Sign-in servers that use it must be able to fetch it. Until then, they refuse the sign-in."
         return Check(NAME, WARNING, f"{url}: {unreachable(fault, urlsplit(url).hostname or '')}", help_)
     if fault:
         return Check(NAME, PROBLEM, f"{url} {fault}.", PRINT)

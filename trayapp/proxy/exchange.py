@@ -90,8 +90,8 @@ async def send_request(
     """Send a request to where `upstream` points; returns as soon as the response headers are here.
 
     A body of unknown length is sent in chunks. If a pooled connection turns out to be closed, an idempotent request with
-    a repeatable body is sent once more, after `renew` has changed what is good for one request only. Raises `aiohttp.ClientError`, `HttpProcessingError` or `OSError`
-    (`TimeoutError`).
+    a repeatable body is sent once more, after `renew` has replaced the headers that are good for one request only.
+    Raises `aiohttp.ClientError`, `HttpProcessingError` or `OSError` (`TimeoutError`).
     """
     may_repeat = method in IDEMPOTENT and (body is None or isinstance(body, bytes))
     while True:
