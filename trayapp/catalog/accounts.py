@@ -54,7 +54,7 @@ ACCOUNTS: tuple[Server, ...] = (
         "Fastmail",
         "https://www.fastmail.com/dev/",
         "",
-        client_from="by asking Fastmail, which registers clients by hand: www.fastmail.com/company/partners",
+        client_from="at Fastmail, which registers clients on request: www.fastmail.com/company/partners",
         redirect="http://localhost/callback",
         notes="With the redirect address http://localhost/callback, Fastmail accepts any port. "
         "If it's only for you, use one of Fastmail's app passwords instead.",

@@ -196,7 +196,7 @@ def _own_commands(commands: Any) -> None:
 def _entry_commands(commands: Any) -> None:
     entry_commands(commands)
 
-    summary = "list or search the servers that `add` knows by name"
+    summary = "list or search what `add` knows by name"
     catalog = add_command(commands, "catalog", summary, "amberlight catalog\namberlight catalog payments")
     catalog.add_argument("words", metavar="WORD", nargs="*", help="to find in name, address or description")
     add_format(catalog)
