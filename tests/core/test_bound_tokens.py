@@ -28,7 +28,7 @@ def sent() -> Player:
 
 @pytest.mark.parametrize(("bound", "key"), [(True, KEY), (False, None)])
 def test_the_token_says_what_it_is_bound_to(bound: bool, key: Secret | None) -> None:
-    """A server that suddenly gives a plain one is taken at its word; the login keeps its key."""
+    """A server that suddenly gives a plain one is taken at its word, unless a person set `dpop`; the login keeps its key."""
 
     p = sent()
     p.w, _ = machine.step(p.w, p.finished(Refreshed(Secret("a"), Secret("r2"), 1000.0, bound=bound)))
@@ -37,6 +37,30 @@ def test_the_token_says_what_it_is_bound_to(bound: bool, key: Secret | None) -> 
     assert key == p.w.access.proof_key
     assert KEY == p.w.login.proof_key
     assert "r2" == p.w.login.refresh_token.reveal()
+
+
+@pytest.mark.parametrize("keyed", [True, False])
+def test_a_plain_token_is_discarded_where_a_person_wants_none(keyed: bool) -> None:
+    """`dpop = true`: no token ever leaves as Bearer, but the login goes on with its new refresh token. A login of before,
+    which has no key, is served until the next sign-in."""
+
+    p = sent()
+    assert p.w.login is not None
+    spec, login = replace(p.w.spec, dpop=True), replace(p.w.login, proof_key=KEY if keyed else None)
+    p.w, before = replace(p.w, spec=spec, login=login), p.w.access
+    p.w, _ = machine.step(p.w, p.finished(Refreshed(Secret("a"), Secret("r2"), 1000.0)))
+    assert p.w.login is not None
+    assert "r2" == p.w.login.refresh_token.reveal()
+    assert (p.w.access == before) is keyed
+    assert ("isn't bound" in str(p.w.last_error)) is keyed
+
+
+def test_a_bound_token_is_what_a_person_wants() -> None:
+    p = sent()
+    p.w = replace(p.w, spec=replace(p.w.spec, dpop=True))
+    p.w, _ = machine.step(p.w, p.finished(Refreshed(Secret("a"), None, 1000.0, bound=True)))
+    assert p.w.access is not None
+    assert KEY == p.w.access.proof_key
 
 
 def test_a_bound_login_without_refresh_token() -> None:

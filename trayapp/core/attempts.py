@@ -43,7 +43,15 @@ from trayapp.core.model import (
     Trigger,
     Workload,
 )
-from trayapp.core.outcomes import Ambiguous, NotSent, Refreshed, Refused, ServerBusy, without_ended_token
+from trayapp.core.outcomes import (
+    Ambiguous,
+    NotSent,
+    Refreshed,
+    Refused,
+    ServerBusy,
+    without_ended_token,
+    without_plain_token,
+)
 from trayapp.core.storing import (
     Result,
     check_stored,
@@ -166,6 +174,8 @@ def finished(w: Workload, e: Finished) -> Result:
     if attempt is None or attempt.number != e.attempt or attempt.step is not Step.SENT:
         return late(w, e)
     e = replace(e, outcome=without_ended_token(e.outcome))
+    if w.spec.dpop and w.login is not None and w.login.proof_key is not None:  # a person wants no others
+        e = replace(e, outcome=without_plain_token(e.outcome))
     w, effects = _by_outcome(w, e, attempt)
     problem = None if isinstance(e.outcome, Refreshed) else e.outcome.problem
     return w, (Note("attempt", OUTCOME_WORDS[type(e.outcome)], attempt.trigger, problem), *effects)

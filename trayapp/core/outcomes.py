@@ -89,11 +89,25 @@ ENDED = Problem(
     "expired", "The server gave an access token that has already expired. Check this computer's clock.", 200
 )
 
+PLAIN = Problem(
+    "not_bound", "The server gave a token that isn't bound to the login's key. If it can't, unset dpop.", 200
+)
+
 
 def without_ended_token(outcome: Outcome) -> Outcome:
     """Treat a refresh whose access token has already ended as one without a token. A new refresh token is kept."""
     match outcome:
         case Refreshed(expires_in=0.0, refresh_token=token):
             return ServerBusy(ENDED, refresh_token=token)
+        case _:
+            return outcome
+
+
+def without_plain_token(outcome: Outcome) -> Outcome:
+    """Treat a refresh whose access token isn't bound to the login's key as one without a token (RFC 9449 section 5). A new
+    refresh token is kept."""
+    match outcome:
+        case Refreshed(bound=False, refresh_token=token):
+            return ServerBusy(PLAIN, refresh_token=token)
         case _:
             return outcome
