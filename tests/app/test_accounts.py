@@ -113,7 +113,7 @@ def test_an_account_is_added_by_the_api(program: Program, server: OAuthServer) -
         status, code, said = refused(
             program, "POST", "/workloads", {"name": "o", **keys, "url": "https://mcp.example.com"}
         )
-        assert (400, "bad_value", "url: Url must be removed: an account has no address.") == (status, code, said)
+        assert (400, "bad_value", "Url must be removed: an account has no address.") == (status, code, said)
 
 
 def test_a_token_that_a_server_did_not_take_is_refreshed(program: Program, server: OAuthServer) -> None:

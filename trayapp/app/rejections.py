@@ -53,7 +53,8 @@ def raise_if(wrong: Mapping[str, str]) -> None:
 
 
 def _bad_values(wrong: Mapping[str, str]) -> Rejected:
-    return Rejected(400, BAD_VALUE, " ".join(f"{key}: {text}" for key, text in wrong.items()), wrong)
+    named = (text if text.lower().startswith(f"{key} ") else f"{key}: {text}" for key, text in wrong.items())
+    return Rejected(400, BAD_VALUE, " ".join(named), wrong)
 
 
 def site_file(name: str, file: Path) -> Rejected:
