@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from tests.oauth.token_requests import login
 from trayapp.core.classify import classify
 from trayapp.core.model import Login, Problem, Secret, Spec
 from trayapp.core.outcomes import Fault, NotSent, Refreshed
+from trayapp.oauth import signing
 from trayapp.oauth.client_document import document, fault_in
 from trayapp.oauth.client_keys import METHOD, facts_of, is_key, proven
 from trayapp.oauth.client_store import ClientRecords
@@ -158,6 +160,29 @@ def test_a_file_that_is_none(tmp_path: Path, key_file: Path) -> None:
 
 
 # --- requests ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_disk_that_hangs_holds_one_thread(key_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often a refresh is tried meanwhile; the key is read again when the disk is back."""
+
+    back, begun = threading.Event(), list[Path]()
+
+    def hang(file: Path) -> bytes:
+        begun.append(file)
+        back.wait(10)
+        return PEM.encode()
+
+    monkeypatch.setattr(signing, "_read_private", hang)
+    monkeypatch.setattr(signing, "READ_LIMIT", 0.05)
+    for _ in range(3):
+        with pytest.raises(KeyUnusableError, match="isn't responding"):
+            read_key_file(str(key_file))
+    assert [key_file] == begun
+    back.set()
+    ended = signing._hanging[str(key_file)]
+    assert ended.wait(10)
+    monkeypatch.setattr(signing, "READ_LIMIT", 10.0)
+    assert PEM == read_key_file(str(key_file))
 
 
 async def test_each_request_has_an_assertion_of_its_own(key_file: Path) -> None:

@@ -9,15 +9,19 @@ from __future__ import annotations
 import json
 import secrets
 import stat
+import threading
 from pathlib import Path
 from typing import Any
 
-from trayapp.system.plain_files import read_plain, within
+from trayapp.system.plain_files import NOT_RESPONDING, READ_LIMIT, NotRespondingError, read_plain, within
 from trayapp.system.private_files import PRIVACY
 
 KEY_MAX = 16 * 1024  # bytes of a key file; RSA with 4096 bits has 3,300
 ASSERTION_LIFE = 300  # s; a clock that is a little wrong must not make it invalid
 CURVES = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}
+_hanging: dict[
+    str, threading.Event
+] = {}  # reads that took too long, until they end: one thread hangs for a file, not more
 PUBLIC = ("kty", "crv", "x", "y", "n", "e", "kid")
 
 
@@ -27,9 +31,22 @@ class KeyUnusableError(Exception):
 
 def read_key_file(path: str) -> str:
     """The text of a private key's file, if it's this user's alone."""
-    file = Path(path)
+    file, ended = Path(path), threading.Event()
+    if (hanging := _hanging.get(path)) is not None and not hanging.is_set():
+        raise KeyUnusableError(f"can't be read: {NOT_RESPONDING}")
+
+    def read() -> bytes:
+        try:
+            return _read_private(file)
+        finally:
+            ended.set()
+
+    _hanging.pop(path, None)
     try:
-        content = within(file, lambda: _read_private(file))
+        content = within(file, read, READ_LIMIT)
+    except NotRespondingError:
+        _hanging[path] = ended
+        raise KeyUnusableError(f"can't be read: {NOT_RESPONDING}") from None
     except OSError as error:
         raise KeyUnusableError(f"can't be read: {(error.strerror or 'unknown error').lower()}") from None
     if len(content) > KEY_MAX:
