@@ -40,7 +40,7 @@ async def test_each_document_is_fetched(
 
     looked: list[tuple[str, int]] = []
 
-    async def look(url: str, port: int, wire: Wire, limit: float = 1.0) -> Fault | str:
+    async def look(url: str, port: int, wire: Wire, limit: float = 1.0, *, keyed: bool | None) -> Fault | str:
         looked.append((url, port))
         return found
 

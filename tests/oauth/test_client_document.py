@@ -39,7 +39,9 @@ def hosted(monkeypatch: pytest.MonkeyPatch) -> Callable[[Fault | str], list[str]
     def set_result(result: Fault | str) -> list[str]:
         looked: list[str] = []
 
-        async def looking(url: str, port: int, wire: Wire, limit: float = 1.0) -> Fault | str:
+        async def looking(
+            url: str, port: int, wire: Wire, limit: float = 1.0, *, keyed: bool | None = None
+        ) -> Fault | str:
             looked.append(url)
             return result
 

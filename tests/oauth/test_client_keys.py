@@ -129,6 +129,16 @@ def test_what_is_public_of_a_key() -> None:
     assert not {"d", "p", "q", "dp", "dq", "qi"} & public_key(json.dumps(KINDS["RS256"].as_dict(private=True))).keys()
 
 
+def test_a_document_has_to_fit_the_client() -> None:
+    """One that names a key is of no use to a workload without it, and the other way round."""
+
+    url = "https://ada.example/c.json"
+    keyed, plain = document(url, keys=[public_key(PEM)]), document(url)
+    assert ["", ""] == [fault_in(keyed, url, 0, True), fault_in(plain, url, 0, False)]
+    assert "client_key_file isn't set" in fault_in(keyed, url, 0, False)
+    assert "client_key_file is set" in fault_in(plain, url, 0, True)
+
+
 # --- the file ----------------------------------------------------------------------------------------------------------
 
 

@@ -52,7 +52,7 @@ def as_text(content: Mapping[str, Any]) -> str:
     return json.dumps(content, indent=2, ensure_ascii=True)
 
 
-def fault_in(content: Mapping[str, object], url: str, port: int) -> str:
+def fault_in(content: Mapping[str, object], url: str, port: int, keyed: bool | None = None) -> str:
     """Why servers won't take this document for a sign-in, as the end of a sentence; empty if they will."""
     if content.get("client_id") != url:  # simple string comparison (section 3)
         return "has a client_id other than its own address"
@@ -60,6 +60,12 @@ def fault_in(content: Mapping[str, object], url: str, port: int) -> str:
         return "contains a client secret"
     if content.get("token_endpoint_auth_method", "client_secret_basic") not in AUTH_METHODS:
         return "must have token_endpoint_auth_method none or private_key_jwt"
+    if keyed is not None and keyed is not (content.get("token_endpoint_auth_method") == METHOD):
+        return (
+            f"says {METHOD}, but client_key_file isn't set"
+            if not keyed
+            else f"must have {METHOD}: client_key_file is set"
+        )
     uris = content.get("redirect_uris")
     if not isinstance(uris, list) or redirect_uri(port) not in uris:
         return f"doesn't list the redirect address {redirect_uri(port)}"
@@ -69,7 +75,9 @@ def fault_in(content: Mapping[str, object], url: str, port: int) -> str:
     return "" if isinstance(content.get("client_name"), str) else "has no client_name"
 
 
-async def look(url: str, port: int, wire: Wire, limit: float = FETCH_LIMIT) -> Fault | str:
+async def look(
+    url: str, port: int, wire: Wire, limit: float = FETCH_LIMIT, *, keyed: bool | None = None
+) -> Fault | str:
     """Fetch the document as a server would, without following redirects. What is wrong with it, as the end of a
     sentence; empty if it can be used; a fault if it couldn't be fetched from here."""
     reply = await wire.send(Request("GET", url), limit=limit)
@@ -82,7 +90,7 @@ async def look(url: str, port: int, wire: Wire, limit: float = FETCH_LIMIT) -> F
         return "isn't JSON"
     if len(reply.body) > SIZE_MAX:
         return f"is longer than {SIZE_MAX} bytes"
-    return fault_in(content, url, port)
+    return fault_in(content, url, port, keyed)
 
 
 def _is_json(reply: Answer) -> bool:
@@ -96,7 +104,7 @@ async def document_client(spec: Spec, endpoints: Endpoints, wire: Wire) -> Regis
     url = spec.client_metadata_url
     if not url or not endpoints.client_documents:
         return None
-    fault = await look(url, spec.redirect_port, wire)
+    fault = await look(url, spec.redirect_port, wire, keyed=bool(spec.client_key_file))
     if isinstance(fault, Fault) or not fault:
         key_file = spec.client_key_file
         issuer, method = endpoints.issuer or endpoints.token, METHOD if key_file else "none"
