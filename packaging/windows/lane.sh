@@ -88,7 +88,7 @@ make_stable_abi() {
 
 make_windows_wheels() {
     local wanted
-    wanted=$(cat pyproject.toml packaging/constraints.txt | cksum)
+    wanted=$(cat pyproject.toml packaging/constraints.txt packaging/windows/lane.sh | cksum)
     made wheels "$wanted" && return
     say "installing the Windows wheels of the packages into $WINDOWS"
     [ -x "$WINDOWS/uv/bin/uv" ] ||
@@ -99,6 +99,8 @@ make_windows_wheels() {
     persistently "$WINDOWS/uv/bin/uv" pip install --quiet --python-platform windows --python-version 3.13 --only-binary :all: \
         --target "$WINDOWS/wheels" -c packaging/constraints.txt -r pyproject.toml --extra test ||
         fail "uv could not install the packages for Windows; its words are above."
+    # As in the frozen program, win32ctypes then uses ctypes: in Wine, cffi's words for an error can end the process.
+    rm -rf "$WINDOWS/wheels/cffi"
     printf '%s' "$wanted" >"$WINDOWS/.made-wheels"
 }
 
