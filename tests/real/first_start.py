@@ -31,7 +31,7 @@ import sys
 from trayapp.catalog import lookup
 from trayapp.catalog.server import Server
 one = Server({name!r}, "Stand-in", {url!r}, "echoes", vendor="Nobody", source="https://example.com", checked="")
-lookup.SERVERS = (*lookup.SERVERS, one)
+lookup.BY_NAME[one.name] = one
 from trayapp.cli import main
 sys.exit(main(sys.argv[1:]))
 """
