@@ -256,11 +256,18 @@ run_fast() {
     return $bad
 }
 
-# The tests that aren't Linux's, in Wine. Where it can't be installed a laptop goes without them, and CI fails.
-run_windows() {
+can_have_windows() {
     # shellcheck source=packaging/windows/lane.sh
     . packaging/windows/lane.sh
-    if [ -n "$(windows_missing)" ] && ! may_install; then
+    [ -z "$(windows_missing)" ] || may_install
+}
+
+# A minute, mostly of waiting.
+prepare_windows() { ! can_have_windows || make_windows; }
+
+# The tests that aren't Linux's, in Wine. Where it can't be installed a laptop goes without them, and CI fails.
+run_windows() {
+    if ! can_have_windows; then
         say "THE WINDOWS TESTS DID NOT RUN. Not installed: $(windows_missing)- as root, or with sudo, this command installs them."
         [ "${CI:-}" != true ] && [ "${CI:-}" != 1 ]
         return
@@ -281,10 +288,12 @@ run_all() {
     pytest_retried $measured -n 2 -m "not (slow or alone or $OUTSIDE)" || bad=1
     joined lint || bad=1
     joined simulation || bad=1
+    beside windows prepare_windows
     # A file at a time, as its tests share a desktop, and in the order of their names: the long ones do not come last.
     # shellcheck disable=SC2086
     pytest_retried $measured --cov-append -n 3 --dist loadfile --no-loadscope-reorder \
         -m "($OUTSIDE) and not alone" || bad=1
+    joined windows || bad=1
     # shellcheck disable=SC2086
     pytest_retried $measured --cov-append -m alone || bad=1
     say "the same tests in Wine, with CPython for Windows:"
