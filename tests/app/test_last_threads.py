@@ -40,18 +40,22 @@ def test_a_stream_that_nobody_reads_is_no_hindrance(monkeypatch: pytest.MonkeyPa
         def flush(self) -> None:
             raise OSError("nobody reads it")
 
-    codes: list[int] = []
-    ends = threading.Event()
+    class Ended(BaseException):
+        """In place of the end of the process."""
 
     def end(code: int) -> None:
-        codes.append(code)
-        ends.set()
+        raise Ended(code)
 
     monkeypatch.setattr(launch, "THREADS_LIMIT", 0.0)
     monkeypatch.setattr(os, "_exit", end)
     monkeypatch.setattr(sys, "stdout", Lost())
-    thread = threading.Thread(target=ends.wait, name="hangs")
+    goes_on = threading.Event()
+    thread = threading.Thread(target=goes_on.wait, name="hangs")
     thread.start()
-    launch._wait_for_threads(7)
-    thread.join()
-    assert 7 == codes[0]
+    try:
+        with pytest.raises(Ended) as ended:
+            launch._wait_for_threads(7)
+    finally:
+        goes_on.set()
+        thread.join()
+    assert (7,) == ended.value.args
