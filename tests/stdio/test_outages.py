@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from tests.access import make_private, open_to_others
 from tests.proxy.mcp_upstream import McpServer
+from tests.requirements import require_links
 from tests.stdio.stand import KEY, NOT_RUNNING, App, Client, until
 from trayapp.stdio import place, requests, session
 
@@ -203,20 +205,26 @@ def test_a_key_that_was_replaced_is_read_again(client: Client, app: App) -> None
 
 
 def test_keys_and_addresses_that_others_could_have_written_are_not_used(app: App) -> None:
-    """A link, a wide mode, and an address elsewhere."""
+    """A file that everybody may change, and an address elsewhere."""
     assert KEY == place.local_key(app.paths, "lab")
-    app.paths.keys_file.chmod(0o666)
+    open_to_others(app.paths.keys_file)
     assert "" == place.local_key(app.paths, "lab")
-    app.paths.keys_file.chmod(0o600)
-    real = app.paths.keys_file.rename(app.paths.keys_file.with_name("real"))
-    app.paths.keys_file.symlink_to(real)
-    assert "" == place.local_key(app.paths, "lab")
+    make_private(app.paths.keys_file)
+    assert KEY == place.local_key(app.paths, "lab")
     assert place.find(app.paths) is not None
     text = app.paths.server_file.read_text()
     app.paths.server_file.write_text(text.replace("127.0.0.1", "192.0.2.1"))
     assert place.find(app.paths) is None
     app.paths.server_file.write_text(text.replace('"pid": ', '"pid": 99999999'))
     assert place.find(app.paths) is None
+
+
+def test_a_link_to_keys_is_not_followed(app: App) -> None:
+    """Whoever made it, it may lead to keys that others know."""
+    require_links(app.paths.state_dir)
+    real = app.paths.keys_file.rename(app.paths.keys_file.with_name("real"))
+    app.paths.keys_file.symlink_to(real)
+    assert "" == place.local_key(app.paths, "lab")
 
 
 def test_a_cancelled_call_that_waits_for_the_app_is_never_made(client: Client, app: App, server: McpServer) -> None:
