@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +209,8 @@ def test_keys_and_addresses_that_others_could_have_written_are_not_used(app: App
     """A file that everybody may change, and an address elsewhere."""
     assert KEY == place.local_key(app.paths, "lab")
     open_to_others(app.paths.keys_file)
+    if sys.platform != "win32":
+        app.paths.keys_file.chmod(0o666)
     assert "" == place.local_key(app.paths, "lab")
     make_private(app.paths.keys_file)
     assert KEY == place.local_key(app.paths, "lab")
