@@ -25,7 +25,8 @@ usage: packaging/dev.sh COMMAND
 
   demo [OPTION...]     play a day in a minute (amberlight demo --help)
   run [ARGUMENT...]    run amberlight from this checkout; without arguments the app starts
-  test                 lint, type-check and run every test, on Debian also the Windows ones in Wine; 23 minutes on two processors
+  test                 lint, type-check and run every test, on Debian also those of Windows in Wine: about 23 minutes on
+                       two processors
   test --fast          the same without the tests that need a desktop, a browser, npm or a package to be built,
                        without simulated weeks and without coverage: about a minute
   test --windows [OPTION...]
