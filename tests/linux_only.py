@@ -15,6 +15,8 @@ import pytest
 
 REASONS = {"desktop": "the headless desktop", "real": "servers and clients that are set up on Linux"}
 
+PACKAGES = {**REASONS, "packaging": "the repository is built and checked on Linux"}  # skipped unread, conftest and all
+
 
 def elsewhere() -> bool:
     """Whether this is another system than Linux."""
@@ -78,9 +80,9 @@ class SkippedPackage(pytest.File):
 
 
 def make_package(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """The collector of a package that is skipped here, because it is named after a marker; None leaves it to pytest."""
-    if not elsewhere() or path.parent.name != "tests" or path.name not in REASONS:
+    """The collector of a package that is skipped here; None leaves the package to pytest."""
+    if not elsewhere() or path.parent.name != "tests" or path.name not in PACKAGES:
         return None
     package: SkippedPackage = SkippedPackage.from_parent(parent, path=path)
-    package.reason = REASONS[path.name]
+    package.reason = PACKAGES[path.name]
     return package
