@@ -11,6 +11,7 @@ from joserfc.jwk import ECKey
 from tests.app.test_client_document_checks import config
 from trayapp.app.client_key_checks import client_keys
 from trayapp.core.checks import OK, PROBLEM
+from trayapp.system.private_files import write_private
 
 PEM = ECKey.generate_key("P-256").as_pem(private=True).decode()
 ENTRY = '[workloads.{}]\nurl = "https://a.test/mcp"\nclient_id = "c"\nclient_key_file = \'{}\'\n'
@@ -19,8 +20,7 @@ ENTRY = '[workloads.{}]\nurl = "https://a.test/mcp"\nclient_id = "c"\nclient_key
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "client.pem"
-    path.touch(0o600)
-    path.write_text(PEM)
+    write_private(path, PEM, shared=True)
     return path
 
 
