@@ -23,7 +23,7 @@ from trayapp.oauth.address_class import PLACE_TEXTS, class_of_host
 from trayapp.oauth.code_exchange import ERROR_TEXTS, new_login
 from trayapp.oauth.flow import DECLINED, REFUSED
 from trayapp.oauth.metadata import Endpoints
-from trayapp.oauth.tokens import DeviceGrant, HttpTokens
+from trayapp.oauth.tokens import DeviceGrant, HttpTokens, kept_secrets
 from trayapp.oauth.wire import url_problem
 
 INTERVAL = 5.0  # s between two polls if the server doesn't say (section 3.5)
@@ -211,7 +211,7 @@ class _Polling:
         """The end of the flow, or the seconds to wait before the next poll."""
         outcome = classify(reply, wall=sent_at.wall)
         if isinstance(outcome, Refreshed):
-            return new_login(self._spec, self._endpoints, reply, sent_at, **self._grant.proof())
+            return new_login(self._spec, self._endpoints, reply, sent_at, **kept_secrets(self._grant))
         code = outcome.problem.code
         match code:
             case "authorization_pending":

@@ -35,7 +35,7 @@ from trayapp.oauth.loopback import LoopbackSockets
 from trayapp.oauth.opening import open_page
 from trayapp.oauth.pushed import PUSH_LIMIT, PushedRequest, pushes, short_lived
 from trayapp.oauth.registration import unregister
-from trayapp.oauth.tokens import HttpTokens
+from trayapp.oauth.tokens import HttpTokens, kept_secrets
 from trayapp.oauth.wire import Wire, url_problem
 from trayapp.system.browser import NoBrowserError, browse
 
@@ -356,7 +356,7 @@ class BrowserSignIn:
         sent_at = now()
         spec, grant = plan.spec, code_grant(plan.spec, plan.client, flow, code, plan.proof_key)
         reply = await self._tokens.exchange(grant)
-        return new_login(spec, flow.endpoints, reply, sent_at, **grant.proof())
+        return new_login(spec, flow.endpoints, reply, sent_at, **kept_secrets(grant))
 
     async def _device(self, plan: AuthorizationPlan, request: SignInRequest) -> NewLogin | Problem:
         """Run the device flow (RFC 8628): the person enters a code, here or on another machine."""

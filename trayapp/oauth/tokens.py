@@ -47,10 +47,6 @@ class CodeGrant:
     proof_key: Secret | None = None  # its tokens will be bound to it (RFC 9449)
     nearest_allowed: AddressClass = AddressClass.LOCAL  # if a server named the endpoint
 
-    def proof(self) -> dict[str, Secret | None]:
-        """What a login keeps of it."""
-        return {"client_secret": self.client_secret, "registration": self.registration, "proof_key": self.proof_key}
-
 
 @dataclass(frozen=True, slots=True)
 class DeviceGrant:
@@ -67,9 +63,10 @@ class DeviceGrant:
     proof_key: Secret | None = None  # its tokens will be bound to it (RFC 9449)
     nearest_allowed: AddressClass = AddressClass.LOCAL  # if a server named the endpoints
 
-    def proof(self) -> dict[str, Secret | None]:
-        """What a login keeps of it."""
-        return {"client_secret": self.client_secret, "registration": self.registration, "proof_key": self.proof_key}
+
+def kept_secrets(grant: CodeGrant | DeviceGrant) -> dict[str, Secret | None]:
+    """What a login keeps of the grant that it began with."""
+    return {"client_secret": grant.client_secret, "registration": grant.registration, "proof_key": grant.proof_key}
 
 
 @dataclass(frozen=True, slots=True)
