@@ -16,8 +16,8 @@ Capture = pytest.CaptureFixture[str]
 Git = Callable[..., int]
 TOKEN = "gho-" + "0123456789"
 ASKED = b"protocol=https\nhost=git.example.com\n"
-OF_TOKEN = "GET /workloads/work/token?min_validity=60&wait=5"
-USED = "POST /workloads/work/token-used"
+OF_TOKEN = "GET /workloads/work-mail/token?min_validity=60&wait=5"
+USED = "POST /workloads/work-mail/token-used"
 
 
 def account(name: str) -> dict[str, Any]:
@@ -39,8 +39,8 @@ def git(monkeypatch: pytest.MonkeyPatch) -> Git:
 def code(app: FakeApp) -> FakeApp:
     """An app with one account for git.example.com and git.example.com:8443, and with a server of no account."""
     app.replies |= {
-        "GET /workloads?all=true": (200, {"workloads": [row("github"), account("work")]}),
-        "GET /workloads/work": (200, {"hosts": ["git.example.com", "git.example.com:8443"]}),
+        "GET /workloads?all=true": (200, {"workloads": [row("github"), account("work-mail")]}),
+        "GET /workloads/work-mail": (200, {"hosts": ["git.example.com", "git.example.com:8443"]}),
         OF_TOKEN: (200, {"access_token": TOKEN, "token_type": "Bearer", "expires_at": "2999-01-01T00:00:00Z"}),
         USED: (202, {}),
     }
@@ -116,7 +116,7 @@ def test_no_other_host_gets_the_token(code: FakeApp, git: Git, capsys: Capture, 
     for operation in ("get", "erase"):
         assert 0 == git(f"protocol=https\nhost={host}\npassword={TOKEN}\n".encode(), operation)
     assert "" == capsys.readouterr().out
-    assert {"GET /workloads?all=true", "GET /workloads/work"} == {what for what, _ in code.requests}
+    assert {"GET /workloads?all=true", "GET /workloads/work-mail"} == {what for what, _ in code.requests}
 
 
 @pytest.mark.parametrize(
@@ -186,12 +186,12 @@ def test_an_operation_of_a_later_git_is_ignored(code: FakeApp, git: Git, capsys:
 def test_two_accounts_of_a_host_are_told_apart_by_name(code: FakeApp, git: Git, capsys: Capture) -> None:
     """Neither is guessed."""
 
-    code.replies["GET /workloads?all=true"] = (200, {"workloads": [account("play"), account("work")]})
+    code.replies["GET /workloads?all=true"] = (200, {"workloads": [account("play"), account("work-mail")]})
     code.replies["GET /workloads/play"] = (200, {"hosts": ["git.example.com"]})
     assert 1 == git(ASKED, "get")
     told = capsys.readouterr()
-    assert ("", True) == (told.out, "play and work both name this host. Choose one" in told.err)
-    assert 0 == git(ASKED, "work", "get")
+    assert ("", True) == (told.out, "play and work-mail both name this host. Choose one" in told.err)
+    assert 0 == git(ASKED, "work-mail", "get")
     assert f"password={TOKEN}" in capsys.readouterr().out
 
 
@@ -203,7 +203,7 @@ def test_an_account_that_there_is_not_is_said(code: FakeApp, git: Git, capsys: C
         assert 1 == git(ASKED + b"password=x\n", name, operation)
     told = capsys.readouterr()
     assert ("", True) == (told.out, f"there's no account {name}. See: amberlight list" in told.err)
-    assert 0 == git(ASKED.replace(b"git", b"hub"), "work", "get")  # of another host
+    assert 0 == git(ASKED.replace(b"git", b"hub"), "work-mail", "get")  # of another host
     told = capsys.readouterr()
     assert ("", "") == (told.out, told.err)
 
@@ -212,10 +212,10 @@ def test_an_account_that_there_is_not_is_said(code: FakeApp, git: Git, capsys: C
 def test_without_a_token_git_goes_on(code: FakeApp, git: Git, capsys: Capture, error: str, code_: int) -> None:
     """It says why; git ignores what a failing helper says, and asks the next one."""
 
-    code.replies[OF_TOKEN] = (503, {"error": error, "status": "x", "detail": "y", "help": "Reauthorize work."})
+    code.replies[OF_TOKEN] = (503, {"error": error, "status": "x", "detail": "y", "help": "Reauthorize work-mail."})
     assert code_ == git(ASKED, "get")
     told = capsys.readouterr()
-    assert ("", "amberlight: no token for work: Reauthorize work.\n") == (told.out, told.err)
+    assert ("", "amberlight: no token for work-mail: Reauthorize work-mail.\n") == (told.out, told.err)
 
 
 def test_without_an_app_git_goes_on(paths: Paths, git: Git, capsys: Capture) -> None:
@@ -227,7 +227,7 @@ def test_without_an_app_git_goes_on(paths: Paths, git: Git, capsys: Capture) -> 
 def test_a_token_that_is_bound_to_a_key_is_of_no_use_to_git(code: FakeApp, git: Git, capsys: Capture) -> None:
     """The app gives none away, and its sentence is passed on."""
 
-    code.replies[OF_TOKEN] = (409, {"error": "bound_token", "message": "The tokens of work are bound to a key."})
+    code.replies[OF_TOKEN] = (409, {"error": "bound_token", "message": "The tokens of work-mail are bound to a key."})
     assert 1 == git(ASKED, "get")
     told = capsys.readouterr()
-    assert ("", "amberlight: The tokens of work are bound to a key.\n") == (told.out, told.err)
+    assert ("", "amberlight: The tokens of work-mail are bound to a key.\n") == (told.out, told.err)

@@ -174,7 +174,7 @@ def test_through_the_c_interface() -> None:
 
 
 def test_what_is_not_taken_is_freed() -> None:
-    """Memory that the clipboard refuses, and the window of an attempt in vain."""
+    """Memory that the clipboard refuses, and the window of an attempt that failed."""
 
     dlls = Dlls(takes=False)
     assert not copy("a", WindowsClipboard(dlls.libraries))
