@@ -139,6 +139,8 @@ def test_a_row_has_the_keys_of_toolhive_and_ours() -> None:
 
     assert {key: made[key] for key in made if key != "auth"} == {
         "name": "github",
+        "owner": "Amberlight",
+        "external": None,
         "kind": "server",
         "package": "",
         "url": "https://mcp.example/api",
@@ -159,10 +161,11 @@ def test_a_row_has_the_keys_of_toolhive_and_ours() -> None:
     assert made["auth"] == auth_json(AUTH)
 
 
-def test_a_status_has_seven_keys() -> None:
-    """`status` has status, sentence, health and the auth object."""
+def test_the_keys_of_a_status() -> None:
+    """`status` has whose it is, status, sentence, health and the auth object."""
 
-    assert list(status_json(VIEW)) == ["name", "kind", "status", "status_context", "health", "url", "auth"]
+    keys = ["name", "owner", "kind", "status", "status_context", "health", "url", "auth", "external"]
+    assert list(status_json(VIEW)) == keys
 
 
 def test_a_configuration_shows_names_and_numbers() -> None:

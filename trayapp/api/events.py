@@ -93,12 +93,12 @@ class Events:
 
     def published(self, snapshot: Snapshot) -> None:
         """Turn the difference to the previous snapshot into events. Views are shared, so identity is enough."""
-        before, self._known = self._known, snapshot.workloads
-        for name, view in snapshot.workloads.items():
+        before, self._known = self._known, snapshot.everything
+        for name, view in self._known.items():
             if before.get(name) is not view:
                 self._add(name, view, self._rows.created_at(name))
         for name in before:
-            if name not in snapshot.workloads:
+            if name not in self._known:
                 self._add(name, None)
         self._emit_app_change(snapshot)
         for reader in self._readers:
@@ -198,7 +198,7 @@ class Events:
     def _reset(self, number: int, snapshot: Snapshot, port: int) -> Iterator[str]:
         """One event in several writes; its `data` lines are one JSON text, as a line break is whitespace in JSON."""
         yield f'id: {self._run}-{number}\nevent: reset\ndata: {{"workloads": [\n'
-        views = sorted(snapshot.workloads.values(), key=lambda view: view.name)
+        views = sorted(snapshot.everything.values(), key=lambda view: view.name)
         rows = (self._row(view, port, self._rows.created_at(view.name)) for view in views)
         separator = ""
         for slice_ in _batches(rows):

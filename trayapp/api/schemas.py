@@ -10,9 +10,22 @@ from collections.abc import Mapping
 from dataclasses import fields
 
 from trayapp.api import editing_schemas, record_schemas, setting_up_operations
-from trayapp.api.shapes import COUNT, FLAG, NAME, SECONDS, TEXT, TIME, array, enum_of, nullable, object_of, ref
+from trayapp.api.shapes import (
+    COUNT,
+    FLAG,
+    LISTED_NAME,
+    NAME,
+    SECONDS,
+    TEXT,
+    TIME,
+    array,
+    enum_of,
+    nullable,
+    object_of,
+    ref,
+)
 from trayapp.clients.connections import State
-from trayapp.core.advice import ACTIONS
+from trayapp.core.advice import ACTIONS, EXTERNAL_ACTIONS
 from trayapp.core.model import BrowserFault, Policy, Spec, Trigger
 from trayapp.core.outages import Cause
 from trayapp.core.presentation import Colour, Glyph
@@ -44,21 +57,26 @@ KEYS: Mapping[str, Json] = {  # a workload's keys in the configuration file
     **{field.name: {"description": "As in config.toml."} for field in fields(Policy)},
 }
 _STATUS_FIELDS: Mapping[str, Json] = {
-    "status": enum_of(Status),
+    "status": {
+        "type": "string",
+        "description": f"One of {', '.join(Status)}; another program's may be a word of its own.",
+    },
     "status_context": {"type": "string", "description": "What happened, then what to do; empty when all is well."},
     "health": enum_of(Health),
     "auth": ref("Auth"),
+    "external": nullable(ref("External")),
 }
 
 _SEGMENT: Mapping[str, Json] = {
     "at": TIME,
-    "status": enum_of(Status),
+    "status": TEXT,
     "colour": {"type": "string", "enum": [each.name.lower() for each in Colour]},
     "glyph": enum_of(Glyph),
     "detail": {"type": "string", "enum": [*(each.value for each in Detail), "asleep", "not_running"]},
     "text": {"type": "string", "description": "One plain sentence."},
 }
 
+OWNER: Json = {"type": "string", "description": "The program that keeps it signed in: Amberlight, or another's title."}
 WORKLOAD_KINDS: Json = {"enum": ["server", "account"], "description": "account: it has no url, only a login."}
 TRANSPORTS: Json = {"enum": ["http", "sse"], "description": "http: streamable HTTP; sse: HTTP with SSE."}
 _ACCESS_FIELDS: Mapping[str, Json] = {
@@ -74,11 +92,12 @@ SCHEMAS: Mapping[str, Json] = {
     "Workload": object_of(
         "One row of the list: ToolHive's keys, how it is drawn in the tray, and `health` and `auth`.",
         {
-            "name": NAME,
+            "name": LISTED_NAME,
+            "owner": OWNER,
             "kind": WORKLOAD_KINDS,
             "package": TEXT,
             "url": TEXT,
-            "port": {"type": "integer", "minimum": 1, "maximum": 65535},
+            "port": {"type": "integer", "minimum": 0, "maximum": 65535, "description": "0: not known."},
             "transport_type": TEXT,
             "created_at": TIME,
             "remote": FLAG,
@@ -86,7 +105,11 @@ SCHEMAS: Mapping[str, Json] = {
             "colour": {"type": "string", "enum": [each.name.lower() for each in Colour]},
             "glyph": enum_of(Glyph),
             "label": {**TEXT, "description": "The state in a word or two, from one fixed set."},
-            "action": {"type": "string", "enum": ["", *ACTIONS], "description": "The one click that helps most."},
+            "action": {
+                "type": "string",
+                "enum": ["", *ACTIONS, *EXTERNAL_ACTIONS],
+                "description": "The one click that helps most.",
+            },
             "help": {"type": "string", "description": "What to do, one sentence; empty when all is well."},
             **_STATUS_FIELDS,
         },
@@ -94,7 +117,23 @@ SCHEMAS: Mapping[str, Json] = {
     "WorkloadList": object_of("The workloads by name.", {"workloads": array(ref("Workload"))}),
     "WorkloadStatus": object_of(
         "The status of one workload; `sources` are those that tell of network and sleep now.",
-        {"name": NAME, "kind": WORKLOAD_KINDS, "url": TEXT, **_STATUS_FIELDS, "sources": array(TEXT)},
+        {
+            "name": LISTED_NAME,
+            "owner": OWNER,
+            "kind": WORKLOAD_KINDS,
+            "url": TEXT,
+            **_STATUS_FIELDS,
+            "sources": array(TEXT),
+        },
+    ),
+    "External": object_of(
+        "Facts about a workload that another program keeps signed in.",
+        {
+            "name": {**TEXT, "description": "Its name in that program."},
+            "client_url": {**nullable(TEXT), "description": "Where that program serves it to clients."},
+            "actions": array({"type": "string", "enum": list(EXTERNAL_ACTIONS)}),
+            "doing": {**nullable(TEXT), "description": "What Amberlight is having done to it, one sentence."},
+        },
     ),
     "Auth": object_of(
         "Why the status is what it is.",

@@ -12,6 +12,11 @@ FLAG: Json = {"type": "boolean"}
 COUNT: Json = {"type": "integer", "minimum": 0}
 SECONDS: Json = {"type": "number", "minimum": 0}
 NAME: Json = {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,62}$"}
+LISTED_NAME: Json = {
+    "type": "string",
+    "pattern": "^([a-z0-9-]+/[A-Za-z0-9._-]{1,128}|[a-z0-9][a-z0-9_-]{0,62})$",
+    "description": "Another program's is OWNER/NAME.",
+}
 TIME: Json = {"type": "string", "format": "date-time", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"}
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from trayapp.core.external import external_advice
 from trayapp.core.model import Trouble
 from trayapp.core.sentences import IF_ACCESS, KEYRING_REMEDIES, NO_ACTION, REAUTHORIZE_IN_TIME, REMEDIES, scope_names
 from trayapp.core.snapshot import Detail, Status, WorkloadView
 
 SCOPES_LISTED = 12  # before the browser opens, a person sees what is requested
 ACTIONS = ("retry", "reauthorize", "resume")
+EXTERNAL_ACTIONS = ("restart", "take_over")  # of workloads that other programs keep signed in
 
 IN_BROWSER = "The sign-in page opens in your browser."
 SIGN_IN = f"Sign in again. {IN_BROWSER}"
@@ -34,7 +36,9 @@ NO_ACTION_NEEDED = ("", NO_ACTION)
 
 
 def advice(view: WorkloadView) -> tuple[str, str]:
-    """The API action that helps most (one of `ACTIONS`, or empty) and what to do; both empty if all is well."""
+    """The API action that helps most (one of `ACTIONS` or `EXTERNAL_ACTIONS`, or empty) and what to do; both empty if all is well."""
+    if view.external is not None:
+        return external_advice(view)
     detail, status = view.auth.detail, view.status
     if status is Status.STOPPED:
         return "resume", "Resume it to use it again."

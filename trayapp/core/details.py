@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trayapp.core.external import UNWELL, unwell_notice
 from trayapp.core.presentation import Action, Notice, Verb
 from trayapp.core.snapshot import Detail, Snapshot, Status, WorkloadView
 
@@ -12,7 +13,8 @@ NOT_A_PROBLEM = (Status.RUNNING, Status.STARTING, Status.STOPPED, Status.REMOVIN
 def error_details(view: WorkloadView) -> str:
     """The last error and its context, for a bug report. Contains no token, no URL with a query and no body."""
     error = view.auth.last_error
-    lines = [f"{view.name}: {view.status} ({view.auth.detail})", view.status_context]
+    word = f"{view.status} ({view.auth.detail})" if view.external is None else view.external.word
+    lines = [f"{view.title}: {word}", view.status_context]
     if error is not None:
         lines.append(f"Last error: {error.kind}: {error.summary}")
         if error.http_status is not None:
@@ -26,16 +28,20 @@ def error_details(view: WorkloadView) -> str:
 
 def problem_notices(snapshot: Snapshot) -> tuple[Notice, ...]:
     """One notice for each workload that isn't well."""
-    unwell = [view for _, view in sorted(snapshot.workloads.items()) if _is_problem(view)]
+    unwell = [view for _, view in sorted(snapshot.everything.items()) if _is_problem(view)]
     return tuple(_notice(view) for view in unwell)
 
 
 def _is_problem(view: WorkloadView) -> bool:
+    if view.external is not None:
+        return view.status in UNWELL
     lacks = view.auth.detail in BEYOND_LOGIN or view.auth.ends_soon
     return view.status not in NOT_A_PROBLEM or (view.status is Status.RUNNING and lacks)
 
 
 def _notice(view: WorkloadView) -> Notice:
+    if view.external is not None:
+        return unwell_notice(f"show:{view.name}", view)
     retry = ("Retry now", Action(Verb.RETRY, view.name))
     sign_in = ("Reauthorize", Action(Verb.REAUTHORIZE, view.name))
     if view.status is Status.RUNNING:  # only a sign-in helps

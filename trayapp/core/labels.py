@@ -57,10 +57,25 @@ LEAVING: Mapping[Status, str] = {
     Status.POLICY_STOPPED: "Stopped by policy",
     Status.UNKNOWN: "Unknown",
 }
+# Of other programs' workloads, whose status words mean a little less (`external.py`).
+_EXTERNAL: Mapping[Status, str] = {
+    Status.STARTING: Label.STARTING,
+    Status.RUNNING: Label.CONNECTED,
+    Status.AUTH_RETRYING: Label.RECONNECTING,
+    Status.UNAUTHENTICATED: Label.SIGN_IN_NEEDED,
+    Status.ERROR: "Error",
+    Status.UNHEALTHY: "Unhealthy",
+    Status.STOPPING: "Stopping",
+    Status.STOPPED: "Stopped",
+    Status.REMOVING: LEAVING[Status.REMOVING],
+    Status.POLICY_STOPPED: LEAVING[Status.POLICY_STOPPED],
+}
 
 
 def label(view: WorkloadView) -> str:
     """The label of a workload; of one that is about to go, what happens to it."""
+    if view.external is not None:
+        return external_label(view.status, view.external.word)
     return label_of(view.status, view.auth.detail, usable=view.auth.usable) or LEAVING[view.status]
 
 
@@ -73,3 +88,8 @@ def label_of(status: Status, detail: Detail, *, usable: bool) -> Label | None:
     if status is not Status.AUTH_RETRYING and (usable or detail in _GOOD):
         return Label.STARTING if status is Status.STARTING else Label.CONNECTED
     return _OBSTACLES.get(detail, Label.RECONNECTING)
+
+
+def external_label(status: Status, word: str) -> str:
+    """The label of another program's workload; a status word of a later version is shown as it is."""
+    return _EXTERNAL.get(status, word)

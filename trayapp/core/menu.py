@@ -15,6 +15,7 @@ from enum import IntEnum
 
 from trayapp.core import outages
 from trayapp.core.app_notices import in_short
+from trayapp.core.external import drawn
 from trayapp.core.labels import LEAVING, Label, label
 from trayapp.core.model import ACCOUNT, BrowserFault
 from trayapp.core.presentation import Action, Colour, Glyph, IconView, MenuItem, TrayView, Verb
@@ -97,7 +98,8 @@ def rank(view: WorkloadView) -> Rank:
 
 def ranked(snapshot: Snapshot) -> list[WorkloadView]:
     """The workloads, worst first; among the running ones, those that a person should know something about."""
-    return sorted(snapshot.workloads.values(), key=lambda view: (rank(view), not _notable(view), view.name))
+    views = drawn(snapshot.everything.values())
+    return sorted(views, key=lambda view: (rank(view), not _notable(view), view.name))
 
 
 def _notable(view: WorkloadView) -> bool:
@@ -106,9 +108,9 @@ def _notable(view: WorkloadView) -> bool:
 
 def summary(snapshot: Snapshot) -> str:
     """One line: "1 sign-in needed · 1 reconnecting · 2 connected"."""
-    if not snapshot.workloads:
+    counts = Counter(label(view) for view in drawn(snapshot.everything.values()))
+    if not counts:
         return Label.CONFIGURATION_ERROR if snapshot.broken else "No workloads yet"
-    counts = Counter(label(view) for view in snapshot.workloads.values())
     shown = [each for each in SUMMARY_ORDER if counts[each]]
     while len(line := _counted(counts, shown)) > LINE_MAX:
         shown.remove(next(each for each in reversed(shown) if each != Label.CONNECTED))  # people ask for that one
@@ -128,7 +130,7 @@ def tray_view(snapshot: Snapshot, local: LocalTime) -> TrayView:
 
 
 def _icon(snapshot: Snapshot) -> IconView:
-    views = [view for _, view in sorted(snapshot.workloads.items())]
+    views = sorted(drawn(snapshot.everything.values()), key=lambda view: view.name)
     if snapshot.broken:
         return IconView(Glyph.CROSS, Colour.RED, attention=True)
     worst = min(views, key=rank, default=None)
@@ -147,7 +149,7 @@ def _tooltip(snapshot: Snapshot, local: LocalTime) -> str:
     elif snapshot.outage is not None:
         first = [cut(outages.short(snapshot.outage))]
     worst = [view for view in ranked(snapshot) if rank(view) < Rank.RUNNING]
-    lines = [named("", view.name, f": {_state(view, local)}") for view in worst]
+    lines = [named("", view.title, f": {_state(view, local)}") for view in worst]
     if len(lines) > TOOLTIP_NAMES:
         lines[TOOLTIP_NAMES - 1 :] = [f"and {len(lines) - TOOLTIP_NAMES + 1} more"]
     return "\n".join([*first, *lines])
@@ -194,7 +196,7 @@ def _menu(snapshot: Snapshot, local: LocalTime) -> Iterator[MenuItem]:
         yield MenuItem("separator:all", separator=True)
         active = any(_can_retry(view) for view in views)
         yield MenuItem("retry_all", "Reconnect all", Action(Verb.RETRY_ALL), enabled=active)
-    first = not views and not snapshot.broken
+    first = not snapshot.workloads and not snapshot.broken
     yield MenuItem("add", "Add your first workload…" if first else "Add workload…", Action(Verb.ADD))
     yield MenuItem("mute", "Mute notifications", Action(Verb.MUTE), checked=snapshot.muted)
     if snapshot.autostart is not None:
@@ -232,6 +234,10 @@ def _shortcuts(views: list[WorkloadView]) -> list[MenuItem]:
 
 
 def _shortcuts_of(view: WorkloadView) -> Iterator[MenuItem]:
+    if view.external is not None:
+        if view.status is Status.UNAUTHENTICATED and Verb.RESTART in view.external.actions:
+            yield MenuItem(f"top:{view.name}", named("Restart ", view.title, ""), Action(Verb.RESTART, view.name))
+        return
     if view.auth.device is not None:
         yield _device_code_item(view)
     elif _needs_sign_in(view):
@@ -274,7 +280,7 @@ def _sign_in_text(view: WorkloadView) -> str:
 
 
 def _workload_item(view: WorkloadView, local: LocalTime) -> MenuItem:
-    text = named(f"{GLYPH_CHARACTERS[view.glyph]} ", view.name, f": {_state(view, local)}")
+    text = named(f"{GLYPH_CHARACTERS[view.glyph]} ", view.title, f": {_state(view, local)}")
     if view.status is Status.REMOVING:
         return MenuItem(f"workload:{view.name}", text, enabled=False)
     return MenuItem(f"workload:{view.name}", text, items=tuple(_submenu(view)))
@@ -283,7 +289,7 @@ def _workload_item(view: WorkloadView, local: LocalTime) -> MenuItem:
 def _state(view: WorkloadView, local: LocalTime) -> str:
     """The state in a row; without the names of scopes where they don't fit."""
     state = short(view, local)
-    if len(view.name) + len(state) + 4 > LINE_MAX:
+    if len(view.title) + len(state) + 4 > LINE_MAX:
         return short(replace(view, auth=replace(view.auth, missing_scopes=())), local)
     return state
 
@@ -294,6 +300,12 @@ def _submenu(view: WorkloadView) -> Iterator[MenuItem]:
     def item(verb: Verb, text: str, enabled: bool = True) -> MenuItem:
         return MenuItem(f"{verb}:{view.name}", text, Action(verb, view.name), enabled=enabled)
 
+    if view.external is not None:
+        busy = bool(view.external.doing)
+        yield item(Verb.RESTART, "Restart", Verb.RESTART in view.external.actions and not busy)
+        yield item(Verb.TAKE_OVER, "Take over…", Verb.TAKE_OVER in view.external.actions and not busy)
+        yield item(Verb.COPY_ERROR, "Copy error details", bool(view.status_context))
+        return
     never = view.auth.detail is Detail.NEVER_SIGNED_IN
     sign_in = "Reopen sign-in page…" if view.auth.signing_in else "Sign in…" if never else "Reauthorize…"
     renew = (
@@ -315,7 +327,7 @@ def _submenu(view: WorkloadView) -> Iterator[MenuItem]:
 
 
 def _can_retry(view: WorkloadView) -> bool:
-    return view.status not in (Status.STOPPED, Status.REMOVING)
+    return view.external is None and view.status not in (Status.STOPPED, Status.REMOVING)
 
 
 def _nothing_to_retry(view: WorkloadView) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 
 from trayapp.core import sentences
+from trayapp.core.external import unwell_notice
 from trayapp.core.labels import Label, label
 from trayapp.core.model import BrowserFault, DeviceCode, Problem
 from trayapp.core.notice_kinds import ENDING, KINDS, PERMISSION, RECONNECTING, SIGN_IN
@@ -53,6 +54,9 @@ def notices(
     `refused` names the workloads that had to refuse a caller in this outage (M15). `user_is_back` is true right after
     a wake or an unlock; only then is a reminder repeated. `allowed` are the `KINDS` that may be shown now.
     """
+    if snapshot.external:  # another program doesn't say whether its clients wait: each of its outages counts
+        refused = refused | snapshot.external.keys()
+        snapshot = replace(snapshot, workloads=snapshot.everything, external={})
 
     def seen_by(kind: str) -> Snapshot:
         return snapshot if kind in allowed else replace(snapshot, muted=True)
@@ -241,6 +245,8 @@ def _notice_keys(kind: str, names: tuple[str, ...]) -> tuple[str, ...]:
 
 def _amber_notice(names: tuple[str, ...], views: Mapping[str, WorkloadView]) -> Notice:
     (key,) = _notice_keys("amber", names)
+    if len(names) == 1 and views[names[0]].external is not None:
+        return unwell_notice(key, views[names[0]])
     named = names[0] if len(names) == 1 else f"{len(names)} workloads"
     keyring = next((views[name] for name in names if views[name].auth.detail in sentences.AMBER_BODIES), None)
     if keyring is not None:  # one keyring holds all logins
@@ -250,7 +256,7 @@ def _amber_notice(names: tuple[str, ...], views: Mapping[str, WorkloadView]) -> 
     else:
         title, body = f"{named} is reconnecting", sentences.AMBER_BODY_DEFAULT
     if len(names) > 1:
-        return Notice(key, title, f"{sentences.list_names(names)}. {body}", (("Show", Action(Verb.SHOW)),))
+        return Notice(key, title, f"{_listed(names, views)}. {body}", (("Show", Action(Verb.SHOW)),))
     return Notice(key, title, body, (("Retry now", Action(Verb.RETRY, names[0])),))
 
 
@@ -260,10 +266,16 @@ def _red_notice(names: tuple[str, ...], views: Mapping[str, WorkloadView]) -> No
         return Notice(
             key,
             f"{len(names)} workloads: {Label.SIGN_IN_NEEDED}",
-            f"{sentences.list_names(names)}.",
+            f"{_listed(names, views)}.",
             (("Show", Action(Verb.SHOW)),),
         )
     name = names[0]
+    if views[name].external is not None:
+        return unwell_notice(key, views[name])
     body = sentences.RED_BODIES.get(views[name].auth.detail, sentences.RED_BODY_DEFAULT)
     buttons = (("Reauthorize", Action(Verb.REAUTHORIZE, name)), ("Retry now", Action(Verb.RETRY, name)))
     return Notice(key, f"{name}: {Label.SIGN_IN_NEEDED}", body, buttons)
+
+
+def _listed(names: tuple[str, ...], views: Mapping[str, WorkloadView]) -> str:
+    return sentences.list_names(tuple(views[name].title for name in names))

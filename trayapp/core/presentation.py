@@ -45,6 +45,8 @@ class Verb(StrEnum):
     SIGN_OUT = "sign_out"
     REMOVE = "remove"
     CONNECT = "connect"  # a client
+    RESTART = "restart"  # another program's workload, by that program
+    TAKE_OVER = "take_over"  # another program's workload, from that program
     COPY_ERROR = "copy_error"
     COPY_SIGN_IN = "copy_sign_in"  # the address of the sign-in page
     MUTE = "mute"

@@ -10,12 +10,13 @@ import math
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TypeAlias
+from urllib.parse import urlsplit
 
 from trayapp.core.advice import advice
 from trayapp.core.labels import label
 from trayapp.core.model import DeviceCode, Problem, Spec
 from trayapp.core.outages import BY_COMMAND, BY_MENU, Outage, fact, movable, remedy
-from trayapp.core.snapshot import AuthView, Snapshot, Status, Unavailable, WorkloadView
+from trayapp.core.snapshot import AuthView, External, Snapshot, Status, Unavailable, WorkloadView
 from trayapp.core.wall_time import utc_datetime
 
 Json: TypeAlias = dict[str, object]
@@ -31,6 +32,7 @@ LISTED = frozenset(  # without --all (RULES.md section 2); ToolHive lists only t
     }
 )
 
+OWNER = "Amberlight"  # of our own workloads
 TRANSPORT = "streamable-http"  # of the proxy, in ToolHive's terms
 
 
@@ -98,15 +100,20 @@ def auth_json(auth: AuthView) -> Json:
 
 
 def list_row_json(view: WorkloadView, *, port: int, created_at: float, started_at: float) -> Json:
-    """One workload of the list: ToolHive's keys and our own. `package` is empty: all workloads are remote."""
+    """One workload of the list: ToolHive's keys and our own. `package` is empty: all workloads are remote.
+
+    Of another program's, `owner` is that program, `port` the one where its clients reach it (0: not known), and `status` may be a word that isn't in `Status`.
+    """
+    facts = view.external
     return {
         "name": view.name,
+        "owner": facts.owner if facts else OWNER,
         "kind": view.kind,
         "package": "",
         "url": view.url,
-        "port": port,
+        "port": _port(facts.client_url) if facts else port,
         "transport_type": TRANSPORT,
-        "status": view.status.value,
+        "status": facts.word if facts else view.status.value,
         "status_context": view.status_context,
         "created_at": rfc3339(created_at),
         "remote": True,
@@ -118,19 +125,42 @@ def list_row_json(view: WorkloadView, *, port: int, created_at: float, started_a
         "action": advice(view)[0],
         "help": advice(view)[1],
         "auth": auth_json(view.auth),
+        "external": external_json(facts),
+    }
+
+
+def _port(url: str) -> int:
+    try:
+        return urlsplit(url).port or 0
+    except ValueError:
+        return 0
+
+
+def external_json(facts: External | None) -> Json | None:
+    """`external`: what is known of another program's workload, and what can be done about it from here."""
+    if facts is None:
+        return None
+    return {
+        "name": facts.name,
+        "client_url": facts.client_url or None,
+        "actions": [verb.value for verb in facts.actions],
+        "doing": facts.doing or None,
     }
 
 
 def status_json(view: WorkloadView) -> Json:
-    """One workload's status: `{name, kind, status, status_context, health, url, auth}`."""
+    """One workload's status: `{name, owner, kind, status, status_context, health, url, auth, external}`."""
+    facts = view.external
     return {
         "name": view.name,
+        "owner": facts.owner if facts else OWNER,
         "kind": view.kind,
-        "status": view.status.value,
+        "status": facts.word if facts else view.status.value,
         "status_context": view.status_context,
         "health": view.health.value,
         "url": view.url,
         "auth": auth_json(view.auth),
+        "external": external_json(facts),
     }
 
 

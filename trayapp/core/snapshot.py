@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from trayapp.core.model import BrowserFault, DeviceCode, Problem
 from trayapp.core.outages import Outage
-from trayapp.core.presentation import Colour, Glyph
+from trayapp.core.presentation import Colour, Glyph, Verb
 
 
 class Status(StrEnum):
@@ -108,8 +108,23 @@ class AuthView:
 
 
 @dataclass(frozen=True, slots=True)
+class External:
+    """What is known of another program's workload beside what every workload has (`external.py`)."""
+
+    owner: str  # the program that keeps it signed in, by its title
+    name: str  # its name there
+    word: str  # its status in that program's own word
+    client_url: str  # where its clients reach it; empty: not known
+    actions: tuple[Verb, ...]  # what can be done about it from here
+    doing: str = ""  # what Amberlight is having done to it, one sentence; empty: nothing
+
+
+@dataclass(frozen=True, slots=True)
 class WorkloadView:
-    """One workload as the API, the menu and the command line see it."""
+    """One workload as the API, the menu and the command line see it.
+
+    Another program's is named `OWNER/NAME`, so that its name is never one of ours.
+    """
 
     name: str
     url: str
@@ -120,6 +135,12 @@ class WorkloadView:
     glyph: Glyph
     auth: AuthView
     kind: str = "server"  # or account, which has no url
+    external: External | None = None  # of a workload that another program keeps signed in
+
+    @property
+    def title(self) -> str:
+        """Its name for people: another program's says whose it is."""
+        return self.name if self.external is None else f"{self.external.name} ({self.external.owner})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +169,12 @@ class Snapshot:
     warnings: tuple[str, ...] = ()  # about the app itself: bad configuration, no keyring, no tray
     removals: tuple[Removal, ...] = ()
     autostart: bool | None = None  # whether Amberlight starts at login; None: it can't be chosen here
+    external: Mapping[str, WorkloadView] = field(default_factory=dict)  # other programs', by `OWNER/NAME`
+
+    @property
+    def everything(self) -> Mapping[str, WorkloadView]:
+        """Our workloads and those of other programs."""
+        return {**self.workloads, **self.external} if self.external else self.workloads
 
 
 @dataclass(frozen=True, slots=True)

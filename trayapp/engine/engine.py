@@ -346,7 +346,7 @@ class Engine:
                 self.apply(name, Remove(now))
             case Verb.CONNECT | Verb.COPY_ERROR | Verb.COPY_SIGN_IN | Verb.SHOW | Verb.ADD | Verb.SET_UP:
                 self._on_app_action(action)
-            case Verb.MUTE | Verb.AUTOSTART | Verb.CHANGE_PORT | Verb.QUIT:
+            case Verb.MUTE | Verb.AUTOSTART | Verb.CHANGE_PORT | Verb.QUIT | Verb.RESTART | Verb.TAKE_OVER:
                 self._on_app_action(action)
             case _:
                 assert_never(action.verb)

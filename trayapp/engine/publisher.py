@@ -27,6 +27,7 @@ class AppFields(TypedDict, total=False):
     warnings: tuple[str, ...]
     autostart: bool | None
     removals: tuple[Removal, ...]
+    external: Mapping[str, WorkloadView]
 
 
 class Publisher:

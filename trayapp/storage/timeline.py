@@ -83,9 +83,9 @@ class Timeline:
 
     def published(self, snapshot: Snapshot, wall: float) -> None:
         """A new snapshot: each workload that looks different from the last one begins a segment."""
-        before, self._last_views = self._last_views, snapshot.workloads
+        before, self._last_views = self._last_views, snapshot.everything
         new: list[tuple[WorkloadView, float]] = []
-        for name, view in snapshot.workloads.items():
+        for name, view in self._last_views.items():
             old = before.get(name)
             if old is view or view.status is Status.REMOVING:
                 continue
@@ -93,7 +93,7 @@ class Timeline:
                 since = view.auth.since if old is None or _status_and_detail(old) != _status_and_detail(view) else wall
                 new.append((view, since))
         for name in before:
-            if name not in snapshot.workloads:
+            if name not in self._last_views:
                 self._segments_written.pop(name, None)
         if new:
             self._start_task("write history", self._write(new))
@@ -159,21 +159,25 @@ def segment(view: WorkloadView, at: float) -> Segment:
     text = view.status_context or (RUNNING_TEXT if view.status is Status.RUNNING else "")
     return Segment(
         at,
-        view.status.value,
+        _word(view),
         view.colour.name.lower(),
         view.glyph.value,
         view.auth.detail.value,
-        text or view.status.value,
+        text or _word(view),
     )
+
+
+def _word(view: WorkloadView) -> str:
+    return view.external.word if view.external else view.status.value
 
 
 def _status_and_detail(view: WorkloadView) -> tuple[str, str]:
     """What `auth.since` is about."""
-    return view.status, view.auth.detail
+    return _word(view), view.auth.detail
 
 
-def _appearance(view: WorkloadView) -> tuple[str, str, str]:
-    return view.status, view.auth.detail, view.colour
+def _appearance(view: WorkloadView) -> tuple[str, str, str, str]:
+    return _word(view), view.auth.detail, view.colour, view.external.doing if view.external else ""
 
 
 # --- in the journal's thread -----------------------------------------------------------------------------------------
