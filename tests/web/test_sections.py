@@ -181,6 +181,32 @@ def test_a_workload_names_the_clients_that_use_it(window: Window, show: Open) ->
     window.until(lambda: "claude-code\n1 request, just now" in window.text("#detail-used"), "not used")
 
 
+@pytest.mark.parametrize("width", [320, 360, 700, 800, 1100])
+def test_activity_fits_any_width(window: Window, show: Open, width: int) -> None:
+    """Nobody scrolls sideways to see how a request went, whatever client and tool are called; narrow, a row is three lines."""
+
+    name = "a-workload-with-a-name-as-long-as-names-may-be-on-a-narrow-phone"[:63]
+    stage = show(workload_view("github"), workload_view("notion"), workload_view(name))
+    client = {"name": "a-client-of-a-very-long-name-without-a-space-in-it", "version": "1.2.3-beta.4"}
+    long = scenes.requests()[-1]._replace(workload=name, info=client, target="mcp__list_" + "x" * 90)
+    stage.use(*scenes.requests(), long)
+    window.look(width=width)
+    window.go("activity")
+    window.until(lambda: len(window.find("#view-activity tbody tr")) == 5, "not shown")
+
+    measured = "const e = document.querySelector(arguments[0]); return [e.scrollWidth, e.clientWidth]"
+    for place in ("#view-activity .scroll", "html"):
+        inner, outer = window.js(measured, place)
+        assert inner <= outer, place
+    lines = window.js(
+        "return new Set([...document.querySelectorAll('tbody tr:nth-child(2) td')].map((e) => e.offsetTop)).size"
+    )
+    assert (3 if width < 740 else 1) == lines
+    table = window.see("#view-activity table")
+    assert "table" == table.aria_role
+    assert ["row"] * 6 == [each.aria_role for each in window.find("#view-activity tr")]
+
+
 def test_activity_that_is_off_says_so(window: Window, show: Open) -> None:
     """With the way to the setting."""
 

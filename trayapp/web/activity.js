@@ -45,11 +45,13 @@ function build() {
     clear: make("button", { type: "button", textContent: WORDS.deleteActivity, data: { live: "" } }),
     said: make("p", { className: "quiet", role: "status" }),
     off: make("p", { className: "notice", hidden: true }, `${WORDS.activityOff} `, make("a", { href: "#settings", textContent: WORDS.settings })),
-    rows: make("tbody"),
+    rows: make("tbody", { role: "rowgroup" }),
     more: make("button", { type: "button", textContent: WORDS.showMore, hidden: true, data: { live: "" } }),
   };
   const heads = [WORDS.when, WORDS.client, WORDS.workload, WORDS.request, WORDS.result, WORDS.duration];
-  part.table = make("table", {}, make("thead", {}, make("tr", {}, ...heads.map((textContent) => make("th", { scope: "col", textContent })))), part.rows);
+  // Roles are explicit, as a narrow window shows the rows as blocks, which would make them no table for a screen reader.
+  const head = make("tr", { role: "row" }, ...heads.map((textContent) => make("th", { scope: "col", role: "columnheader", textContent })));
+  part.table = make("table", { role: "table", className: "stacks" }, make("thead", { role: "rowgroup" }, head), part.rows);
   part.table.ariaLabel = WORDS.activity;
   const chooser = make("label", { className: "sort" }, `${WORDS.workload} `, part.workload);
   body.replaceChildren(
@@ -96,15 +98,16 @@ async function load(before = 0) {
 function row(use, now) {
   const at = instant(use.at);
   const client = [use.client || WORDS.unknownClient, use.client_version].filter(Boolean).join(" ");
+  const cell = (className, ...inside) => make("td", { role: "cell", className }, ...inside);
   const cells = [
-    make("td", {}, make("time", { dateTime: use.at, title: full(at), textContent: clock(at, now) })),
-    make("td", { dir: "auto" }, client, use.via ? make("span", { className: "quiet", textContent: ` ${say.through(use.via)}` }) : ""),
-    make("td", {}, make("a", { href: `#workload/${use.workload}`, textContent: use.workload })),
-    make("td", { dir: "auto" }, make("code", { textContent: use.method }), use.target ? ` ${use.target}` : ""),
-    make("td", { className: bad(use) ? "wrong" : "", textContent: result(use) }),
-    make("td", { className: "number", textContent: use.duration < 1 ? `${Math.round(use.duration * 1000)} ms` : length(use.duration * 1000) }),
+    cell("clock", make("time", { dateTime: use.at, title: full(at), textContent: clock(at, now) })),
+    cell("client", make("bdi", {}, client), use.via ? make("span", { className: "quiet", textContent: ` ${say.through(use.via)}` }) : ""),
+    cell("workload", make("a", { href: `#workload/${use.workload}`, textContent: use.workload })),
+    cell("request", make("bdi", {}, make("code", { textContent: use.method }), use.target ? ` ${use.target}` : "")),
+    cell(bad(use) ? "result wrong" : "result", result(use)),
+    cell("duration", use.duration < 1 ? `${Math.round(use.duration * 1000)} ms` : length(use.duration * 1000)),
   ];
-  return make("tr", {}, ...cells);
+  return make("tr", { role: "row" }, ...cells);
 }
 
 const bad = ({ status }) => status !== null && status >= 400;
