@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
+import select
 import time
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
 from trayapp.cli.pasted_lines import PastedLines
-from trayapp.cli.questions import Answer, Questions
+from trayapp.cli.questions import Answer, Questions, confirmed, typed
 
 Capture = pytest.CaptureFixture[str]
 
@@ -99,6 +101,59 @@ def test_whoever_agrees_is_not_asked() -> None:
 def test_the_end_of_the_input_is_ctrl_c() -> None:
     with pytest.raises(KeyboardInterrupt):
         asked(None).yes("Go on?")
+
+
+# --- a single question -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "default_no", "default_yes"),
+    [
+        ("y\n", True, True),
+        (" YES \r\n", True, True),
+        ("\n", False, True),
+        ("n\n", False, False),
+        ("yep\n", False, False),
+        ("", False, False),  # the end of the input
+    ],
+)
+def test_what_confirms(
+    line: str, default_no: bool, default_yes: bool, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """Only yes does, and Enter where the question says so."""
+
+    for enter, expected, shown in ((False, default_no, "Remove it? [y/N] "), (True, default_yes, "Remove it? [Y/n] ")):
+        monkeypatch.setattr("sys.stdin", io.StringIO(line))
+        assert expected is confirmed("Remove it?", enter=enter)
+        assert shown == capsys.readouterr().out
+
+
+def test_an_answer_of_another_kind_comes_as_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In lower case; the end of the input is no answer."""
+
+    monkeypatch.setattr("sys.stdin", io.StringIO(" Each\n"))
+    assert ("each", None) == (typed("Import? [y]es, [n]o, [e]ach: "), typed("Import? [y]es, [n]o, [e]ach: "))
+
+
+@pytest.mark.linux("a terminal")
+def test_what_was_typed_before_confirms_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A y from before the question was shown is dropped; the one after it counts."""
+
+    outer, inner = os.openpty()
+    with os.fdopen(outer, "r+b", buffering=0) as keyboard, os.fdopen(inner) as terminal:
+        monkeypatch.setattr("sys.stdin", terminal)
+        shown: list[str] = []
+
+        def show(question: str) -> None:
+            shown.append(question)
+            keyboard.write(b"n\n")
+
+        monkeypatch.setattr("trayapp.cli.questions.print_question", show)
+        keyboard.write(b"y\n")
+        assert select.select([terminal], [], [], 5)[0]
+
+        assert not confirmed("Remove it?")
+        assert ["Remove it? [y/N] "] == shown
 
 
 # --- the lines themselves --------------------------------------------------------------------------------------------

@@ -12,8 +12,8 @@ from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, OK, USAGE
 from trayapp.cli.entry_keys import configuration_keys, key_errors
 from trayapp.cli.errors import api_error_text, refuse_missing_file, sign_in_later
-from trayapp.cli.output import clean, parse_time, print_error, print_line, print_noted, print_question
-from trayapp.cli.questions import Questions
+from trayapp.cli.output import clean, parse_time, print_error, print_line, print_noted
+from trayapp.cli.questions import Questions, confirmed
 from trayapp.config.paths import Paths
 from trayapp.core.model import Secret
 
@@ -145,7 +145,7 @@ def remove(arguments: argparse.Namespace, paths: Paths) -> int:
     if not arguments.yes and not sys.stdin.isatty():
         print_error(f"amberlight: Removing {name} deletes its login. To confirm, add --yes.")
         return USAGE
-    if not arguments.yes and not _confirmed(f"Remove {name}? Its login is revoked and deleted. [y/N] "):
+    if not arguments.yes and not confirmed(f"Remove {name}? Its login is revoked and deleted."):
         print_line("Nothing was changed.")
         return OK
     removed = client.remove(name)
@@ -186,11 +186,6 @@ def take_out(client: ApiClient, name: str) -> bool:
     """Delete the login and the entry; whether both are gone already. A slow server may still be revoking the login."""
     client.remove(name)
     return _wait_until_gone(client, name)
-
-
-def _confirmed(question: str) -> bool:
-    print_question(question)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _wait_until_gone(client: ApiClient, name: str) -> bool:

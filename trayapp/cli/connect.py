@@ -20,7 +20,8 @@ from trayapp.autostart.command import NAME
 from trayapp.cli.client import UNEXPECTED_ANSWER, ApiClient
 from trayapp.cli.client_config import outage_text
 from trayapp.cli.codes import FAILED, OK, USAGE
-from trayapp.cli.output import clean, print_error, print_json, print_line, print_question
+from trayapp.cli.output import clean, print_error, print_json, print_line
+from trayapp.cli.questions import confirmed
 from trayapp.clients import connecting, refusals
 from trayapp.clients.changes import Changes, read
 from trayapp.clients.connecting import ALL, Edit, Written, connections
@@ -251,8 +252,7 @@ def _agreed(arguments: argparse.Namespace, question: str) -> bool:
         return True
     if not sys.stdin.isatty() or arguments.dry_run:
         return False
-    print_question(f"{question} [y/N] ")
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    return confirmed(question)
 
 
 def _write(

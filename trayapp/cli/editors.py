@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from trayapp.cli.output import clean, print_error
+from trayapp.cli.questions import confirmed
 from trayapp.system.processes import findable
 
 FOUND = ("sensible-editor", "editor", "nano", "vim", "vi", "notepad")  # tried if neither variable is set
@@ -56,12 +57,7 @@ def _read(draft: Path, old: str) -> tuple[str, str]:
 
 
 def _again() -> bool:
-    if not sys.stdin.isatty():
-        return False
-    sys.stderr.write("Edit it again? [Y/n] ")
-    sys.stderr.flush()
-    line = sys.stdin.readline()
-    return bool(line) and line.strip().lower() in ("", "y", "yes")
+    return sys.stdin.isatty() and confirmed("Edit it again?", enter=True)
 
 
 def _open(file: Path, environ: Mapping[str, str]) -> None:

@@ -18,7 +18,8 @@ from trayapp.cli.client import UNEXPECTED_ANSWER, ApiClient, ApiError, NotRunnin
 from trayapp.cli.codes import FAILED, OK, USAGE
 from trayapp.cli.connect import connect_names, joined
 from trayapp.cli.errors import refuse_missing_file
-from trayapp.cli.output import Style, clean, print_error, print_line, print_question
+from trayapp.cli.output import Style, clean, print_error, print_line
+from trayapp.cli.questions import YES, confirmed, typed
 from trayapp.clients import files
 from trayapp.clients.connecting import not_lasting_text
 from trayapp.clients.jsonc import JsonError
@@ -337,13 +338,8 @@ def _chosen(
     if not sys.stdin.isatty():
         return None
     if len(names) == 1:
-        return names if _ask(f"{question(names[0])} [y/N] ") in ("y", "yes") else ()
-    answer = _ask(f"{question(joined(names))} [y]es, [n]o, [e]ach: ")
+        return names if confirmed(question(names[0])) else ()
+    answer = typed(f"{question(joined(names))} [y]es, [n]o, [e]ach: ")
     if answer in ("e", "each"):
-        return [name for name in names if _ask(f"  {name}? [y/N] ") in ("y", "yes")]
-    return names if answer in ("y", "yes") else ()
-
-
-def _ask(question: str) -> str:
-    print_question(question)
-    return sys.stdin.readline().strip().lower()
+        return [name for name in names if confirmed(f"  {name}?")]
+    return names if answer in YES else ()

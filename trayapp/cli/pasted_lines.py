@@ -43,11 +43,7 @@ class PastedLines:
 
     def drop(self) -> None:
         """Forget what has been typed so far, also what is not a whole line yet."""
-        if sys.platform != "win32":
-            import termios
-
-            with contextlib.suppress(termios.error, OSError, ValueError):
-                termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+        drop_typed()
         with contextlib.suppress(queue.Empty):
             while True:
                 self._lines.get_nowait()
@@ -72,6 +68,15 @@ class PastedLines:
             return  # no standard input; the redirect may still arrive without it
         if partial_line:
             self._lines.put(partial_line.decode(errors="replace"))
+
+
+def drop_typed() -> None:
+    """Forget what the terminal holds that nobody has read yet. No terminal, or Windows: nothing is forgotten."""
+    if sys.platform != "win32":
+        import termios
+
+        with contextlib.suppress(termios.error, OSError, ValueError, AttributeError):
+            termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
 
 
 def tidy(line: str) -> str:

@@ -7,7 +7,9 @@ import sys
 from enum import Enum, auto
 
 from trayapp.cli.output import print_line, print_question
-from trayapp.cli.pasted_lines import PastedLines
+from trayapp.cli.pasted_lines import PastedLines, drop_typed
+
+YES = ("y", "yes")
 
 
 class Answer(Enum):
@@ -73,14 +75,22 @@ class Questions:
         return "".join(c for c in line if c.isprintable()).strip()
 
 
-def confirmed(question: str) -> bool:
-    """Ask before something that can't be undone: only yes is yes."""
-    print_question(f"{question} [y/N] ")
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+def confirmed(question: str, *, enter: bool = False) -> bool:
+    """Ask a single question. Enter means `enter`: yes only where that changes nothing. The end of the input means no."""
+    answer = typed(f"{question} [{'Y/n' if enter else 'y/N'}] ")
+    return answer is not None and (_is_yes(answer) if enter else answer in YES)
+
+
+def typed(question: str) -> str | None:
+    """The answer to a question that says itself which there are, in lower case. None at the end of the input."""
+    drop_typed()
+    print_question(question)
+    line = sys.stdin.readline()
+    return line.strip().lower() if line else None
 
 
 def _is_yes(answer: str) -> bool:
-    return answer in ("", "y", "yes")
+    return answer == "" or answer in YES
 
 
 def _numbers(answer: str, count: int) -> list[int]:
