@@ -161,17 +161,18 @@ async def test_a_client_that_starts_while_amber_gets_what_was_noted(tmp_path: Pa
 @pytest.mark.parametrize(
     "other",
     [
-        {"capabilities": {"sampling": {}}},
-        {"version": "2025-06-18"},
-        {"head": {"X-Toolsets": "repos"}},
-        {"path": f"/w/{NAME}/other"},
-        {"path": f"/w/{NAME}?readonly=1"},
+        {"capabilities": {"roots": {}}},
+        {"capabilities": {}},
+        {"capabilities": {"sampling": {}}, "version": "2025-06-18"},
+        {"capabilities": {"sampling": {}}, "head": {"X-Toolsets": "repos"}},
+        {"capabilities": {"sampling": {}}, "path": f"/w/{NAME}/other"},
+        {"capabilities": {"sampling": {}}, "path": f"/w/{NAME}?readonly=1"},
     ],
 )
 async def test_a_list_never_reaches_a_caller_that_would_not_have_got_it(tmp_path: Path, other: Any) -> None:
     """Another capability, revision, header, path or query is another list."""
     async with lab(tmp_path) as it:
-        first = it.client()
+        first = it.client(capabilities={"sampling": {}})
         await first.connect()
         await first.result("tools/list")
         it.amber()
@@ -182,10 +183,44 @@ async def test_a_list_never_reaches_a_caller_that_would_not_have_got_it(tmp_path
         assert {"tools": []} == await second.result("tools/list")
 
 
+@pytest.mark.parametrize("other", [{"capabilities": {"sampling": {}}}, {"version": "2025-06-18"}])
+async def test_a_client_that_begins_in_an_outage_has_what_every_client_gets(tmp_path: Path, other: Any) -> None:
+    """What one without any capabilities was told, such as Amberlight's own look after a sign-in."""
+    async with lab(tmp_path) as it:
+        first = it.client()
+        await first.connect()
+        await first.result("tools/list")
+        it.amber()
+        second = it.client(**other)
+
+        told = await second.connect()
+
+        assert "Be kind." == told["instructions"]
+        assert {"tools": TOOLS} == await second.result("tools/list")
+        assert (await second.call())["isError"]
+        it.green()
+        second.version = told["protocolVersion"]
+        assert "isError" not in await second.call()
+
+
+@pytest.mark.parametrize("other", [{"head": {"X-Toolsets": "repos"}}, {"path": f"/w/{NAME}/other"}])
+async def test_headers_and_paths_choose_what_every_client_gets(tmp_path: Path, other: Any) -> None:
+    async with lab(tmp_path) as it:
+        first = it.client()
+        await first.connect()
+        await first.result("tools/list")
+        it.amber()
+        second = it.client(capabilities={"sampling": {}}, **other)
+
+        await second.connect()
+
+        assert {"tools": []} == await second.result("tools/list")
+
+
 async def test_an_unknown_client_is_told_the_revision_that_others_were_told(tmp_path: Path) -> None:
     """It gets nothing else of theirs; but with another revision than the server's its session would end when green."""
     async with lab(tmp_path, McpServer(version="2025-03-26")) as it:
-        await it.client().connect()
+        await it.client(capabilities={"sampling": {}}).connect()
         it.amber()
         client = it.client(capabilities={"roots": {}})
 

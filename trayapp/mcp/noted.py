@@ -1,8 +1,10 @@
 """Notes: the last `initialize` results and lists of an MCP server, which answer clients while it can't be reached.
 
 Notes are kept under everything that an answer may depend on: the workload, the account behind it, path and query, the
-headers that can change an answer, the protocol revision and the client's capabilities. So a list never reaches a caller
-that would not have got it. They are dropped as a whole when account, scope or address change.
+headers that can change an answer, the protocol revision and the client's capabilities. A client that wasn't there before
+the outage gets what one without any capabilities was told, whatever its revision: that is what every client gets at
+least. So a list never reaches a caller that would not have got it. Notes are dropped as a whole when account, scope or
+address change.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -67,6 +69,9 @@ class _Packed(NamedTuple):
 def _packed(answer: Json) -> _Packed:
     text = json.dumps(answer, separators=(",", ":")).encode("ascii")
     return _Packed(zlib.compress(text, 1), len(text))
+
+
+NO_CAPABILITIES = _digest({})
 
 
 @dataclass(slots=True)
@@ -135,6 +140,18 @@ class Notes:
         noted = None if found is None else found.hellos.get(method)
         return None if noted is None else noted.answer()
 
+    def hello_of_others(self, key: NoteKey, version: str) -> Json | None:
+        """What every client is told at least at `initialize`, as one of `version`."""
+        near = self._nearest(key, lambda each: "initialize" in each.hellos)
+        return None if near is None else {**near.hellos["initialize"].answer(), "protocolVersion": version}
+
+    def _nearest(self, key: NoteKey, has: Callable[[_Variant], bool]) -> _Variant | None:
+        """The variant of this key, or else the newest of any client without capabilities that has it."""
+        if (own := self._variants.get(key)) is not None and has(own):
+            return own
+        least = (each for of, each in reversed(self._variants.items()) if of == (*key[:2], of.version, NO_CAPABILITIES))
+        return next((each for each in least if has(each)), None)
+
     def negotiated(self, path: str, asked: str) -> str | None:
         """The revision that other clients were told who asked for this one; None if none is noted."""
         for key, each in self._variants.items():
@@ -166,11 +183,10 @@ class Notes:
 
     def list_of(self, key: NoteKey, method: str) -> list[Any] | None:
         """All items of a noted list, its pages joined; None if none is noted."""
-        found = self._variants.get(key)
-        pages = None if found is None else found.lists.get(method)
-        if pages is None:
+        found = self._nearest(key, lambda each: method in each.lists)
+        if found is None:
             return None
-        items = [page.answer().get(LISTS[method]) for page in pages]
+        items = [page.answer().get(LISTS[method]) for page in found.lists[method]]
         return [item for each in items if isinstance(each, list) for item in each]
 
     def size(self) -> int:

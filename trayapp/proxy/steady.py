@@ -303,7 +303,8 @@ class SteadyEndpoint:
                 return reply(answers.unsupported(message, spoken, call.revision.version), 400, None)
             asked_for = call.revision.version
             likely = None if notes is None else notes.negotiated(call.path, asked_for)
-            told = answers.initialize(noted, likely or asked_for, why)
+            others = None if notes is None else notes.hello_of_others(call.key(), likely or asked_for)
+            told = answers.initialize(noted or others, likely or asked_for, why)
             session = await self._store.begin(call.name, call.path, call.account or "", dict(message.params), told)
             session.stale, session.guessed = True, noted is None
             return reply(messages.result(message, told), 200, session)
