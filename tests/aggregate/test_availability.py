@@ -30,6 +30,14 @@ def test_an_account_has_no_row() -> None:
     assert row_of({"name": "git", "kind": "server", "url": "u", "status": "running"}) is not None
 
 
+def test_another_programs_workload_has_no_row() -> None:
+    """Its events reach `/mcp`, too; that program serves it, and here it has no address."""
+
+    mine = {"name": "git", "owner": "Amberlight", "kind": "server", "url": "u", "status": "running", "external": None}
+    assert row_of(mine) is not None
+    assert row_of({**mine, "name": "toolhive/git", "owner": "ToolHive", "external": {"name": "git"}}) is None
+
+
 @pytest.mark.parametrize("status", ["running", "starting"])
 def test_what_may_have_a_token_is_asked(status: str) -> None:
     """The proxy knows better, and answers immediately."""

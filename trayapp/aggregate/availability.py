@@ -52,8 +52,11 @@ class WorkloadRow:
 
 
 def row_of(data: object) -> WorkloadRow | None:
-    """The row in a list or event; None if this isn't one. An account isn't: it has no tools."""
-    if not isinstance(data, Mapping) or not isinstance(data.get("name"), str) or data.get("kind") == ACCOUNT:
+    """The row in a list or event; None if this isn't one. An account isn't: it has no tools. Another program's workload
+    isn't either: that program serves it."""
+    if not isinstance(data, Mapping) or not isinstance(data.get("name"), str):
+        return None
+    if data.get("kind") == ACCOUNT or data.get("external") is not None:
         return None
     auth = data.get("auth")
     auth = auth if isinstance(auth, Mapping) else {}
