@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -140,7 +141,7 @@ def test_an_account_is_added_by_its_providers_name(paths: Paths, capsys: Capture
     assert 2 == main(["add", "google-mail"])
     err = capsys.readouterr().err
     assert "at console.cloud.google.com" in err
-    assert "amberlight add google-mail --client-id ID --client-secret   (without" in err  # any port will do
+    assert "Then: amberlight add google-mail --client-id ID --client-secret\n" in err  # any port will do
     assert "redirect address http" not in err
     assert not paths.config_file.exists()
 
@@ -149,6 +150,30 @@ def test_an_account_is_added_by_its_providers_name(paths: Paths, capsys: Capture
     assert ("account", "", "mine") == (spec.kind, spec.url, spec.client_id)
     assert "https://accounts.google.com" == spec.issuer
     assert "https://mail.google.com/" in spec.scopes
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("google-mail", "--client-id ID --client-secret"),
+        ("microsoft-mail", "--client-id ID"),
+        ("fastmail", "--client-id ID --client-secret   (without --client-secret if it has none)"),
+        ("notion", ""),
+    ],
+)
+def test_a_secret_is_asked_for_where_the_vendor_gives_one_out(
+    name: str, options: str, paths: Paths, capsys: Capture
+) -> None:
+    """The command to add it is complete, in the catalog and where the client ID is missing."""
+
+    assert 0 == main(["catalog", name])
+    assert (
+        f"amberlight add {name} {options}".rstrip() == re.findall(r"^  add it +(.*)", capsys.readouterr().out, re.M)[0]
+    )
+    if options:
+        assert 2 == main(["add", name])
+        said = re.findall(r"^Then: (.*)", capsys.readouterr().err, re.M)[0]
+        assert f"amberlight add {name} {options}" == said.replace(" --redirect-port 8400", "")
 
 
 def test_an_account_may_have_a_name_of_its_own(paths: Paths, app: FakeApp, capsys: Capture) -> None:

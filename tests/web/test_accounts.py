@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -35,6 +36,22 @@ def test_an_account_is_added_without_an_address(window: Window, show: Open) -> N
     window.see("#add-url")
     window.press("notion", Keys.ENTER)
     window.until(lambda: window.find("#add-url"), "no address")
+
+
+def test_a_secret_is_asked_for_where_the_vendor_gives_one_out(window: Window, show: Open) -> None:
+    """Microsoft's clients have none; what is chosen next is asked for one again."""
+
+    def named(name: str) -> Callable[[], bool]:
+        return lambda: window.see("#add-name").get_attribute("value") == name
+
+    show(workload_view("one"))
+    window.see("#add").click()
+    for name, asked in (("microsoft mail", False), ("google mail", True)):
+        window.see("#add-search").clear()
+        window.see("#add-search").click()
+        window.press(name, Keys.ENTER)
+        window.until(named(name.replace(" ", "-")), "not chosen")
+        assert asked is bool(window.find("#add-secret-field"))
 
 
 def test_an_account_has_no_clients(window: Window, show: Open) -> None:

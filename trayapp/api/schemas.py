@@ -253,6 +253,10 @@ SCHEMAS: Mapping[str, Json] = {
                 **TEXT,
                 "description": "Where to create one; completes “Create one …”. Empty if none is needed.",
             },
+            "client_secret": {
+                "enum": ["required", "optional", "none"],
+                "description": "Whether a client of your own has one.",
+            },
             "notes": {**TEXT, "description": "What to know before adding it, in plain sentences; may be empty."},
             "source": TEXT,
         },

@@ -19,6 +19,7 @@ ACCOUNTS: tuple[Server, ...] = (
         "https://developers.google.com/workspace/gmail/imap/xoauth2-protocol",
         "",
         client_from="at console.cloud.google.com, under Google Auth Platform, Clients: type Desktop app",
+        client_authentication="required",
         notes="Publish the app there (Audience), because Google ends logins of apps in testing after 7 days. "
         "A Desktop app needs no redirect address, but does need its secret.",
         redirect="",
@@ -33,6 +34,7 @@ ACCOUNTS: tuple[Server, ...] = (
         "https://learn.microsoft.com/exchange/client-developer/legacy-protocols/how-to-authenticate-an-imap-pop-smtp-application-by-using-oauth",
         "",
         client_from="at entra.microsoft.com, under App registrations: platform Mobile and desktop applications, no secret",
+        client_authentication="none",
         notes="Enter the redirect address in the app's manifest, because the form accepts only localhost. With --device, none "
         "is needed, but public client flows must be allowed.",
         keys={

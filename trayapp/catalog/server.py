@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Server:
     checked: str  # date of the text that was read there; empty where it carried none
     sse: bool = False  # the older transport, HTTP with SSE
     client_from: str = ""  # if the server registers no clients: where people create one of their own ("at …", "in …")
+    client_authentication: Literal["required", "optional", "none"] = "optional"  # such a client's, by its secret
     notes: str = ""  # good to know first: an admin's consent, a plan, other regions' addresses
     redirect: str = "http://127.0.0.1:{port}/callback"  # what to register for such a client; empty: nothing
     keys: Mapping[str, Any] = field(default_factory=dict)  # of an account's entry, which has no address
@@ -59,6 +60,7 @@ class Server:
             "transport": self.transport,
             "needs_client_id": self.needs_client,
             "client_from": self.client_from,
+            "client_secret": self.client_authentication,
             "notes": self.notes,
             "source": self.source,
         }

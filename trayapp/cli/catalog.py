@@ -89,11 +89,10 @@ def _client_needed(server: Server, name: str = "") -> str:
     by_preset = f" --account {server.name}" if name and name != server.name else ""
     redirect = server.redirect.format(port=EXAMPLE_PORT)
     port = f" --redirect-port {EXAMPLE_PORT}" if redirect != server.redirect else ""
-    options = f"--client-id ID --client-secret{port}"
     lines = [
         f"amberlight: {server.title} needs a client ID of your own. Nothing was added.",
         f"Create one {server.client_from}" + (f", with the redirect address {redirect}" if redirect else ""),
-        f"Then: amberlight add {name or server.name}{by_preset} {options}   (without --client-secret if it has none)",
+        f"Then: {_add(server, f'{name or server.name}{by_preset}', port)}",
     ]
     if server.notes:
         lines.append(server.notes)
@@ -101,6 +100,15 @@ def _client_needed(server: Server, name: str = "") -> str:
     if server.url:
         lines.append(f"To try it without a client ID: amberlight add {server.name} {server.url}")
     return "\n".join(lines)
+
+
+def _add(server: Server, name: str, port: str = "") -> str:
+    """The command that adds it; `name` and `port` with their options."""
+    if not server.needs_client:
+        return f"amberlight add {name}"
+    secret = "" if server.client_authentication == "none" else " --client-secret"
+    perhaps = "   (without --client-secret if it has none)" if server.client_authentication == "optional" else ""
+    return f"amberlight add {name} --client-id ID{secret}{port}{perhaps}"
 
 
 def _details(server: Server) -> str:
@@ -113,7 +121,7 @@ def _details(server: Server) -> str:
     if server.notes:
         facts.append(("note", server.notes))
     facts.append(("source", server.source))
-    facts.append(("add it", f"amberlight add {server.name}" + (" --client-id ID" if server.needs_client else "")))
+    facts.append(("add it", _add(server, server.name)))
     width = max(len(word) for word, _ in facts)
     head = f"{server.name}  {server.title}: {server.about}"
     return "\n".join([head, *(f"  {word:<{width}}  {text}" for word, text in facts)])

@@ -77,7 +77,7 @@ function chosen(server) {
   form.elements.name.value = server.name;
   form.elements.url.value = server.url ?? "";
   choose(server.keys);
-  needClient(server.needs_client_id);
+  needClient(server.needs_client_id, { client_secret: server.client_secret });
   (server.needs_client_id ? form.elements.client_id : form.querySelector("[type=submit]")).focus();
 }
 
