@@ -211,6 +211,15 @@ def test_status_says_where_the_token_endpoint_redirects() -> None:
     )
 
 
+@pytest.mark.parametrize(("bound", "shown"), [(True, ["Token:        bound to a key (DPoP)"]), (False, []), (None, [])])
+def test_status_says_that_a_token_is_bound(bound: bool | None, shown: list[str]) -> None:
+    """It works nowhere else, so people who wonder why `token` refuses see it. An app of an earlier version doesn't say."""
+
+    one = row("notes", "running", bound=bound)
+    lines = status_lines(one, Style(), NOW, verbose=False).splitlines()
+    assert shown == [line for line in lines if line.startswith("Token:")]
+
+
 def test_a_refusal_that_was_checked_again_says_when() -> None:
     """In the list and in the status; when it was refused, too, as the last error may be about the check (M7)."""
 

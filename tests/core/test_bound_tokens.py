@@ -9,10 +9,12 @@ import pytest
 
 from tests.core.history import Player, access_only, played, player
 from trayapp.core import access_only as rules
-from trayapp.core import machine
+from trayapp.core import machine, view
 from trayapp.core.classify import classify
+from trayapp.core.gate import Gate
 from trayapp.core.model import Phase, Secret
 from trayapp.core.outcomes import Answer, Refreshed, ServerBusy
+from trayapp.core.public import auth_json
 from trayapp.core.sentences import bound_token
 
 KEY = Secret('{"kty":"EC"}')
@@ -26,6 +28,11 @@ def sent() -> Player:
     return p
 
 
+def told(p: Player) -> bool:
+    """The field `bound` of the API."""
+    return auth_json(view.derive(p.w, Gate(), p.now).auth)["bound"] is True
+
+
 @pytest.mark.parametrize(("bound", "key"), [(True, KEY), (False, None)])
 def test_the_token_says_what_it_is_bound_to(bound: bool, key: Secret | None) -> None:
     """A server that suddenly gives a plain one is taken at its word, unless a person set `dpop`; the login keeps its key."""
@@ -37,6 +44,20 @@ def test_the_token_says_what_it_is_bound_to(bound: bool, key: Secret | None) -> 
     assert key == p.w.access.proof_key
     assert KEY == p.w.login.proof_key
     assert "r2" == p.w.login.refresh_token.reveal()
+
+
+def test_what_people_and_programs_are_told() -> None:
+    """The login's key counts until there is a token, and the token's from then on."""
+
+    p = sent()
+    assert told(p)
+    p.w, _ = machine.step(p.w, p.finished(Refreshed(Secret("a"), None, 1000.0, bound=True)))
+    assert told(p)
+    assert p.w.access is not None
+    p.w = replace(p.w, access=replace(p.w.access, proof_key=None))
+    assert not told(p)
+    assert not told(player())
+    assert not told(played(player(), "loaded"))
 
 
 @pytest.mark.parametrize("keyed", [True, False])

@@ -72,6 +72,7 @@ def test_every_key_of_auth_is_always_there() -> None:
         "last_refreshed_at": None,
         "lost_rotations": 0,
         "renewable": True,
+        "bound": False,
         "login_ends_at": None,
         "missing_scopes": [],
         "reauthorize_scopes": [],

@@ -159,6 +159,7 @@ SCHEMAS: Mapping[str, Json] = {
                 **FLAG,
                 "description": "false: the server gave no refresh token; only a sign-in replaces it.",
             },
+            "bound": {**FLAG, "description": "Its tokens work only with a key that Amberlight keeps (DPoP, RFC 9449)."},
             "login_ends_at": {**nullable(TIME), "description": "Of a login that can't be renewed; null: no known end."},
             "missing_scopes": {**array(TEXT), "description": "What the workload's server asked for beyond the login."},
             "reauthorize_scopes": {**array(TEXT), "description": "What a sign-in would ask for because of that."},

@@ -220,6 +220,7 @@ def status_lines(row: Json, style: Style, now: float, *, verbose: bool) -> str:
         ("Sign-in", device_text(auth.get("device"))),
         ("Since", _moment(auth, "since", now)),
         ("Redirected", f"token requests go to {moved}" if (moved := clean(auth.get("redirected_to"))) else ""),
+        ("Token", "bound to a key (DPoP)" if auth.get("bound") is True else ""),
         ("Token ends", _moment(auth, "token_expires_at", now)),
         ("Login ends", _moment(auth, "login_ends_at", now)),
         ("Next attempt", _moment(auth, "next_attempt_at", now)),

@@ -82,6 +82,7 @@ def auth_json(auth: AuthView) -> Json:
         "usable": auth.usable,
         "token_expires_at": rfc3339(auth.token_expires_at),
         "renewable": auth.renewable,
+        "bound": auth.bound,
         "login_ends_at": rfc3339(auth.login_ends_at),
         "missing_scopes": list(auth.missing_scopes),
         "reauthorize_scopes": list(auth.reauthorize_scopes),

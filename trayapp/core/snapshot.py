@@ -97,6 +97,7 @@ class AuthView:
     renewable: bool = (
         True  # False: the server gave no refresh token, so only a sign-in replaces it (RULES.md section 6)
     )
+    bound: bool = False  # its tokens work only with a key that is kept with the login (RFC 9449)
     login_ends_at: float | None = None  # of a login that can't be renewed; None: no end is known
     ends_soon: bool = False  # and it is time to remind a person
     missing_scopes: tuple[str, ...] = ()  # that the upstream asked for (RULES.md section 7)

@@ -238,6 +238,7 @@ def _auth(
 
 class _LoginFacts(TypedDict, total=False):
     renewable: bool
+    bound: bool
     login_ends_at: float | None
     ends_soon: bool
     missing_scopes: tuple[str, ...]
@@ -249,7 +250,8 @@ def _login_facts(w: Workload, now: Moment) -> _LoginFacts:
     """Whose login it is, and what a person should know of one that lacks something."""
     if w.login is None:
         return _LoginFacts()
-    facts = _LoginFacts(account=account_text(w.login.account))
+    proof_key = w.login.proof_key if w.access is None else w.access.proof_key  # a refresh may have given a plain token
+    facts = _LoginFacts(account=account_text(w.login.account), bound=proof_key is not None)
     if not w.login.renewable:
         remind_at = access_only.remind_at(w.login)
         soon = remind_at is not None and now.wall >= remind_at
