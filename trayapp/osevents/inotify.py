@@ -19,6 +19,7 @@ CLOSE_WRITE, MOVED_TO = 0x8, 0x80  # sys/inotify.h: IN_*
 _ATTRIB, _MOVED_FROM, _CREATE, _DELETE, _DELETE_SELF, _MOVE_SELF = 0x4, 0x40, 0x100, 0x200, 0x400, 0x800
 _ONLYDIR, _EXCL_UNLINK = 0x01000000, 0x04000000
 _MASK = CLOSE_WRITE | MOVED_TO | _ATTRIB | _MOVED_FROM | _CREATE | _DELETE | _DELETE_SELF | _MOVE_SELF
+_IGNORED = 0x8000  # a watch was removed, which the kernel reports as well
 _NONBLOCK, _CLOEXEC = 0o4000, 0o2000000
 _EVENT = struct.Struct("@iIII")  # watch, mask, cookie, length of the name
 _READ_SIZE = 65536  # bytes
@@ -30,6 +31,7 @@ class DirectoryEvent:
 
     name: str
     written: bool  # the entry is complete: it was closed after writing, or moved here
+    directory: Path | None = None  # None: any of them
 
 
 class Inotify:
@@ -42,18 +44,22 @@ class Inotify:
         self.descriptor = self._checked(self._libc.inotify_init1(_NONBLOCK | _CLOEXEC))
         self._watches: dict[int, Path] = {}
 
-    def watch(self, directories: Iterable[Path]) -> None:
-        """Watch these and no others; what can't be watched is left out. Looks at the paths, so it may take its time."""
+    def watch(self, directories: Iterable[Path]) -> bool:
+        """Watch these and no others; False if one of them can't be. Looks at the paths, so it may take its time."""
         watches: dict[int, Path] = {}
+        complete = True
         for directory in directories:
             number = self._libc.inotify_add_watch(
                 self.descriptor, os.fsencode(directory), _MASK | _ONLYDIR | _EXCL_UNLINK
             )
             if number >= 0:  # the same as before for the same directory
                 watches[number] = directory
+            else:
+                complete = False
         for number in self._watches.keys() - watches.keys():
             self._libc.inotify_rm_watch(self.descriptor, number)  # fails for one that went with its directory
         self._watches = watches
+        return complete
 
     def events(self) -> Iterator[DirectoryEvent]:
         """What happened since the last call. Never waits."""
@@ -64,10 +70,12 @@ class Inotify:
                 return
             at = 0
             while at < len(data):
-                _, mask, _, length = _EVENT.unpack_from(data, at)
+                number, mask, _, length = _EVENT.unpack_from(data, at)
                 name = data[at + _EVENT.size : at + _EVENT.size + length].rstrip(b"\0")
-                yield DirectoryEvent(os.fsdecode(name), bool(mask & (CLOSE_WRITE | MOVED_TO)))
                 at += _EVENT.size + length
+                if not mask & _IGNORED:
+                    written = bool(mask & (CLOSE_WRITE | MOVED_TO))
+                    yield DirectoryEvent(os.fsdecode(name), written, self._watches.get(number))
 
     def close(self) -> None:
         """Stop watching."""

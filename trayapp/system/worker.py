@@ -143,13 +143,26 @@ class Worker:
             job.finish(value, error)
             del job, value, error  # nothing of a login stays in this frame while the thread waits
 
-    async def close(self, patience: float = 2.0) -> bool:
-        """Take no more jobs, finish the queued ones, end the thread; False if that took longer than `patience` seconds."""
+    def end(self) -> None:
+        """Take no more jobs; the thread ends after the queued ones."""
         with self._lock:
             self._closed = True
             self._queue.put((_Turn.END, next(self._numbers), None))
-            thread = self._thread
+
+    async def close(self, patience: float = 2.0) -> bool:
+        """Take no more jobs, finish the queued ones, end the thread; False if that took longer than `patience` seconds."""
+        self.end()
+        thread = self._thread
         if thread is None:
             return True
         await asyncio.to_thread(thread.join, patience)
         return not thread.is_alive()
+
+
+async def run_alone(name: str, work: Callable[[], T], limit: float) -> T:
+    """Run one job in a thread of its own, for what is asked too rarely to keep a thread. Raises `HangingError`."""
+    worker = Worker(name, limit)
+    try:
+        return await worker.run(work)
+    finally:
+        worker.end()
