@@ -16,9 +16,10 @@ from trayapp.config.described import Files, settings_rows, workload_rows
 from trayapp.core.answered import Answered
 from trayapp.core.checks import Check, Report
 from trayapp.core.client_settings import ClientAccess
+from trayapp.core.external import ExternalWorkload, external_view
 from trayapp.core.metrics import Counters
 from trayapp.core.model import AccessToken, Problem, Secret, Spec
-from trayapp.core.presentation import Action, Colour, Glyph
+from trayapp.core.presentation import Action, Colour, Glyph, Verb
 from trayapp.core.snapshot import AuthView, Detail, Health, Snapshot, Status, Unavailable, WorkloadView
 from trayapp.importers.offers import Offer
 
@@ -33,6 +34,12 @@ def view(name: str, status: Status = Status.RUNNING, *, signing_in: bool = False
     return WorkloadView(name, url, status, "", Health.HEALTHY, Colour.GREEN, Glyph.TICK, auth)
 
 
+def other(name: str = "GitHub.v2", word: str = "running", context: str = "", doing: str = "") -> WorkloadView:
+    """The view of a workload that ToolHive keeps signed in."""
+    found = ExternalWorkload(name, f"https://{name}.example/mcp", "http://127.0.0.1:21000/mcp", word, context, STARTED)
+    return external_view("toolhive", "ToolHive", found, (Verb.RESTART, Verb.TAKE_OVER), doing)
+
+
 def client_row(client: Client, names: Iterable[str], state: State = State.ABSENT) -> Row:
     """A client that is installed, and has this to say of every workload."""
     found = Found(client, Path("/home/ada/.client.json"), True)
@@ -44,6 +51,9 @@ class FakeControl:
     """Answers with the attributes a test set; `calls` records what was asked, in order. Unknown names fail."""
 
     views: dict[str, WorkloadView] = field(default_factory=lambda: {"github": view("github")})
+    others: dict[str, WorkloadView] = field(default_factory=dict)  # of other programs, by OWNER/NAME
+    others_problems: list[str] = field(default_factory=list)
+    restart_answer: Problem | None = None
     token_answer: AccessToken | Unavailable | None = None
     page: str | Problem | None = "https://as.example/authorize?state=1"
     page_gate: asyncio.Event | None = None  # holds `reauthorize` until set
@@ -64,13 +74,13 @@ class FakeControl:
     asked: asyncio.Event = field(default_factory=asyncio.Event)  # set by the first call that takes its time
 
     def known(self, name: str) -> None:
-        assert name in self.views, f"asked about {name}, which does not exist"
+        assert name in self.views or name in self.others, f"asked about {name}, which does not exist"
 
     def sign_in(self, name: str, on: bool) -> None:
         self.views[name] = replace(self.views[name], auth=replace(self.views[name].auth, signing_in=on))
 
     def snapshot(self) -> Snapshot:
-        return Snapshot(1, dict(self.views))
+        return Snapshot(1, dict(self.views), external=dict(self.others))
 
     def spec(self, name: str) -> Spec | None:
         return Spec(name, self.views[name].url, "client-1") if name in self.views else None
@@ -194,6 +204,14 @@ class FakeControl:
     async def change_settings(self, changes: Mapping[str, object], revision: str) -> SettingsTable | Rejected:
         self.calls.append(("change_settings", dict(changes), revision))
         return self.rejected or await self.settings()
+
+    def external_problems(self) -> list[str]:
+        return self.others_problems
+
+    async def restart_external(self, name: str) -> Problem | None:
+        assert name in self.others
+        self.calls.append(("restart_external", name))
+        return self.restart_answer
 
     async def change_port(self, port: int | None) -> PortChanged | Problem:
         self.calls.append(("change_port", port))

@@ -15,7 +15,7 @@ import pytest
 
 from tests.api.event_stream import EventReader
 from tests.api.json_schema import resolved, violations
-from tests.api.scripted_control import FakeControl, view
+from tests.api.scripted_control import FakeControl, other, view
 from trayapp.api import api, openapi
 from trayapp.api.controls import ClientNeeded, Rejected
 from trayapp.api.events import Events
@@ -98,7 +98,7 @@ class Site:
 
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    control = FakeControl()
+    control = FakeControl(others={"toolhive/GitHub.v2": other()})
     hub = Events(control)
     keys, inspection = PageKeys(), OneCheck()
     activity = Activity(tmp_path / "activity.db", now_wall=lambda: WALL)
@@ -156,6 +156,13 @@ class OneCheck:
 
     async def bug_report(self) -> tuple[str, str]:
         return "amberlight-report.txt", "Amberlight report"
+
+
+def filled(path: str) -> str:
+    """The path for things that exist: workload, other program's workload, client."""
+    if "{owner}" in path:
+        return path.replace("{owner}", "toolhive").replace("{name}", "GitHub.v2")
+    return path.replace("{name}", "github").replace("{client}", "zed")
 
 
 def refs(value: Any) -> set[str]:
@@ -268,6 +275,7 @@ async def every_answer(site: Site) -> None:
     await every_answer_of_set_up(site)
     await every_answer_about_clients(site)
     await every_answer_about_the_past(site)
+    await every_answer_about_other_programs(site)
     await site.ask("POST", f"{one}/reauthorize", json={"browser": False})
     await site.ask("POST", f"{one}/reauthorize", json={"browser": False})  # the page is there already
     control.page = None
@@ -330,6 +338,21 @@ async def every_edit(site: Site) -> None:
         await site.ask("PATCH", f"{BASE}/settings", json={"port": 9001})
         await site.ask("PATCH", f"{BASE}/workloads/other", json={"url": "https://new.example"})
     control.rejected = None
+
+
+async def every_answer_about_other_programs(site: Site) -> None:
+    control, one = site.control, f"{BASE}/external/toolhive/GitHub.v2"
+    control.others["toolhive/new"] = other(
+        "new", "a_word_of_a_later_version", "Who knows.", "ToolHive is restarting it."
+    )
+    control.others_problems = ["ToolHive's API isn't responding."]
+    for path in (f"{BASE}/external", f"{BASE}/external?all=true", f"{BASE}/external?all=maybe", one, f"{one}2"):
+        await site.ask("GET", path)
+    for query in ("", "?limit=1", "?days=7", "?days=2"):
+        await site.ask("GET", f"{one}/history{query}")
+    await site.ask("POST", f"{one}/restart")
+    control.restart_answer = Problem("external", "ToolHive didn't restart it.")
+    await site.ask("POST", f"{one}/restart", json={})
 
 
 async def every_answer_about_the_past(site: Site) -> None:
@@ -397,7 +420,7 @@ async def test_nobody_without_the_key_learns_more_than_health(site: Site) -> Non
     for path, methods in list(site.document["paths"].items()):
         for method, operation in methods.items():
             if operation.get("security") != []:
-                asked = path.replace("{name}", "github").replace("{client}", "zed")
+                asked = filled(path)
                 await site.ask(method.upper(), asked, headers={"Authorization": "Bearer wrong"})
     assert {403} == {status for _, _, status in site.seen}
 
@@ -423,7 +446,7 @@ async def test_a_body_that_is_described_is_taken_and_no_other(site: Site) -> Non
         for method, operation in methods.items():
             if "requestBody" not in operation:
                 continue
-            asked = path.replace("{name}", "github").replace("{client}", "zed")
+            asked = filled(path)
             body = operation["requestBody"]
             error = await site.ask(method.upper(), asked, json={"surprise": 1}, headers=own)
             assert "bad_request" == error["error"]

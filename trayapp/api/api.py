@@ -23,6 +23,7 @@ from trayapp.api.clients import ClientsApi, browser_refusal, refuse_browsers
 from trayapp.api.controls import Control
 from trayapp.api.editing import ASCII_HELP, SECRET, EditingApi
 from trayapp.api.events import Events
+from trayapp.api.external import ExternalApi
 from trayapp.api.history import History, HistoryReader, NoHistory
 from trayapp.api.pagekeys import PageKeys
 from trayapp.api.pages import PageSessions
@@ -72,9 +73,8 @@ def routes(
     """The routes that need a key, for `LoopbackServer(routes=…)`. `now` is any monotonic clock in seconds."""
     api = _Api(control, version, page_keys or PageKeys(), now)
     clients = ClientsApi(control, api.detached, api.view, api.known)
-    history = History(
-        history_reader or NoHistory(), lambda: list(control.snapshot().workloads), lambda asked: api.view(asked).name
-    )
+    external = ExternalApi(control, api.detached, api.row, _flag)
+    history = History(history_reader or NoHistory(), lambda: list(control.snapshot().everything))
     setting_up = SettingUpApi(control, api.detached, api.view)
     records = RecordsApi(activity or Activity(None), inspection or NoInspection(), api.detached)
     handlers: dict[str, Handler] = {
@@ -115,7 +115,11 @@ def routes(
         "callback": api.callback,
         "secret": api.secret,
         "reload": api.reload,
-        "history": history.one,
+        "external": external.listing,
+        "external_status": external.status,
+        "external_history": history.of(external.view),
+        "external_restart": external.restart,
+        "history": history.of(api.view),
         "histories": history.all,
         "activity": records.activity,
         "activity_clients": records.clients,

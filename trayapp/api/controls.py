@@ -208,6 +208,14 @@ class Control(Protocol):
         """Ask it for its tools, as a client does."""
         ...
 
+    def external_problems(self) -> list[str]:
+        """Why workloads of other programs are missing or old, a sentence each."""
+        ...
+
+    async def restart_external(self, name: str) -> Problem | None:
+        """Have another program restart its workload `OWNER/NAME`; None once it was asked, or is being asked already."""
+        ...
+
     async def change_port(self, port: int | None) -> PortChanged | Problem:
         """Listen on this port, or with None on one that is free, from now on; clients' files are updated."""
         ...

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from aiohttp import web
 from trayapp.core.attempt_sentences import GOOD, told
 from trayapp.core.buckets import WIDTHS, Bucket, State, empty_buckets, fill
 from trayapp.core.public import Json, rfc3339
+from trayapp.core.snapshot import WorkloadView
 from trayapp.server.replies import OWN_HEADERS, Refusal, json_reply
 from trayapp.storage.rows import HistoryRow
 from trayapp.storage.timeline import Segment
@@ -66,23 +67,27 @@ def event_json(name: str, segment: Segment) -> Json:
 
 
 class History:
-    """The two handlers. `known` returns all workload names, `name` the validated name in a request."""
+    """The handlers. `known` returns all workload names."""
 
     def __init__(
         self,
         reader: HistoryReader,
         known: Callable[[], list[str]],
-        name: Callable[[web.Request], str],
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._reader = reader
         self._known = known
-        self._name = name
         self._wall = wall
 
-    async def one(self, request: web.Request) -> web.Response:
-        """The history of one workload."""
-        name = self._name(request)
+    def of(self, view: Callable[[web.Request], WorkloadView]) -> Callable[[web.Request], Awaitable[web.Response]]:
+        """The handler for one workload; `view` gives the one that the request names, or raises `Refusal`."""
+
+        async def one(request: web.Request) -> web.Response:
+            return await self._one(request, view(request).name)
+
+        return one
+
+    async def _one(self, request: web.Request, name: str) -> web.Response:
         days, limit = _days(request), whole_number(request, "limit", LIMIT, LIMIT_MAX)
         now = self._wall()
         parts = empty_buckets(days, now) if days else []

@@ -12,10 +12,10 @@ from http import HTTPStatus
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from trayapp.api import editing_operations, record_operations, setting_up_operations
+from trayapp.api import editing_operations, external_operations, record_operations, setting_up_operations
 from trayapp.api.operation import ALL, BASE, ONE, Operation, Query, click
 from trayapp.api.schemas import SCHEMAS
-from trayapp.api.shapes import COUNT, FLAG, NAME, TEXT, array, ref
+from trayapp.api.shapes import COUNT, EXTERNAL_NAME, FLAG, NAME, OWNER_ID, TEXT, array, ref
 from trayapp.clients.table import TABLE
 from trayapp.core.public import Json
 from trayapp.server.replies import BODY_MAX
@@ -41,10 +41,6 @@ def _several(id_: str, summary: str, answer: Json | None = None) -> Operation:
 
 
 _KEY = "`api_key` of server.json; or the key of a dashboard page, which opens all but `token`"
-_SINCE = (
-    Query("since", {"type": "string", "format": "date-time"}, "From when on; a day ago if it is left out."),
-    Query("limit", {"type": "integer", "minimum": 1, "maximum": 5000}, "Most segments of one workload."),
-)
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation("health", "GET", "/health", "Whether the app runs.", {204: None}, open=True),
@@ -225,7 +221,7 @@ OPERATIONS: tuple[Operation, ...] = (
         f"{BASE}/history",
         "What all workloads looked like and when.",
         {200: ref("Histories")},
-        query=_SINCE,
+        query=record_operations.SINCE_QUERIES,
     ),
     Operation(
         "history",
@@ -233,7 +229,7 @@ OPERATIONS: tuple[Operation, ...] = (
         f"{ONE}/history",
         "What it looked like and when.",
         {200: ref("History")},
-        query=(*_SINCE, record_operations.DAYS_QUERY),
+        query=(*record_operations.SINCE_QUERIES, record_operations.DAYS_QUERY),
     ),
     Operation("app", "GET", f"{BASE}/status", "How the app itself is.", {200: ref("App")}),
     Operation(
@@ -256,6 +252,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("doctor", "GET", f"{BASE}/doctor", "What only the running app knows.", {200: ref("Report")}),
     click("quit", f"{BASE}/quit", "End the app."),
     *editing_operations.OPERATIONS,
+    *external_operations.OPERATIONS,
     *record_operations.OPERATIONS,
     *setting_up_operations.OPERATIONS,
 )
@@ -319,7 +316,11 @@ def _operation_object(operation: Operation) -> Json:
 
 
 def _path_parameters(operation: Operation) -> list[Json]:
-    shapes = {"name": NAME, "client": {"type": "string", "enum": [client.name for client in TABLE]}}
+    shapes = {
+        "owner": OWNER_ID,
+        "name": EXTERNAL_NAME if "{owner}" in operation.path else NAME,
+        "client": {"type": "string", "enum": [client.name for client in TABLE]},
+    }
     return [
         {"name": name, "in": "path", "required": True, "schema": shape}
         for name, shape in shapes.items()

@@ -39,6 +39,6 @@ class Operation:
     revised: bool = False  # takes the revision it is about in `If-Match`
 
 
-def click(id_: str, path: str, summary: str) -> Operation:
+def click(id_: str, path: str, summary: str, refusals: tuple[int, ...] = ()) -> Operation:
     """An operation without fields that is carried out later."""
-    return Operation(id_, "POST", path, summary, {202: None}, body={})
+    return Operation(id_, "POST", path, summary, {202: None}, body={}, refusals=refusals)

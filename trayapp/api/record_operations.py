@@ -15,6 +15,10 @@ _SINCE = Query("since", {"type": "string", "format": "date-time"}, "What began b
 _WORKLOAD = Query("workload", NAME, "Only of this workload; it may be gone.")
 _LIMIT: Json = {"type": "integer", "minimum": 1, "maximum": 1000}
 
+SINCE_QUERIES = (
+    Query("since", {"type": "string", "format": "date-time"}, "From when on; a day ago if it is left out."),
+    Query("limit", {"type": "integer", "minimum": 1, "maximum": 5000}, "Most segments of one workload."),
+)
 DAYS_QUERY = Query(
     "days", DAYS, "The last 1, 7 or 30 days, with `buckets` to draw and `attempts`; `since` is ignored then."
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields
 
-from trayapp.api import editing_schemas, record_schemas, setting_up_operations
+from trayapp.api import editing_schemas, external_operations, record_schemas, setting_up_operations
 from trayapp.api.shapes import (
     COUNT,
     FLAG,
@@ -367,7 +367,7 @@ SCHEMAS: Mapping[str, Json] = {
     ),
     "History": object_of(
         "Segments of one workload, oldest first; the first began before `since`. `more`: ask on from the last one.",
-        {"workload": NAME, "since": TIME, "rows": array(ref("Segment")), "more": FLAG, **record_schemas.HISTORY},
+        {"workload": LISTED_NAME, "since": TIME, "rows": array(ref("Segment")), "more": FLAG, **record_schemas.HISTORY},
         optional=tuple(record_schemas.HISTORY),
     ),
     "Histories": object_of(
@@ -379,6 +379,7 @@ SCHEMAS: Mapping[str, Json] = {
     "DashboardLink": object_of("Where the dashboard opens.", {"url": TEXT}),
     "Version": object_of("The running version.", {"version": TEXT}),
     **editing_schemas.SCHEMAS,
+    **external_operations.SCHEMAS,
     **record_schemas.SCHEMAS,
     **setting_up_operations.SCHEMAS,
 }

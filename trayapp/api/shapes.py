@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
+from trayapp.core import external
 from trayapp.core.public import Json
 
 TEXT: Json = {"type": "string"}
@@ -12,6 +13,8 @@ FLAG: Json = {"type": "boolean"}
 COUNT: Json = {"type": "integer", "minimum": 0}
 SECONDS: Json = {"type": "number", "minimum": 0}
 NAME: Json = {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,62}$"}
+OWNER_ID: Json = {"type": "string", "pattern": f"^{external.OWNER_ID.pattern}$"}
+EXTERNAL_NAME: Json = {"type": "string", "pattern": f"^{external.NAME.pattern}$"}
 LISTED_NAME: Json = {
     "type": "string",
     "pattern": "^([a-z0-9-]+/[A-Za-z0-9._-]{1,128}|[a-z0-9][a-z0-9_-]{0,62})$",

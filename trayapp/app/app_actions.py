@@ -40,7 +40,7 @@ class ActionsEngine(Protocol):
 
 class AppActions:
     """Carries them out, on the engine's loop. `quit_` ends the program; `muted_file` keeps the choice of *Mute*;
-    `sign_in_page` gives the address that a sign-in waits for; `change_port` moves the loopback server."""
+    `sign_in_page` gives the address that a sign-in waits for; `change_port` moves the loopback server; `restart` has another program restart a workload of its."""
 
     def __init__(
         self,
@@ -50,6 +50,7 @@ class AppActions:
         dashboard: Dashboard,
         sign_in_page: Callable[[str], str | None],
         change_port: Callable[[int | None], Awaitable[PortChanged | Problem]],
+        restart: Callable[[str], None],
         muted_file: Path,
         quit_: Callable[[], None],
     ) -> None:
@@ -59,6 +60,7 @@ class AppActions:
         self._dashboard = dashboard
         self._sign_in_page = sign_in_page
         self._change_port = change_port
+        self._restart = restart
         self._muted_file = muted_file
         self._quit = quit_
         self._quit_warned_at = float("-inf")
@@ -82,6 +84,10 @@ class AppActions:
                 self._dashboard.clicked("setup")
             case Verb.CONNECT:
                 self._dashboard.clicked(f"connect={action.name}")
+            case Verb.RESTART:
+                self._restart(action.name)
+            case Verb.TAKE_OVER:
+                self._dashboard.clicked(f"take-over={action.name}")
             case Verb.COPY_SIGN_IN:
                 page = self._sign_in_page(action.name)
                 self._engine.task("copy a sign-in URL", self._notifier.copy_sign_in(action.name, page))

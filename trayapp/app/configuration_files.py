@@ -41,7 +41,7 @@ def survey(files: tuple[Path, ...]) -> Survey:
     directories: set[Path] = set()
     names: set[str] = set()
     for file in files:
-        for directory, name in _entries(file):
+        for directory, name in entries_on_the_way(file):
             directories.add(directory)
             names.add(name)
     return Survey(tuple(map(_stamp, files)), frozenset(directories), frozenset(names))
@@ -55,7 +55,7 @@ def _stamp(file: Path) -> tuple[int, ...]:
     return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev
 
 
-def _entries(file: Path) -> Iterator[tuple[Path, str]]:
+def entries_on_the_way(file: Path) -> Iterator[tuple[Path, str]]:
     """The directory entries that decide which file a path means: each symbolic link on the way, and its last part.
 
     Where the way ends early, the part that is missing.

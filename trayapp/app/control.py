@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from trayapp.api.controls import Draft, Edited, PortChanged, Rejected, Removed, SettingsTable
 from trayapp.app.client_files import NO_PROXY, ClientFiles
 from trayapp.app.configuration_edits import ConfigurationEdits
+from trayapp.app.external import ExternalWatch
 from trayapp.core import answered, messages
 from trayapp.core.advice import advice
 from trayapp.core.answered import Answered
@@ -63,6 +64,7 @@ class AppCalls:
     report: Callable[[], Awaitable[Report]]
     edits: ConfigurationEdits
     change_port: Callable[[int | None], Awaitable[PortChanged | Problem]]
+    external: ExternalWatch
     quit: Callable[[], None]
 
 
@@ -198,6 +200,14 @@ class AppControl:
         from trayapp.app.tools_check import check  # here, as few runs of the app need it
 
         return await check(name, access)
+
+    def external_problems(self) -> list[str]:
+        """Why workloads of other programs are missing or old."""
+        return self._app.external.problems()
+
+    async def restart_external(self, name: str) -> Problem | None:
+        """Have another program restart its workload `OWNER/NAME`."""
+        return await self._app.external.restart(name)
 
     async def change_port(self, port: int | None) -> PortChanged | Problem:
         """Move the loopback server."""

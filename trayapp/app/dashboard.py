@@ -71,7 +71,8 @@ class Dashboard:
         self._clicked_at = float("-inf")
 
     def clicked(self, dialog: str = "") -> None:
-        """Open the dashboard; with "setup" its set-up, with "add" its form for a new workload, with "connect=NAME" the clients to connect to one."""
+        """Open the dashboard; with "setup" its set-up, with "add" its form for a new workload, with "connect=NAME"
+        the clients to connect to one; with "take-over=OWNER/NAME" the question whether to take over another program's."""
         at = self._now().at
         if at - self._clicked_at > CLICK_SPACING:
             self._clicked_at = at

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from trayapp import __version__
 from trayapp.api.api import open_routes, routes
@@ -14,6 +15,8 @@ from trayapp.api.pagekeys import PageKeys
 from trayapp.api.pages import Pages
 from trayapp.api.reauthorize_page import ReauthorizePage
 from trayapp.api.records import Inspection
+from trayapp.core.model import Spec
+from trayapp.core.snapshot import Status, WorkloadView
 from trayapp.proxy.aggregate import Aggregate
 from trayapp.proxy.proxy import Proxy
 from trayapp.server.server import LoopbackServer
@@ -63,3 +66,10 @@ def server_factory(
         )
 
     return make
+
+
+def sign_in_host(view: WorkloadView | None, spec: Spec | None) -> str | None:
+    """The host of a workload that waits for a person's sign-in; None for any other."""
+    if view is None or spec is None or view.status is not Status.UNAUTHENTICATED:
+        return None
+    return urlsplit(spec.url).hostname

@@ -159,12 +159,12 @@ class Notifier:
 
     async def copy_error(self, name: str) -> None:
         """Copy the details of the last error; without a clipboard, show them."""
-        view = self._snapshot().workloads.get(name)
+        view = self._snapshot().everything.get(name)
         if view is None:
             return
         text = details.error_details(view)
         if not await copy(text):
-            self.show_text(f"details:{name}", f"{name}: details", text)
+            self.show_text(f"details:{name}", f"{view.title}: details", text)
 
     async def copy_sign_in(self, name: str, page: str | None) -> None:
         """Copy the address of the sign-in page. It belongs to one sign-in, so it is never shown."""

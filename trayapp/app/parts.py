@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from trayapp.autostart import Autostart
     from trayapp.clients.places import Machine
     from trayapp.core.snapshot import Snapshot
+    from trayapp.external.owner import ExternalOwner
     from trayapp.vault.keystore import Keystore, MemoryKeystore
 
 
@@ -41,3 +42,4 @@ class Parts:
     notifications: bool = True
     autostart: Callable[[], Autostart] | None = system_autostart  # None: not offered in the menu
     machine: Callable[[], Machine] | None = this_machine  # where clients' files are; None: they are left alone
+    owners: Callable[[Machine], Sequence[ExternalOwner]] | None = None  # None: the other programs of this machine

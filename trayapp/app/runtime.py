@@ -10,7 +10,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from trayapp import __version__
 from trayapp.api.events import Events
@@ -22,17 +21,19 @@ from trayapp.app.change_port import PortChange
 from trayapp.app.client_addresses import ClientAddresses
 from trayapp.app.client_files import ClientFiles
 from trayapp.app.client_secrets import watch
+from trayapp.app.closing import close_all
 from trayapp.app.configuration import ConfigurationReader
 from trayapp.app.configuration_edits import AppHooks, ConfigurationEdits
 from trayapp.app.control import AppCalls, AppControl
 from trayapp.app.dashboard import Dashboard
 from trayapp.app.diagnostics import Diagnostics
 from trayapp.app.editing import Configuration
+from trayapp.app.external import ExternalWatch
 from trayapp.app.icon_notice import IconNotice, this_desktop
 from trayapp.app.inspection import Inspection
 from trayapp.app.keyring_news import KeyringNews
 from trayapp.app.listening import Listening
-from trayapp.app.local_server import server_factory
+from trayapp.app.local_server import server_factory, sign_in_host
 from trayapp.app.local_time import Zone, local_time
 from trayapp.app.notifier import Notifier, allowed_kinds
 from trayapp.app.parts import Parts
@@ -48,7 +49,7 @@ from trayapp.core.menu import tray_view
 from trayapp.core.metrics import Counters
 from trayapp.core.model import Moment, Spec
 from trayapp.core.presentation import Action
-from trayapp.core.snapshot import Snapshot, Status
+from trayapp.core.snapshot import Snapshot
 from trayapp.engine.engine import Engine
 from trayapp.engine.ports import Adapters
 from trayapp.oauth.lazy_sign_in import LazySignIn
@@ -70,8 +71,6 @@ if TYPE_CHECKING:
     from trayapp.tray.icon import TrayIcon
 
 log = logging.getLogger(__name__)
-
-CLOSE_LIMIT = 3.0  # s for each part; a keyring or a disk that hangs must not hold up the quit
 
 
 class Runtime:
@@ -149,6 +148,7 @@ class Runtime:
             lambda checked: self.engine.set_app_fields(autostart=checked),
             lambda sentence: self.notifier.show_text("autostart", "Start at login", sentence),
         )
+        self.external = ExternalWatch(parts.machine, self.engine, self.notifier.show_text, parts.owners)
         self.clients = ClientAddresses(
             lambda: self.server,
             lambda: self.configuration.settings.port,
@@ -202,7 +202,7 @@ class Runtime:
         self.reauthorize_page = ReauthorizePage(
             now=lambda: self.clock.now().at,
             address=lambda: self.server.url if self.server is not None else None,
-            server_of=self._needs_sign_in_at,
+            server_of=lambda name: sign_in_host(self.engine.view_of(name), self.engine.spec(name)),
             begin=lambda name: self.engine.sign_ins.begin(name, browser=False, accept=False),
         )
         self.proxy = Proxy(
@@ -253,6 +253,7 @@ class Runtime:
             self.dashboard,
             self.sign_in.page,
             self.port_change.change,
+            self.external.restart_clicked,
             paths.muted_file,
             quit_,
         )
@@ -270,6 +271,7 @@ class Runtime:
             report=self.diagnostics.report,
             edits=self.edits,
             change_port=lambda port: self.port_change.change(port),
+            external=self.external,
             quit=quit_,
         )
 
@@ -299,6 +301,7 @@ class Runtime:
         self.engine.task("look at client secrets", watch(self.engine, self.sign_in.client_secret, self.warnings))
         self.engine.task("listen to the system", self.watcher.watch.run())
         self.engine.task("watch the configuration", self.configuration.watch.run())
+        self.engine.task("look for other programs", self.external.run())
         if self._parts.on_start is not None:
             self._parts.on_start(self.control)
 
@@ -319,28 +322,24 @@ class Runtime:
         """Close every part, in the order that loses nothing."""
         self.events.close()  # readers of events need not be waited for
         self.proxy.steady.end_streams()
-        for what, closing in (
-            ("the endpoint of all workloads", self.aggregate.close),
-            ("server.json", self.server_file.close),
-            ("the loopback server", self.listening.close),
-            ("the proxy", self.proxy.close),
-            ("the pages of sign-ins", self.sign_in.close),
-            ("the notifications", self.notifier.close),
-            ("starting at login", self.at_login.close),
-            ("the clients' files", self.client_files.close),
-            ("the configuration", self.configuration.close),
-            ("the keyring", self.keystore.close),
-            ("the history", lambda: self.timeline.stopped(self.clock.now().wall)),
-            ("state.db", self.journal.close),
-            ("the activity", self.records.activity.close),
-        ):
-            try:
-                async with asyncio.timeout(CLOSE_LIMIT):
-                    await closing()
-            except TimeoutError:
-                log.warning("%s did not end in time and is left behind", what)
-            except Exception:  # the others still have to be closed
-                log.exception("%s did not end well", what)
+        await close_all(
+            (
+                ("the endpoint of all workloads", self.aggregate.close),
+                ("server.json", self.server_file.close),
+                ("the loopback server", self.listening.close),
+                ("the proxy", self.proxy.close),
+                ("the pages of sign-ins", self.sign_in.close),
+                ("the notifications", self.notifier.close),
+                ("starting at login", self.at_login.close),
+                ("other programs", self.external.close),
+                ("the clients' files", self.client_files.close),
+                ("the configuration", self.configuration.close),
+                ("the keyring", self.keystore.close),
+                ("the history", lambda: self.timeline.stopped(self.clock.now().wall)),
+                ("state.db", self.journal.close),
+                ("the activity", self.records.activity.close),
+            )
+        )
 
     @property
     def server(self) -> LoopbackServer | None:
@@ -359,17 +358,12 @@ class Runtime:
         if self._parts.on_snapshot is not None:
             self._parts.on_snapshot(snapshot)
 
-    def _needs_sign_in_at(self, name: str) -> str | None:
-        """The host of a workload that waits for a person's sign-in; None for any other."""
-        view, spec = self.engine.view_of(name), self.engine.spec(name)
-        waits = view is not None and spec is not None and view.status is Status.UNAUTHENTICATED
-        return urlsplit(spec.url).hostname if waits and spec else None
-
     def _configured(self, specs: Collection[Spec]) -> None:
         """A good configuration was read; the engine takes its workloads next."""
         self.edits.configured([spec.name for spec in specs])
         self.engine.set_app_fields(muted=self.actions.muted(self.configuration.settings.muted))
         self.records.configured(self.configuration.settings)
+        self.external.configured(self.configuration.settings)
         self.clients.make_keys(specs)
         self.listening.configured()
 
@@ -390,6 +384,7 @@ class Runtime:
         self.listening.passes()
         self.server_file.passes(now)
         self.configuration.watch.passed()
+        self.external.passed()
         self.notifier.time_passes()
         self.timeline.passes(now)
         self.records.passes(now)
@@ -397,4 +392,5 @@ class Runtime:
     def _connections_stale(self) -> None:
         self.lookups.network_changed()
         self.wire.network_changed()
+        self.external.machine_returned()
         self.engine.task("drop idle connections", self.proxy.renew())

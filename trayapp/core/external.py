@@ -25,6 +25,9 @@ HEAL_AFTER = 2.0  # s after the network has settled: the program may have notice
 HEALS_MAX = 3  # restarts of one workload
 HEALS_WINDOW = 3600.0  # s in which they are counted
 
+OWNER_ID = re.compile(r"[a-z0-9-]{1,40}")  # the part of a name before the slash
+NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}")  # the part after it; not `.` or `..`, as it is part of a URL
+
 GONE = frozenset({Status.STOPPED, Status.STOPPING, Status.REMOVING, Status.POLICY_STOPPED})  # not drawn in the tray
 UNWELL = frozenset({Status.AUTH_RETRYING, Status.UNAUTHENTICATED, Status.ERROR, Status.UNHEALTHY})
 
@@ -64,6 +67,12 @@ class ExternalWorkload:
 def external_name(owner_id: str, name: str) -> str:
     """`OWNER/NAME`, by which menu, API and command line name it: `toolhive/github`."""
     return f"{owner_id}/{name}"
+
+
+def split_name(name: str) -> tuple[str, str] | None:
+    """The owner's id and its name for the workload; None if that is no name of another program's workload."""
+    owner, slash, own = name.partition("/")
+    return (owner, own) if slash and OWNER_ID.fullmatch(owner) and NAME.fullmatch(own) else None
 
 
 def status_of(word: str) -> Status:

@@ -1,0 +1,302 @@
+"""Workloads of other programs (ToolHive) beside our own: which programs are watched, and what they are asked to do.
+
+A program's module is loaded once its directory exists, so a machine without it pays for one look, and on Linux for one
+descriptor that wakes nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, Unpack
+
+from trayapp.config.loader import Settings
+from trayapp.core.external import HEAL_AFTER, LOOK_EVERY, Heals, heal, split_name
+from trayapp.core.gate import Gate
+from trayapp.core.model import Moment, Problem
+from trayapp.core.presentation import Verb
+from trayapp.core.snapshot import WorkloadView
+from trayapp.engine.publisher import AppFields
+from trayapp.system.worker import HangingError, run_alone
+
+if TYPE_CHECKING:  # loaded once one of these programs is there
+    from trayapp.app.directory_changes import DirectoryChanges
+    from trayapp.app.external_owner import WatchedOwner
+    from trayapp.clients.places import Machine
+    from trayapp.external.owner import ExternalOwner
+
+log = logging.getLogger(__name__)
+
+PRESENCE_LIMIT = 10.0  # s for looking whether the directories exist
+HEALED_TOGETHER = 4  # workloads that are restarted at the same time: each may ask its sign-in server
+
+HEALING = "Restarting it because the network is back."
+
+T = TypeVar("T")
+
+
+class ExternalEngine(Protocol):
+    """What is needed of the engine."""
+
+    @property
+    def gate(self) -> Gate: ...
+
+    def now(self) -> Moment: ...
+
+    def set_app_fields(self, **fields: Unpack[AppFields]) -> None: ...
+
+    def task(self, what: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]: ...
+
+
+Tell = Callable[[str, str, str], None]  # shows a key, a title and a sentence to the person who clicked
+Owners = Callable[["Machine"], Sequence["ExternalOwner"]]
+
+
+def no_such_workload(name: str) -> Problem:
+    """The answer for a name that no program's workload has."""
+    return Problem("unknown_workload", f"No other program has a workload {name}.")
+
+
+class ExternalWatch:
+    """Belongs to the engine's loop. `machine` is None where other programs are left alone: the demo.
+
+    `owners` are watched without looking for their directories first; None: those of this machine. `watched` replaces
+    how one of them is watched.
+    """
+
+    def __init__(
+        self,
+        machine: Callable[[], Machine] | None,
+        engine: ExternalEngine,
+        tell: Tell,
+        owners: Owners | None = None,
+        watched: Callable[[ExternalOwner, Callable[[], None]], WatchedOwner] | None = None,
+    ) -> None:
+        self._machine = machine
+        self._engine = engine
+        self._tell = tell
+        self._owners = owners
+        self._make = watched
+        self._settings = Settings()
+        self._watched: dict[str, tuple[WatchedOwner, asyncio.Task[None]]] = {}  # by the owner's id
+        self._look = asyncio.Event()
+        self._looked_at = float("-inf")
+        self._absent = False  # one of the programs isn't there
+        self._directories: DirectoryChanges | None = None  # where the absent ones would appear
+        self._shown: Mapping[str, WorkloadView] = {}
+        self._heals = Heals()
+        self._waiting: asyncio.Task[None] | None = None  # for the network to settle
+        self._turns = asyncio.Semaphore(HEALED_TOGETHER)
+
+    # --- which programs ----------------------------------------------------------------------------------------------
+
+    def configured(self, settings: Settings) -> None:
+        """The settings are these from now on."""
+        self._settings = settings
+        self._look.set()
+
+    def _wanted(self, owner_id: str) -> bool:
+        return self._settings.toolhive_watch if owner_id == "toolhive" else True
+
+    def _heals_for(self, owner_id: str) -> bool:
+        return self._settings.toolhive_heal if owner_id == "toolhive" else False
+
+    async def run(self) -> None:
+        """Begin to watch programs that appear, until cancelled."""
+        if self._machine is None:
+            return
+        self._look.set()
+        while True:
+            await self._look.wait()
+            self._look.clear()
+            self._looked_at = asyncio.get_running_loop().time()
+            for owner_id in [each for each in self._watched if not self._wanted(each)]:
+                self._drop(owner_id)
+            try:
+                await self._look_for(self._machine())
+            except HangingError:
+                self._absent = True
+                log.info("where other programs keep their files, nothing is responding; looking again later")
+
+    async def _look_for(self, machine: Machine) -> None:
+        """Watch every program that is wanted and there, and wait for the others."""
+        if self._owners is not None:
+            self._watch(self._owners(machine))
+            return
+        from trayapp.external.places import folders
+
+        places = folders(machine.platform, machine.environ, machine.home)
+        wanted = {each: at for each, at in places.items() if self._wanted(each) and each not in self._watched}
+        if not wanted:
+            self._stop_waiting()
+            return
+        if self._directories is None:
+            from trayapp.app.directory_changes import DirectoryChanges
+
+            self._directories = DirectoryChanges(self._look.set)
+        directories = self._directories
+        present = await run_alone("look for other programs", lambda: _present(wanted, directories), PRESENCE_LIMIT)
+        self._absent = len(present) < len(wanted)
+        if not self._absent:
+            self._stop_waiting()
+        if present:
+            from trayapp.external.owners import owners
+
+            self._watch([each for each in owners(machine) if each.id in present])
+
+    def _stop_waiting(self) -> None:
+        self._absent = False
+        if self._directories is not None:
+            self._directories.close()
+            self._directories = None
+
+    def _watch(self, owners: Sequence[ExternalOwner]) -> None:
+        from trayapp.app.external_owner import WatchedOwner
+
+        for owner in owners:
+            if self._wanted(owner.id) and owner.id not in self._watched:
+                log.info("watching the workloads of %s", owner.title)
+                watched = (self._make or WatchedOwner)(owner, self._show)
+                self._watched[owner.id] = watched, self._engine.task(f"watch {owner.title}", watched.run())
+
+    def _drop(self, owner_id: str) -> None:
+        watched, task = self._watched.pop(owner_id)
+        task.cancel()
+        watched.close()
+        self._show()
+
+    def passed(self) -> None:
+        """The engine made a pass: what the system doesn't report is looked for with those, and never needs a timer."""
+        for watched, _ in self._watched.values():
+            watched.passed()
+        reported = self._directories is not None and self._directories.reported
+        if self._absent and not reported and asyncio.get_running_loop().time() - self._looked_at >= LOOK_EVERY:
+            self._look.set()
+
+    async def close(self) -> None:
+        """Stop watching."""
+        self._stop_waiting()
+        for watched, _ in self._watched.values():
+            watched.close()
+
+    # --- what they have ----------------------------------------------------------------------------------------------
+
+    def _show(self) -> None:
+        views = {name: view for watched, _ in self._watched.values() for name, view in watched.views.items()}
+        if views != self._shown:
+            self._shown = views
+            self._engine.set_app_fields(external=views)
+
+    def problems(self) -> list[str]:
+        """What could not be read, in sentences."""
+        return [sentence for watched, _ in self._watched.values() for sentence in watched.problems]
+
+    def watched(self) -> list[str]:
+        """The programs that are watched, by their titles."""
+        return [watched.owner.title for watched, _ in self._watched.values()]
+
+    # --- what they are asked to do -----------------------------------------------------------------------------------
+
+    def _find(self, name: str) -> tuple[WatchedOwner, str] | None:
+        """The program that has this workload, and its own name for it."""
+        parts = split_name(name)
+        found = self._watched.get(parts[0]) if parts else None
+        return (found[0], parts[1]) if parts and found and name in found[0].views else None
+
+    async def ask(self, name: str, job: Callable[[ExternalOwner, str], T]) -> T | Problem:
+        """Ask the program that has `OWNER/NAME` something about it, in a thread with a limit."""
+        if (found := self._find(name)) is None:
+            return no_such_workload(name)
+        watched, own_name = found
+        return await watched.ask(lambda owner: job(owner, own_name))
+
+    async def act(self, name: str, job: Callable[[ExternalOwner, str], T], doing: str) -> T | Problem:
+        """The same to have it do something; its row says `doing` meanwhile and until that shows."""
+        if (found := self._find(name)) is None:
+            return no_such_workload(name)
+        watched, own_name = found
+        return await watched.act(own_name, lambda owner: job(owner, own_name), doing)
+
+    @contextlib.contextmanager
+    def shown_as(self, name: str, doing: str) -> Iterator[None]:
+        """Meanwhile its row says `doing`, and offers no action. For what takes several steps with `ask`."""
+        found = self._find(name)
+        if found is not None:
+            found[0].begin(found[1], doing)
+        try:
+            yield
+        finally:
+            if found is not None:
+                found[0].end(found[1])
+
+    async def restart(self, name: str, doing: str = "") -> Problem | None:
+        """Have it restarted by its program; None also while that is under way."""
+        if (found := self._find(name)) is None:
+            return no_such_workload(name)
+        watched, own_name = found
+        if watched.is_busy(own_name):
+            return None
+        view, title = watched.views[name], watched.owner.title
+        if view.external is None or Verb.RESTART not in view.external.actions:
+            return Problem("not_possible", f"{title} can't restart it now. Start {title}, or look there.")
+        result = await watched.act(
+            own_name, lambda owner: owner.restart(own_name), doing or f"{title} is restarting it."
+        )
+        if isinstance(result, Problem):
+            log.warning("%s was not restarted: %s", name, result.summary)
+            return result
+        log.info("%s was restarted%s", name, ", as the network is back" if doing else "")
+        return None
+
+    def restart_clicked(self, name: str) -> None:
+        """A click on *Restart*: what went wrong is shown to the person."""
+        self._engine.task(f"restart {name}", self._restart_and_tell(name))
+
+    async def _restart_and_tell(self, name: str) -> None:
+        view = self._shown.get(name)
+        problem = await self.restart(name)
+        if problem is not None:
+            self._tell(f"restart:{name}", f"Couldn't restart {view.title if view else name}", problem.summary)
+
+    # --- healing -----------------------------------------------------------------------------------------------------
+
+    def machine_returned(self) -> None:
+        """The machine woke, or its network is another one."""
+        for watched, _ in self._watched.values():
+            watched.machine_returned()
+        if not any(map(self._heals_for, self._watched)):
+            return
+        if self._waiting is not None:
+            self._waiting.cancel()
+        self._waiting = self._engine.task("wait for the network to settle for other programs", self._heal())
+
+    async def _heal(self) -> None:
+        """Once the network carries, restart what failed for a passing reason. If it is gone again, its return asks anew."""
+        at = self._engine.now().at
+        opens = self._engine.gate.opens_at(at)
+        if opens is None:
+            return
+        await asyncio.sleep(opens - at + HEAL_AFTER)
+        if self._engine.gate.reason(self._engine.now().at) is not None:
+            return
+        for owner_id, (watched, _) in list(self._watched.items()):
+            if self._heals_for(owner_id):
+                await watched.look()
+                self._heals, names = heal(watched.views.values(), self._heals, self._engine.now().at)
+                for name in names:
+                    self._engine.task(f"restart {name}", self._restart_in_turn(name))
+
+    async def _restart_in_turn(self, name: str) -> None:
+        async with self._turns:
+            await self.restart(name, HEALING)
+
+
+def _present(wanted: Mapping[str, Path], directories: DirectoryChanges) -> set[str]:
+    """In a thread: which programs are there. Those that aren't are watched before the look, so none is missed."""
+    directories.watch(wanted.values())
+    present = {each for each, at in wanted.items() if at.is_dir()}
+    directories.watch(at for each, at in wanted.items() if each not in present)
+    return present
