@@ -92,6 +92,14 @@ def test_a_bad_redirect_uri_is_never_followed(uri: str) -> None:
         assert [Rule.BAD_REDIRECT] == rules(server)
 
 
+def test_a_redirect_to_localhost_if_it_is_asked_for() -> None:
+    """Some clients can't do without; another host stays refused."""
+
+    with OAuthServer(localhost=True, check=False) as server:
+        assert 303 == ask(SignIn.new(server).url(redirect_uri="http://localhost:4000/cb")).status
+        assert 400 == ask(SignIn.new(server).url(redirect_uri="http://localhost.example:4000/cb")).status
+
+
 def test_an_unknown_client_gets_a_page(oauth_server: OAuthServer) -> None:
     """A client_id that is not ours is no reason to redirect."""
 

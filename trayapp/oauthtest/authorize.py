@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from urllib.parse import urlencode, urlsplit
 
 from aiohttp import web
@@ -80,7 +80,7 @@ class AuthorizationEndpoint:
         if server.require(query, "client_id", "/authorize") != server.settings.client_id:
             raise OAuthError("invalid_client", "The client is not known.")
         uri = server.require(query, "redirect_uri", "/authorize")
-        problem = _redirect_problem(uri)
+        problem = _redirect_problem(uri, (*LOOPBACK, "localhost") if server.settings.localhost else LOOPBACK)
         if problem:
             server.checks.note(Rule.BAD_REDIRECT, f"redirect_uri {problem}")
             raise OAuthError("invalid_request", f"The redirect_uri {problem}.")
@@ -163,14 +163,14 @@ class AuthorizationEndpoint:
         return web.Response(status=303, headers={**NO_STORE, "Location": location, "Referrer-Policy": "no-referrer"})
 
 
-def _redirect_problem(uri: str) -> str:
+def _redirect_problem(uri: str, hosts: Collection[str]) -> str:
     """What is wrong with a native app's redirect URI (RFC 8252 sections 7.3 and 8.3), or an empty text."""
     try:
         parts = urlsplit(uri)
         host, port = parts.hostname, parts.port
     except ValueError:
         return "is no URL"
-    if parts.scheme != "http" or host not in LOOPBACK:
+    if parts.scheme != "http" or host not in hosts:
         return "is not http on 127.0.0.1 or [::1]"
     if port is None:
         return "names no port"

@@ -58,6 +58,7 @@ class ServerSettings:
     consent: Literal["auto", "page", "deny"] = "auto"
     scopes: Sequence[str] = ()  # scopes that may be requested; empty: any
     resource: str | None = None  # RFC 8707: what a client must name in both requests of a sign-in
+    localhost: bool = False  # redirects to `localhost` are accepted, too, which RFC 8252 section 8.3 advises against
     send_iss: bool = True  # RFC 9207
     wrong_iss: str | None = None  # given: sent as `iss` instead of the issuer, as a mix-up attack would
     metadata_changes: dict[str, object] = field(default_factory=dict)  # merged into the metadata; `...` removes a key
