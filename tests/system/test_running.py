@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from trayapp.system import running
-from trayapp.system.running import runs
+from trayapp.system.running import names_of, runs
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="tells nothing there")
 
@@ -46,3 +46,34 @@ def test_a_system_that_hides_processes(tmp_path: Path) -> None:
     assert not runs(("claude",), tmp_path)
     (tmp_path / "12/comm").write_text("claude\n")
     assert runs(("claude",), tmp_path)
+
+
+def test_the_program_of_a_process() -> None:
+    """By its name, for as long as it runs: not for one that has ended and is only not waited for yet."""
+
+    sleep = shutil.which("sleep")
+    assert sleep is not None
+    with subprocess.Popen([sleep, "60"]) as process:
+        until = time.monotonic() + 10
+        while names_of({process.pid, 1 << 30}) != {process.pid: "sleep"}:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        if shutil.which("/bin/ps"):
+            assert {process.pid: "sleep"} == running._named_by_ps({process.pid, 1 << 22})
+        process.kill()
+        while names_of({process.pid}):
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        assert {} == running._named_by_ps({process.pid})
+    assert {} == names_of(())
+
+
+@pytest.mark.linux("needs /proc")
+def test_a_name_with_brackets(tmp_path: Path) -> None:
+    """A program may be called anything."""
+
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7/stat").write_text("7 (a) b) S 1 7 7\n")
+    (tmp_path / "8").mkdir()
+    (tmp_path / "8/stat").write_text("")
+    assert {7: "a) b"} == names_of({7, 8}, tmp_path)

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from trayapp.system import windows_console, windows_processes
-from trayapp.system.running import runs
+from trayapp.system.running import names_of, runs
 from trayapp.system.windows_console import CTRL_BREAK, CTRL_C, CTRL_CLOSE, ConsoleEvents, console_events
 
 windows = pytest.mark.skipif(sys.platform != "win32", reason="kernel32 is Microsoft's")
@@ -27,6 +27,7 @@ def test_programs_are_known_by_name() -> None:
     assert not runs(("no such program",))
     assert windows_processes.exists(os.getpid())
     assert not windows_processes.exists(0)
+    assert {os.getpid(): own.lower()} == {pid: name.lower() for pid, name in names_of({os.getpid(), 3}).items()}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there it works")

@@ -1,4 +1,7 @@
-"""Which programs this user runs, by name: enough to say that a client is open while its file is edited."""
+"""Which programs this user runs, by name: enough to say that a client is open while its file is edited.
+
+Also which program a process is. Command lines aren't read: people put secrets on them.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 PROC = Path("/proc")
@@ -23,6 +26,38 @@ def runs(programs: Collection[str], proc: Path = PROC) -> bool:
         found = {name.lower() for name in windows_processes.names()}
         return not found.isdisjoint(name.lower() for name in programs)
     return not set(programs).isdisjoint(_linux(proc) if sys.platform == "linux" else _by_ps())
+
+
+def names_of(processes: Collection[int], proc: Path = PROC) -> Mapping[int, str]:
+    """The program's name of each of these processes that still runs, without `.exe`; Linux cuts it to 15 characters."""
+    if not processes:
+        return {}
+    if sys.platform == "win32":
+        from trayapp.system import windows_processes
+
+        return {pid: name for pid, name in windows_processes.by_id().items() if pid in processes}
+    if sys.platform != "linux":
+        return _named_by_ps(processes)
+    return {pid: name for pid in processes if (name := _name_on_linux(proc / str(pid) / "stat"))}
+
+
+def _name_on_linux(stat: Path) -> str:
+    """The name in `PID (NAME) STATE …`; empty for one that has ended, though nobody has waited for it yet."""
+    try:
+        before, _, after = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")
+    except OSError:
+        return ""
+    return "" if after.split()[:1] in (["Z"], ["X"]) else before.partition("(")[2]
+
+
+def _named_by_ps(processes: Collection[int]) -> Mapping[int, str]:
+    command = ["/bin/ps", "-o", "pid=,stat=,comm=", "-p", ",".join(str(pid) for pid in processes)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PS_LIMIT, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return {}
+    rows = (line.split(maxsplit=2) for line in done.stdout.splitlines())
+    return {int(row[0]): row[2].rsplit("/", 1)[-1] for row in rows if len(row) == 3 and not row[1].startswith("Z")}
 
 
 def _linux(proc: Path) -> set[str]:

@@ -50,10 +50,15 @@ def exists(pid: int) -> bool:
 
 def names() -> set[str]:
     """The programs that run on this computer, for whomever, without `.exe`; empty if Windows doesn't say."""
-    return {name[:-4] if name.lower().endswith(".exe") else name for name in _programs()}
+    return set(by_id().values())
 
 
-def _programs() -> Iterator[str]:
+def by_id() -> dict[int, str]:
+    """The same by process; empty if Windows doesn't say."""
+    return {pid: name[:-4] if name.lower().endswith(".exe") else name for pid, name in _programs()}
+
+
+def _programs() -> Iterator[tuple[int, str]]:
     calls = _kernel()
     snapshot = calls.snapshot(_PROCESSES, 0)
     if snapshot in (None, ctypes.c_void_p(-1).value):
@@ -63,7 +68,7 @@ def _programs() -> Iterator[str]:
     try:
         more = calls.first(snapshot, ctypes.byref(entry))
         while more:
-            yield entry.name
+            yield entry.pid, entry.name
             more = calls.next(snapshot, ctypes.byref(entry))
     finally:
         calls.close(snapshot)
