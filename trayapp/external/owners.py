@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from trayapp.clients.places import Machine
 from trayapp.external.owner import ExternalOwner
+from trayapp.external.toolhive import ToolHive
 
 
 def owners(machine: Machine) -> Sequence[ExternalOwner]:
     """One of each, for this machine. Whether it is installed is asked by its `read`."""
-    return ()
+    return (ToolHive(machine),)

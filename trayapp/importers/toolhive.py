@@ -43,10 +43,11 @@ def folder(platform: str, environ: Mapping[str, str], home: Path) -> Path:
 
 def entries(directory: Path) -> list[ImportableEntry | SkippedEntry | None]:
     """What ToolHive's folder holds; None for each program on this machine. Raises `OSError`."""
-    return [_run_config(file) for file in within(directory, lambda: sorted(directory.glob("*.json")))]
+    return [read_file(file) for file in within(directory, lambda: sorted(directory.glob("*.json")))]
 
 
-def _run_config(file: Path) -> ImportableEntry | SkippedEntry | None:
+def read_file(file: Path) -> ImportableEntry | SkippedEntry | None:
+    """The workload of one run configuration; None if it isn't a remote one."""
     try:
         return read(file.stem, files.read(file, RUN_CONFIG_MAX).text)
     except files.FileError as error:
