@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +30,7 @@ from trayapp.config.paths import Paths
 from trayapp.core.model import Trouble
 from trayapp.core.presentation import Action, Verb
 from trayapp.core.snapshot import Snapshot
+from trayapp.external.owner import ExternalOwner
 from trayapp.oauthtest import Mode, OAuthServer
 from trayapp.vault.keystore import MemoryKeystore
 
@@ -55,12 +56,18 @@ scopes = ["mcp"]
 
 
 class Program:
-    """`amberlight run --no-tray` in a thread, from `with` to its end; `code` is its exit code."""
+    """`amberlight run --no-tray` in a thread, from `with` to its end; `code` is its exit code.
 
-    def __init__(self, root: Path, keystore: MemoryKeystore | None = None) -> None:
+    `owners` are the other programs beside it; those of this machine are left alone.
+    """
+
+    def __init__(
+        self, root: Path, keystore: MemoryKeystore | None = None, owners: Sequence[ExternalOwner] = ()
+    ) -> None:
         self.paths = Paths.under(root)
         self.paths.make()
         self.keystore = keystore or MemoryKeystore()
+        self.owners = owners
         self.snapshots: list[Snapshot] = []
         self.control: AppControl | None = None
         self.code: int | None = None
@@ -76,6 +83,7 @@ class Program:
             on_snapshot=self.snapshots.append,
             on_start=lambda control: setattr(self, "control", control),
             notifications=False,
+            owners=lambda machine: self.owners,
         )
         self.app = App(self.paths, lambda: load(self.paths, {}), parts)
         self._thread = threading.Thread(target=self._run, name="program")

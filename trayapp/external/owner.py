@@ -40,7 +40,11 @@ class Reading:
 
 
 class ExternalOwner(Protocol):
-    """Another program. `id` is the part of names before the slash, `title` what people call it."""
+    """Another program. `id` is the part of names before the slash, `title` what people call it.
+
+    A workload's word is one of `core.snapshot.Status` wherever the program's own word means that; any other is shown as
+    it is, in grey, and nobody is notified of it.
+    """
 
     @property
     def id(self) -> str: ...
