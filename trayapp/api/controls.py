@@ -92,6 +92,41 @@ class PortChanged:
     failed: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class TakeOverPlan:
+    """What taking over another program's workload would change. `clients`: title, file and entry of each that goes to
+    its proxy. `problem`: why it can't be done, in a sentence; empty if it can."""
+
+    name: str
+    url: str
+    owner: str
+    configured_as: str | None
+    clients: tuple[tuple[str, str, str], ...]
+    notes: tuple[str, ...]
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class GivenBack:
+    """A workload is its owner's again: what was done, clients by their titles, and sentences on what wasn't."""
+
+    name: str
+    message: str
+    updated: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The same for one that was taken over; `authorization_url`: of the sign-in that was begun."""
+
+    name: str
+    message: str
+    updated: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    authorization_url: str | None = None
+
+
 class Control(Protocol):
     """What the API needs of engine and app. Belongs to the server's loop."""
 
@@ -214,6 +249,18 @@ class Control(Protocol):
 
     async def restart_external(self, name: str) -> Problem | None:
         """Have another program restart its workload `OWNER/NAME`; None once it was asked, or is being asked already."""
+        ...
+
+    async def plan_take_over(self, theirs: str, name: str = "") -> TakeOverPlan | Rejected:
+        """What taking over another program's workload `OWNER/NAME` would change; `name` is the one that it is to get."""
+        ...
+
+    async def take_over(self, theirs: str, name: str = "", *, browser: bool, sign_in: bool) -> Moved | Rejected:
+        """Take it over: add it here, have it stopped there, point clients to it, and begin a sign-in."""
+        ...
+
+    async def give_back(self, name: str) -> GivenBack | Rejected:
+        """Undo that."""
         ...
 
     async def change_port(self, port: int | None) -> PortChanged | Problem:

@@ -20,9 +20,13 @@ from trayapp.system.worker import ClosedError, HangingError, Worker
 if TYPE_CHECKING:  # 1 MB, and most of the time nobody looks at the clients
     from trayapp.clients.changes import Changes
     from trayapp.clients.connecting import Change, Row, Wanted
+    from trayapp.clients.entries import Access
     from trayapp.clients.places import Machine
     from trayapp.clients.repairs import Repaired
     from trayapp.clients.table import Client
+    from trayapp.external.moving import Done
+    from trayapp.external.pointing import Pointing
+    from trayapp.external.taken_over import TakenOver
     from trayapp.importers.offers import Offer
 
 LIMIT = 20.0  # s for all of one request; a healthy disk takes a tenth of a second
@@ -91,10 +95,8 @@ class ClientFiles:
         wanted = self._wanted(names, accesses or ())
         if isinstance(wanted, Problem):
             return wanted
-        if (outage := self._engine.snapshot().outage) is not None:
-            return Problem("not_lasting", f"{fact(outage)} {remedy(outage, how=BY_MENU)}")
-        if not self._addresses.lasting():
-            return Problem("not_lasting", connecting.not_lasting_text(wanted.accesses[ALL].url))
+        if (unreachable := self.reachable()) is not None:
+            return unreachable
         return await self._run(
             lambda machine: connecting.connect(machine, self._changes(), client, wanted, replace=replace)
         )
@@ -134,6 +136,65 @@ class ClientFiles:
             return []
         done = await self._run(lambda machine: leaving.take_out(machine, self._changes(), names))
         return [done.summary] if isinstance(done, Problem) else done
+
+    # --- of a workload that is taken over ----------------------------------------------------------------------------
+
+    async def pointing(self, client_url: str) -> tuple[Sequence[Pointing], Sequence[str]] | Problem:
+        """Entries that go to another program's proxy, and clients whose files can't be read, a sentence each."""
+        from trayapp.clients.projects import everywhere
+        from trayapp.external.pointing import pointing
+
+        def look(machine: Machine) -> tuple[Sequence[Pointing], Sequence[str]]:
+            found = everywhere(machine, self._changes())
+            unread = [each for each in found if each.problem and each.installed]
+            notes = [
+                f"{each.client.title} may use it, too, but its file can't be read: {each.problem}." for each in unread
+            ]
+            return pointing(found, client_url), notes
+
+        return await self._run(look)
+
+    async def texts(self, record: TakenOver) -> Mapping[str, str] | Problem:
+        """The files of these entries as they are now."""
+        from trayapp.external.moving import originals
+
+        return await self._run(lambda machine: originals(record.entries))
+
+    async def reach(self, name: str) -> Access | Problem:
+        """What an entry for this workload needs."""
+        from trayapp.clients.entries import own_access
+
+        found = await self._addresses.several([name])
+        return own_access(found[0]) if found else NO_PROXY
+
+    async def move(
+        self, access: Access, record: TakenOver, texts: Mapping[str, str]
+    ) -> tuple[TakenOver, Sequence[Done]] | Problem:
+        """Point these entries to a workload of ours; the record then has the way back."""
+        from trayapp.external import moving
+
+        return await self._run(lambda machine: moving.move(machine, self._changes(), access, record, texts))
+
+    async def put_back(self, name: str, record: TakenOver) -> Sequence[Done] | Problem:
+        """Put them back as they were."""
+        from trayapp.external import moving
+
+        return await self._run(lambda machine: moving.put_back(machine, self._changes(), name, record))
+
+    def reachable(self) -> Problem | None:
+        """Why clients can't be connected now."""
+        together = self._addresses.aggregate()
+        if together is None:
+            return NO_PROXY
+        if (outage := self._engine.snapshot().outage) is not None:
+            return Problem("not_lasting", f"{fact(outage)} {remedy(outage, how=BY_MENU)}")
+        if self._addresses.lasting():
+            return None
+        from trayapp.clients.connecting import not_lasting_text
+
+        return Problem("not_lasting", not_lasting_text(together.url))
+
+    # --- shared ------------------------------------------------------------------------------------------------------
 
     def _changes(self) -> Changes:
         from trayapp.clients.changes import Changes

@@ -13,6 +13,7 @@ from trayapp.app.removing import Removing
 from trayapp.app.renames import Renames
 from trayapp.app.renaming import Renaming
 from trayapp.app.start_at_login import StartAtLogin
+from trayapp.app.take_over import MovableEntries, Others, TakeOver
 from trayapp.core.model import Problem
 from trayapp.oauth.lazy_sign_in import LazySignIn
 from trayapp.server.keys import Keys
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from trayapp.engine.engine import Engine
 
 
-class ClientEntries(Protocol):
+class ClientEntries(MovableEntries, Protocol):
     """Entries in clients' files: `client_files.py`. Each returns what was done and what is left, a sentence each."""
 
     async def repoint(self, name: str, new: str) -> Sequence[str]: ...
@@ -35,9 +36,10 @@ class ClientEntries(Protocol):
 class AppHooks:
     """What edits need of the app's other parts: `clients` changes clients' entries, `forget_endpoint` ends what clients
     had at an address, `muted` and `mute` are about notifications now. `activity` takes a workload and its new name, or
-    none if it is gone. `change_port` moves the local server."""
+    none if it is gone. `change_port` moves the local server. `others` are other programs' workloads."""
 
     clients: ClientEntries
+    others: Others
     forget_endpoint: Callable[[str], None]
     muted: Callable[[], bool]
     mute: Callable[[], None]
@@ -73,6 +75,15 @@ class ConfigurationEdits:
             self.renames.concerns,
             hooks.clients.take_out,
         )
+        self.take_over = TakeOver(
+            hooks.others,
+            hooks.clients,
+            engine,
+            self.editing.add,
+            self.removing.remove,
+            lambda name, browser: engine.sign_ins.begin(name, browser=browser, accept=False),
+            configuration.paths.state_dir,
+        )
         self.settings = AppSettings(configuration, at_login, hooks.muted, hooks.mute, hooks.change_port)
         engine.effects.before_reading = self.renames.complete
         engine.effects.removals.on_deleted = sign_in.forget
@@ -85,6 +96,7 @@ class ConfigurationEdits:
         self._keys.rename(name, new)
         self._sign_in.rename(name, new)
         self._hooks.activity(name, new)
+        self.take_over.renamed(name, new)
 
     def _forget_client_data(self, names: Sequence[str]) -> None:
         self._keys.forget(*names)

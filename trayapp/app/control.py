@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from trayapp.api.controls import Draft, Edited, PortChanged, Rejected, Removed, SettingsTable
+from trayapp.api.controls import Draft, Edited, GivenBack, Moved, PortChanged, Rejected, Removed, SettingsTable, TakeOverPlan
 from trayapp.app.client_files import NO_PROXY, ClientFiles
 from trayapp.app.configuration_edits import ConfigurationEdits
 from trayapp.app.external import ExternalWatch
@@ -208,6 +208,18 @@ class AppControl:
     async def restart_external(self, name: str) -> Problem | None:
         """Have another program restart its workload `OWNER/NAME`."""
         return await self._app.external.restart(name)
+
+    async def plan_take_over(self, theirs: str, name: str = "") -> TakeOverPlan | Rejected:
+        """What taking over another program's workload would change."""
+        return await self._app.edits.take_over.plan(theirs, name)
+
+    async def take_over(self, theirs: str, name: str = "", *, browser: bool, sign_in: bool) -> Moved | Rejected:
+        """Move it here."""
+        return await self._app.edits.take_over.take(theirs, name, browser=browser, sign_in=sign_in)
+
+    async def give_back(self, name: str) -> GivenBack | Rejected:
+        """Move it back."""
+        return await self._app.edits.take_over.give_back(name)
 
     async def change_port(self, port: int | None) -> PortChanged | Problem:
         """Move the loopback server."""

@@ -176,6 +176,7 @@ class Runtime:
             self.at_login,
             AppHooks(
                 self.client_files,
+                self.external,
                 self._forget_endpoint,
                 lambda: self.engine.snapshot().muted,
                 lambda: self.actions.set_muted(self.configuration.settings.muted),

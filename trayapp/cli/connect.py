@@ -10,13 +10,11 @@ import argparse
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from trayapp.autostart import client_command
-from trayapp.autostart.command import NAME
 from trayapp.cli.client import UNEXPECTED_ANSWER, ApiClient
 from trayapp.cli.client_config import outage_text
 from trayapp.cli.codes import FAILED, OK, USAGE
@@ -82,7 +80,7 @@ def connect(arguments: argparse.Namespace, paths: Paths) -> int:
     for name in wanted:
         if (access := access_of(paths, name, stdio=stdio or client.url is None)) is None:
             return FAILED
-        ready[name] = access if file is None else _portable(access)
+        ready[name] = access if file is None else connecting.portable(access, shutil.which)
     targets = _targets(arguments, found, ready, urls)
     code = OK if len(targets) == len(ready) else FAILED
     return max(code, _write(arguments, paths, found, targets, stdio=stdio)) if targets else code
@@ -216,12 +214,6 @@ def _row(found: Found, some: Sequence[Connection]) -> dict[str, Any]:
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
-
-
-def _portable(access: Access) -> Access:
-    """A command that others who share the project's file can start, too: by its name, where ours is found by it."""
-    at = access.command.index("stdio")
-    return replace(access, command=(NAME, *access.command[at:])) if shutil.which(NAME) else access
 
 
 def _project_file(client: Client, arguments: argparse.Namespace) -> Path | None:

@@ -58,10 +58,11 @@ class Changes:
         self._record = state_dir / RECORD
         self._stamp = stamp
 
-    def apply(self, client: Client, file: Path, edit: Callable[[str], str]) -> bool:
+    def apply(self, client: Client, file: Path, edit: Callable[[str], str], *, original: str | None = None) -> bool:
         """Write `edit(text)` for the file's text; False if that is what it says already.
 
-        Raises `FileError` or `EditError`, both naming the file; then it is as it was.
+        `original` is the text to go back to, where that isn't what is there now: its entries' own program has just taken
+        them out. Raises `FileError` or `EditError`, both naming the file; then it is as it was.
         """
         with self._locked(), others_lock(file):
             old = read(client, file)
@@ -75,7 +76,8 @@ class Changes:
                 return False
             records = self._load()
             known = records.pop(str(file), None)
-            unchanged = known is not None and known.digest == _digest(old.data)
+            last = {_digest(old.data)} if original is None else {_digest(old.data), _digest(original.encode())}
+            unchanged = known is not None and known.digest in last
             if known is not None and unchanged and not ours and self._restored(client, file, old, known, after):
                 self._save(records)
                 return True
@@ -85,6 +87,8 @@ class Changes:
                 by_us = {each.name for each in ours if now[each.name] != before.get(each.name)}
                 entries = _entries(known, by_us, {each.name for each in ours})
                 records[str(file)] = replace(written, client=client.name, entries=entries)
+            if original is not None and known is None and written.backup is not None:
+                _create(Path(written.backup), original)
             self._save(records)
             return True
 
@@ -134,7 +138,7 @@ class Changes:
                 {each.name for each in own_entries(servers(client, old.text))},
             )
             kept = {name: entry for name, entry in entries.items() if name not in taken}  # the rest we had replaced
-            if own_entries(entries) or kept != servers(client, after):
+            if before.text != after and (own_entries(entries) or kept != servers(client, after)):
                 return False
         except (FileError, EditError):
             return False

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -26,6 +26,7 @@ from trayapp.clients.table import Client
 from trayapp.system.running import runs
 
 ALL = ""  # stands for the single entry for all workloads
+PROGRAM = "amberlight"  # as it is found on the PATH
 SETTLE = 0.5  # s after which a client's file is checked again, if the client writes it while it runs
 
 Edit = Callable[[str], str]  # a file's text → its new text; raises `EditError`
@@ -92,6 +93,12 @@ def put_all(client: Client, targets: Mapping[str, Access], *, stdio: bool = Fals
     return edit
 
 
+def portable(access: Access, which: Callable[[str], str | None]) -> Access:
+    """With a command that others who share a project's file can start, too: by its name, where ours is found by it."""
+    at = access.command.index(entries.STDIO)
+    return replace(access, command=(PROGRAM, *access.command[at:])) if which(PROGRAM) else access
+
+
 def drop_all(client: Client, workloads: Collection[str] | None = None) -> Edit:
     """Take our entries out: those of these workloads, or all."""
 
@@ -103,12 +110,12 @@ def drop_all(client: Client, workloads: Collection[str] | None = None) -> Edit:
     return edit
 
 
-def write(changes: Changes, client: Client, file: Path, edit: Edit) -> Written:
-    """Make a change, and check it again if the client may write its file meanwhile.
+def write(changes: Changes, client: Client, file: Path, edit: Edit, *, original: str | None = None) -> Written:
+    """Make a change, and check it again if the client may write its file meanwhile. `original`: see `Changes.apply`.
 
     Raises `FileError` or `EditError`, both naming the file; then it is as it was.
     """
-    if not changes.apply(client, file, edit):
+    if not changes.apply(client, file, edit, original=original):
         return Written.UNCHANGED
     if client.rewrites:
         time.sleep(SETTLE)

@@ -7,7 +7,7 @@ may write it: everything but that one entry has to mean what it meant.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from trayapp.clients import json_edit, toml_edit, yaml_edit
@@ -45,6 +45,17 @@ def _servers(client: Client, data: Any) -> dict[str, Any]:
     if not isinstance(found, Mapping):
         raise EditError(f"{_named(client)} isn't a table of servers")
     return {str(name): each for name, each in found.items()}
+
+
+def differ_only_in(client: Client, one: str, other: str, names: Collection[str]) -> bool:
+    """Whether two texts of its file say the same but for these entries, in whatever order. Raises `EditError`."""
+    first, second = _load(client, one), _load(client, other)
+    return _others(client, first, names) == _others(client, second, names)
+
+
+def _others(client: Client, data: Any, names: Collection[str]) -> tuple[Any, Any]:
+    entries = _servers(client, data)
+    return _without(data, client.servers), {name: each for name, each in entries.items() if name not in names}
 
 
 def fresh(client: Client, name: str, entry: Mapping[str, Any]) -> str:

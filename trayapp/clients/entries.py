@@ -110,7 +110,7 @@ def seen(name: str, found: Any) -> Seen:
     url = next((text for place in URL_FIELDS if isinstance(text := _get(found, place), str)), "")
     if (own := _own(name, url)) is not None:
         return Seen(name, url, *own[:2], own[2] or _shown_key(found))
-    words = _command(found)
+    words = command_words(found)
     if (served := _stdio_workload(words)) is not None:
         return Seen(name, proxied=served, stdio=True)
     remote = next((word for word in words if re.match(r"https?://", word)), "")  # mcp-remote
@@ -122,7 +122,7 @@ def seen(name: str, found: Any) -> Seen:
 def ways(found: Mapping[str, Any]) -> tuple[frozenset[Field], bool]:
     """Where its address stands, and whether it starts a program: how the client reaches the server."""
     places = frozenset(place for place in URL_FIELDS if isinstance(_get(found, place), str))
-    return places, bool(_command(found))
+    return places, bool(command_words(found))
 
 
 def _own(name: str, url: str) -> tuple[str, int, str | None] | None:
@@ -145,7 +145,7 @@ def _stdio_workload(words: Sequence[str]) -> str | None:
     return None
 
 
-def _command(found: Mapping[str, Any]) -> list[str]:
+def command_words(found: Mapping[str, Any]) -> list[str]:
     """Program and arguments, in any client's way."""
     holder = found.get("transport")
     holders = [found, holder] if isinstance(holder, Mapping) else [found]

@@ -34,9 +34,13 @@ def project_of(client: Client, file: Path) -> Path | None:
     return Path(*file.parts[: -len(parts)]) if file.parts[-len(parts) :] == parts else None
 
 
+def is_own(machine: Machine, client: Client, file: Path) -> bool:
+    """Whether it is the client's file in the home directory, not one of a project."""
+    return file in {machine.path(each) for each in client.files(machine.platform)}
+
+
 def command(machine: Machine, verb: str, found: Found, *names: str) -> str:
     """`amberlight connect` or `disconnect` for this file."""
     text = f"amberlight {verb} {' '.join((found.client.name, *names))}"
-    own = {machine.path(each) for each in found.client.files(machine.platform)}
-    project = None if found.file in own else project_of(found.client, found.file)
+    project = None if is_own(machine, found.client, found.file) else project_of(found.client, found.file)
     return text if project is None else f"{text} --project {quoted(str(project))}"

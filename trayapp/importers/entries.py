@@ -38,6 +38,7 @@ class ImportableEntry:
     already_configured: bool = False  # its address is configured already under `name`, or stands earlier in this list
     notes: tuple[str, ...] = ()  # sentences
     ambiguous: bool = False  # several workloads have its address, so `name` is none of them
+    needs_secret: bool = False  # its client has a secret, which isn't imported
 
     @property
     def url(self) -> str:

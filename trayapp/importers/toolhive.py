@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,18 +73,22 @@ def read(stem: str, text: str) -> ImportableEntry | SkippedEntry | None:
         return SkippedEntry(original_name, f"it uses a fixed token, {NO_LOGIN}")
     keys = {ours: _first_set(auth, theirs) for ours, theirs in _FIELDS.items()}
     port = _first_set(auth, ("callback_port", "CallbackPort")) if keys["client_id"] else None
-    return make_entry(original_name, {"url": url, **keys, "redirect_port": port}, _notes(auth, port))
+    made = make_entry(original_name, {"url": url, **keys, "redirect_port": port}, _notes(auth, port))
+    return replace(made, needs_secret=_has_secret(auth)) if isinstance(made, ImportableEntry) else made
 
 
 def _first_set(auth: Mapping[str, Any], names: tuple[str, str]) -> Any:
     return next((auth[name] for name in names if auth.get(name)), None)
 
 
+def _has_secret(auth: Mapping[str, Any]) -> bool:
+    places = (("client_secret", "ClientSecret"), ("client_secret_file", "ClientSecretFile"))
+    return any(_first_set(auth, names) for names in places)
+
+
 def _notes(auth: Mapping[str, Any], port: object) -> list[str]:
     notes = []
-    if _first_set(auth, ("client_secret", "ClientSecret")) or _first_set(
-        auth, ("client_secret_file", "ClientSecretFile")
-    ):
+    if _has_secret(auth):
         notes.append("Its client secret stays with ToolHive. To add it here, run `amberlight secret set NAME`.")
     if port:
         notes.append(f"Its client must allow the redirect http://127.0.0.1:{port}/callback.")

@@ -1,0 +1,135 @@
+"""The plan of a take-over."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.external.fake_owner import workload
+from trayapp.clients.table import BY_NAME
+from trayapp.core.model import Spec
+from trayapp.core.presentation import Verb
+from trayapp.external.pointing import Pointing
+from trayapp.external.take_over import Plan, Source, plan
+from trayapp.importers.entries import ImportableEntry, SkippedEntry
+
+GITHUB = workload()
+URL = GITHUB.url
+ACTIONS = (Verb.RESTART, Verb.TAKE_OVER)
+SOURCE = Source("ToolHive", "toolhive", GITHUB, ACTIONS, ImportableEntry("github", {"url": URL, "scopes": ["a"]}))
+
+
+def here(**urls: str) -> dict[str, Spec]:
+    return {name.replace("_", "-"): Spec(name.replace("_", "-"), url) for name, url in urls.items()}
+
+
+def test_a_new_workload() -> None:
+    """With its keys, and the entries of clients."""
+
+    there = Pointing(BY_NAME["cursor"], Path("/c"), "gh", {"url": GITHUB.client_url})
+    assert Plan(
+        "ToolHive",
+        "toolhive",
+        "github",
+        name="github",
+        url=URL,
+        client_url="http://127.0.0.1:21001/mcp",
+        keys={"url": URL, "scopes": ["a"]},
+        runs=True,
+        clients=(there,),
+    ) == plan(SOURCE, {}, [there])
+
+
+@pytest.mark.parametrize(
+    ("theirs", "configured", "wanted", "name"),
+    [
+        ("GitHub.Work", {}, "", "github-work"),
+        ("github", {"github": "https://other.example/mcp"}, "", "github-2"),
+        ("github", {}, "mine", "mine"),
+        ("...", {}, "", "workload"),
+    ],
+)
+def test_its_name_here(theirs: str, configured: dict[str, str], wanted: str, name: str) -> None:
+    source = replace(SOURCE, workload=workload(theirs, url=URL), entry=ImportableEntry(theirs, {"url": URL}))
+    made = plan(source, here(**configured), name=wanted)
+    assert (name, None, "") == (made.name, made.configured_as, made.problem)
+
+
+def test_an_address_that_is_here_already() -> None:
+    """It is only stopped there, whatever its name; its notes don't matter then."""
+
+    source = replace(SOURCE, entry=ImportableEntry("github", {"url": URL}, notes=("Store NAME.",), needs_secret=True))
+    made = plan(source, here(hub=f"{URL}/"))
+    assert ("hub", "hub", (), False, "") == (made.name, made.configured_as, made.notes, made.needs_secret, made.problem)
+    assert "hub" == plan(source, here(hub=URL), name="hub").configured_as
+    made = plan(source, here(hub=URL), name="github")
+    assert "Its URL is already configured as hub. Leave out the name, or rename that workload first." == made.problem
+
+
+def test_two_accounts_at_its_address() -> None:
+    """The person says which; the one of its name needs no word."""
+
+    two = here(work=URL, home=URL)
+    assert (
+        "home and work have its URL. Say which one takes its place: amberlight take-over toolhive/github --name home"
+        == plan(SOURCE, two).problem
+    )
+    assert ("work", "") == ((made := plan(SOURCE, two, name="work")).configured_as, made.problem)
+    assert "github" == plan(SOURCE, here(github=URL, home=URL)).configured_as
+
+
+def test_one_that_was_taken_over_before() -> None:
+    """It is still that one, also if its address was corrected since."""
+
+    assert "hub" == plan(SOURCE, here(hub="https://new.example/mcp"), before="hub").configured_as
+    assert plan(SOURCE, {}, before="gone").configured_as is None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "problem"),
+    [
+        ("GitHub", "Use up to 63 lowercase letters, numbers, - and _, starting with a letter or number."),
+        ("taken", "A workload named taken already exists. Choose another name."),
+    ],
+)
+def test_a_name_that_it_cannot_have(wanted: str, problem: str) -> None:
+    made = plan(SOURCE, here(taken="https://other.example/mcp"), name=wanted)
+    assert problem == made.problem
+
+
+def test_notes_name_it() -> None:
+    source = replace(
+        SOURCE, entry=ImportableEntry("github", {"url": URL}, notes=("Run `secret set NAME`.",), needs_secret=True)
+    )
+    made = plan(source, {}, name="hub")
+    assert (("Run `secret set hub`.",), True) == (made.notes, made.needs_secret)
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        (
+            replace(SOURCE, entry=SkippedEntry("github", "it uses a fixed token, so there's no login to keep")),
+            "Amberlight can't keep github signed in: it uses a fixed token, so there's no login to keep.",
+        ),
+        (
+            replace(SOURCE, entry=ImportableEntry("github", {"url": "http://127.0.0.1:8765/w/github"})),
+            "github gets its token from Amberlight already. There's nothing to take over.",
+        ),
+        (
+            replace(SOURCE, actions=()),
+            "ToolHive can't be asked to stop github now. Start ToolHive, then try again.",
+        ),
+    ],
+)
+def test_what_cannot_be_taken_over(source: Source, problem: str) -> None:
+    assert problem == plan(source, {}).problem
+
+
+def test_one_that_is_stopped_needs_no_help() -> None:
+    """Its owner need not run."""
+
+    made = plan(replace(SOURCE, actions=(), workload=workload(word="stopped")), {})
+    assert (False, "") == (made.runs, made.problem)
