@@ -7,7 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from trayapp.api.controls import Draft, Edited, PortChanged, Rejected, Removed, SettingsTable
+from trayapp.api.controls import (
+    Draft,
+    Edited,
+    GivenBack,
+    Moved,
+    PortChanged,
+    Rejected,
+    Removed,
+    SettingsTable,
+    TakeOverPlan,
+)
 from trayapp.clients.connecting import ALL, Change, Row
 from trayapp.clients.connections import Connection, State
 from trayapp.clients.survey import Found
@@ -68,6 +78,18 @@ class FakeControl:
     port_answer: PortChanged | Problem = field(
         default_factory=lambda: PortChanged(8766, "Amberlight uses port 8766 from now on.")
     )
+    take_over_plan: TakeOverPlan = field(
+        default_factory=lambda: TakeOverPlan(
+            "github",
+            "https://github.example/mcp",
+            "ToolHive",
+            None,
+            (("Cursor", "/home/ada/.cursor/mcp.json", "gh"),),
+            ("Its client secret stays with ToolHive.",),
+            "",
+        )
+    )
+    moved: Moved = field(default_factory=lambda: Moved("github", "Took over github from ToolHive.", ("Cursor",)))
     rejected: Rejected | None = None  # whatever edits the configuration
     calls: list[tuple[object, ...]] = field(default_factory=list)
     started_at: float = STARTED
@@ -212,6 +234,20 @@ class FakeControl:
         assert name in self.others
         self.calls.append(("restart_external", name))
         return self.restart_answer
+
+    async def plan_take_over(self, theirs: str, name: str = "") -> TakeOverPlan | Rejected:
+        self.known(theirs)
+        self.calls.append(("plan_take_over", theirs, name))
+        return self.rejected or self.take_over_plan
+
+    async def take_over(self, theirs: str, name: str = "", *, browser: bool, sign_in: bool) -> Moved | Rejected:
+        self.known(theirs)
+        self.calls.append(("take_over", theirs, name, browser, sign_in))
+        return self.rejected or self.moved
+
+    async def give_back(self, name: str) -> GivenBack | Rejected:
+        self.calls.append(("give_back", name))
+        return self.rejected or GivenBack(name, f"Gave {name} back to ToolHive.", ("Cursor",), ("Zed is locked.",))
 
     async def change_port(self, port: int | None) -> PortChanged | Problem:
         self.calls.append(("change_port", port))

@@ -276,6 +276,7 @@ async def every_answer(site: Site) -> None:
     await every_answer_about_clients(site)
     await every_answer_about_the_past(site)
     await every_answer_about_other_programs(site)
+    await every_answer_of_a_take_over(site)
     await site.ask("POST", f"{one}/reauthorize", json={"browser": False})
     await site.ask("POST", f"{one}/reauthorize", json={"browser": False})  # the page is there already
     control.page = None
@@ -353,6 +354,25 @@ async def every_answer_about_other_programs(site: Site) -> None:
     await site.ask("POST", f"{one}/restart")
     control.restart_answer = Problem("external", "ToolHive didn't restart it.")
     await site.ask("POST", f"{one}/restart", json={})
+
+
+async def every_answer_of_a_take_over(site: Site) -> None:
+    control, one = site.control, f"{BASE}/external/toolhive/GitHub.v2/take-over"
+    back = f"{BASE}/workloads/github/give-back"
+    for _ in range(2):
+        await site.ask("GET", one)
+        await site.ask("GET", f"{one}?name=hub")
+        for body in ({}, {"browser": False, "name": "hub", "sign_in": False}, {"browser": 1}):
+            await site.ask("POST", one, json=body)
+        await site.ask("POST", back, json={})
+        control.take_over_plan = replace(control.take_over_plan, configured_as="hub", problem="It can't be.", name="")
+        control.moved = replace(control.moved, authorization_url="https://login.example/authorize")
+    for status in (404, 409):
+        control.rejected = Rejected(status, "cannot_take_over", "It can't be.", {"name": "It can't be."})
+        await site.ask("GET", one)
+        await site.ask("POST", one)
+        await site.ask("POST", back)
+    control.rejected = None
 
 
 async def every_answer_about_the_past(site: Site) -> None:

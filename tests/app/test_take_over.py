@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from tests.external.fake_owner import FakeOwner, workload
+from tests.external.fake_owner import workload
+from tests.external.stopping_owner import StoppingOwner
 from tests.external.test_moving import CODEX, CURSOR, KEY
 from trayapp.api.controls import Draft, GivenBack, Moved, Rejected, Removed, TakeOverPlan
 from trayapp.app.client_files import ClientFiles
@@ -95,7 +96,7 @@ class World:
     def __init__(self, root: Path) -> None:
         self.home = root / "home"
         self.history: list[str] = []
-        self.owner = FakeOwner(history=self.history).has(workload())
+        self.owner = StoppingOwner([workload("github")], history=self.history)
         self.engine = FakeEngine()
         self.addresses = FakeAddresses()
         self.reject: Rejected | None = None  # of adding
@@ -121,7 +122,7 @@ class World:
 
     async def ask(self, name: str, job: Callable[[ExternalOwner, str], T]) -> T | Problem:
         owner, _, own = name.partition("/")
-        if owner != self.owner.id or own not in self.owner.workloads:
+        if owner != self.owner.id or not self.owner.has(own):
             return Problem("unknown_workload", f"No other program has a workload {name}.")
         try:
             result = await asyncio.to_thread(lambda: job(self.owner, own))
@@ -286,7 +287,7 @@ async def test_it_is_here_already_and_signed_in(world: World) -> None:
 async def test_it_is_stopped_there_already(world: World) -> None:
     """It isn't stopped again, and not run afterwards."""
 
-    world.owner.has(workload(word="stopped"))
+    world.owner.becomes("github", "stopped")
     world.owner.actions = ()
     assert "github" == (await world.take()).name
     await world.back()
@@ -437,7 +438,7 @@ async def test_the_program_ends_in_between(world: World, step: str) -> None:
     back = await world.back()
     assert (("Cursor",), ()) == (back.updated, back.failed)
     assert ["remove github", "restart github"] == world.history[-2:]
-    assert "http://127.0.0.1:21001/mcp" in cursor.read_text()
+    assert "http://127.0.0.1:21000/mcp" in cursor.read_text()
     assert KEY not in cursor.read_text()
 
 
@@ -469,7 +470,7 @@ async def test_its_owner_could_not_run_it(world: World) -> None:
     assert KEY in cursor.read_text()
     assert "github" in world.engine.specs
 
-    del world.owner.workloads["github"]
+    world.owner.workloads = []
     answer = await world.take_over.give_back("github")
     assert isinstance(answer, Rejected)
     assert 404 == answer.status
@@ -499,7 +500,7 @@ async def test_it_runs_there_again_already(world: World) -> None:
     """It isn't restarted once more."""
 
     await world.take()
-    world.owner.has(workload())
+    world.owner.becomes("github", "running")
     await world.back()
     assert "remove github" == world.history[-1]
 
@@ -521,7 +522,7 @@ async def test_after_a_rename(world: World) -> None:
     await asyncio.gather(*world.engine.tasks)
     cursor.write_text(cursor.read_text().replace("/w/github", "/w/hub"))
     assert ("Cursor",) == (await world.back("hub")).updated
-    assert {"url": "http://127.0.0.1:21001/mcp"} == json.loads(
+    assert {"url": "http://127.0.0.1:21000/mcp"} == json.loads(
         "".join(
             line.partition(" //")[0].removeprefix("    // mine") for line in cursor.read_text().splitlines()
         ).replace("},    }", "}}")

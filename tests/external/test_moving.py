@@ -26,7 +26,7 @@ from trayapp.external.pointing import pointing
 from trayapp.external.taken_over import Entry, Records, TakenOver
 
 KEY = "local-key-0123456789abcdefghijk"
-PROXY = "http://127.0.0.1:21001/mcp"
+PROXY = "http://127.0.0.1:21000/mcp"
 OURS = own_access(
     ClientAccess(
         "github",
@@ -41,17 +41,17 @@ CURSOR = """{
     // mine
     "mcpServers": {
         "notes": { "url": "https://notes.example/mcp", "headers": { "Authorization": "Bearer CANARY" } },
-        "github": {   "url": "http://127.0.0.1:21001/mcp" },  // ToolHive
+        "github": {   "url": "http://127.0.0.1:21000/mcp" },  // ToolHive
         "last": { "command": "node" },
     },
     "more": [1, 2]
 }
 """
-VS_CODE = '{\r\n\t"inputs": [],\r\n\t"servers": {\r\n\t\t"github": {"type": "http", "url": "http://localhost:21001/mcp/"}\r\n\t}\r\n}'
+VS_CODE = '{\r\n\t"inputs": [],\r\n\t"servers": {\r\n\t\t"github": {"type": "http", "url": "http://localhost:21000/mcp/"}\r\n\t}\r\n}'
 CODEX = """model = "gpt"   # the one
 
 [mcp_servers.github]
-url = "http://127.0.0.1:21001/mcp"
+url = "http://127.0.0.1:21000/mcp"
 startup_timeout_sec = 20
 
 [mcp_servers.github.tools.search]
@@ -83,7 +83,7 @@ extensions:
     name: github
     timeout: 60
     type: streamable_http
-    uri: http://127.0.0.1:21001/mcp
+    uri: http://127.0.0.1:21000/mcp
 """
 TEXTS = {
     "cursor": CURSOR,
@@ -165,7 +165,7 @@ def test_there_and_back(world: World, client: str) -> None:
     before = edits.servers(BY_NAME[client], TEXTS[client])
     assert [*before] == [*entries]
     assert {**before, "github": None} == {**entries, "github": None}
-    assert "21001" not in file.read_text()
+    assert "21000" not in file.read_text()
     if sys.platform != "win32" and KEY in file.read_text():
         assert 0o600 == stat.S_IMODE(file.stat().st_mode)
 
@@ -230,7 +230,7 @@ def test_its_owner_writes_the_file_anew(world: World) -> None:
 def test_the_client_writes_its_file_meanwhile(world: World) -> None:
     """What it wrote stays, there and back."""
 
-    file = world.write("cursor", '{"mcpServers": {"github": {"url": "http://127.0.0.1:21001/mcp"}}, "n": 1}')
+    file = world.write("cursor", '{"mcpServers": {"github": {"url": "http://127.0.0.1:21000/mcp"}}, "n": 1}')
     record, done = world.move(lambda: file.write_text('{"n": 2, "mcpServers": {}}'))
     fine(done)
     assert "github" == seen("github", world.entries("cursor")["github"]).proxied
@@ -243,7 +243,7 @@ def test_an_entry_that_somebody_changes_meanwhile(world: World) -> None:
     """It stays as they want it, and that is said."""
 
     file = world.write("cursor", CURSOR)
-    text = CURSOR.replace("http://127.0.0.1:21001/mcp", "https://elsewhere.example")
+    text = CURSOR.replace("http://127.0.0.1:21000/mcp", "https://elsewhere.example")
     record, done = world.move(lambda: file.write_text(text))
     assert ["Cursor (~/.cursor/mcp.json): github was changed meanwhile, so it stays as it is."] == [
         each.problem for each in done
@@ -275,7 +275,7 @@ def test_a_file_that_is_broken_by_then(world: World) -> None:
 def test_a_file_that_is_gone_by_then(world: World) -> None:
     """It is made anew, with nothing but our entry, and goes with it."""
 
-    file = world.write("cursor", '{"mcpServers": {"github": {"url": "http://127.0.0.1:21001/mcp"}}}')
+    file = world.write("cursor", '{"mcpServers": {"github": {"url": "http://127.0.0.1:21000/mcp"}}}')
     _, done = world.move(file.unlink)
     fine(done)
     assert "github" == seen("github", world.entries("cursor")["github"]).proxied
@@ -373,7 +373,7 @@ def test_a_project_that_was_connected(world: World, tmp_path: Path) -> None:
 
     cursor = BY_NAME["cursor"]
     file = world.write(
-        "cursor", '{"mcpServers": {"github": {"url": "http://127.0.0.1:21001/mcp"}}}', tmp_path / "p/.cursor/mcp.json"
+        "cursor", '{"mcpServers": {"github": {"url": "http://127.0.0.1:21000/mcp"}}}', tmp_path / "p/.cursor/mcp.json"
     )
     one = Access("one", "http://127.0.0.1:8765/w/one", None, ("/opt/amberlight", "stdio", "one"))
     connecting.write(world.changes, cursor, file, connecting.put_all(cursor, {"one": one}, stdio=True))

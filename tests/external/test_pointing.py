@@ -15,7 +15,7 @@ from trayapp.core.model import Secret
 from trayapp.external.pointing import is_proxy, moved, moved_back, pointing, points_at
 
 KEY = "local-key-0123456789abcdefghijk"
-PROXY = "http://127.0.0.1:21001/mcp"
+PROXY = "http://127.0.0.1:21000/mcp"
 OURS = Access("github", "http://127.0.0.1:8765/w/github", Secret(KEY), ("/opt/amberlight", "stdio", "github"))
 
 
@@ -23,12 +23,12 @@ OURS = Access("github", "http://127.0.0.1:8765/w/github", Secret(KEY), ("/opt/am
     "url",
     [
         PROXY,
-        "http://127.0.0.1:21001/mcp/",
-        "http://localhost:21001/mcp",
-        "http://[::1]:21001/mcp",
-        "http://127.0.0.1:21001/sse",
-        "http://127.0.0.1:21001/sse#github",
-        "http://127.0.0.1:21001/mcp?x=1",
+        "http://127.0.0.1:21000/mcp/",
+        "http://localhost:21000/mcp",
+        "http://[::1]:21000/mcp",
+        "http://127.0.0.1:21000/sse",
+        "http://127.0.0.1:21000/sse#github",
+        "http://127.0.0.1:21000/mcp?x=1",
     ],
 )
 def test_its_addresses(url: str) -> None:
@@ -41,10 +41,10 @@ def test_its_addresses(url: str) -> None:
     "url",
     [
         "http://127.0.0.1:21002/mcp",
-        "http://192.0.2.1:21001/mcp",
-        "https://127.0.0.1:21001/mcp",
-        "http://127.0.0.1:21001/other",
-        "http://127.0.0.1:21001",
+        "http://192.0.2.1:21000/mcp",
+        "https://127.0.0.1:21000/mcp",
+        "http://127.0.0.1:21000/other",
+        "http://127.0.0.1:21000",
         "http://127.0.0.1:port/mcp",
         "http://127.0.0.1:99999/mcp",
         "http://[::1/mcp",
@@ -59,14 +59,14 @@ def test_others(url: str) -> None:
 def test_a_proxy_with_a_path_of_its_own() -> None:
     """ToolHive's names the path of the server."""
 
-    assert is_proxy("http://localhost:21001/v1/github/", "http://127.0.0.1:21001/v1/github")
-    assert is_proxy("http://localhost:21001", "http://127.0.0.1:21001")
-    assert not is_proxy("http://localhost:21001/v1/gitlab", "http://127.0.0.1:21001/v1/github")
+    assert is_proxy("http://localhost:21000/v1/github/", "http://127.0.0.1:21000/v1/github")
+    assert is_proxy("http://localhost:21000", "http://127.0.0.1:21000")
+    assert not is_proxy("http://localhost:21000/v1/gitlab", "http://127.0.0.1:21000/v1/github")
 
 
 def test_a_proxy_at_an_address_of_the_network() -> None:
-    assert is_proxy("http://192.0.2.1:21001/mcp", "http://192.0.2.1:21001/mcp")
-    assert is_proxy("http://127.0.0.1:21001/mcp", "http://0.0.0.0:21001/mcp")
+    assert is_proxy("http://192.0.2.1:21000/mcp", "http://192.0.2.1:21000/mcp")
+    assert is_proxy("http://127.0.0.1:21000/mcp", "http://0.0.0.0:21000/mcp")
 
 
 @pytest.mark.parametrize("client_url", ["", "nothing", "npipe://thv"])

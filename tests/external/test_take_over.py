@@ -15,7 +15,7 @@ from trayapp.external.pointing import Pointing
 from trayapp.external.take_over import Plan, Source, plan
 from trayapp.importers.entries import ImportableEntry, SkippedEntry
 
-GITHUB = workload()
+GITHUB = workload("github")
 URL = GITHUB.url
 ACTIONS = (Verb.RESTART, Verb.TAKE_OVER)
 SOURCE = Source("ToolHive", "toolhive", GITHUB, ACTIONS, ImportableEntry("github", {"url": URL, "scopes": ["a"]}))
@@ -35,7 +35,7 @@ def test_a_new_workload() -> None:
         "github",
         name="github",
         url=URL,
-        client_url="http://127.0.0.1:21001/mcp",
+        client_url="http://127.0.0.1:21000/mcp",
         keys={"url": URL, "scopes": ["a"]},
         runs=True,
         clients=(there,),
@@ -52,7 +52,7 @@ def test_a_new_workload() -> None:
     ],
 )
 def test_its_name_here(theirs: str, configured: dict[str, str], wanted: str, name: str) -> None:
-    source = replace(SOURCE, workload=workload(theirs, url=URL), entry=ImportableEntry(theirs, {"url": URL}))
+    source = replace(SOURCE, workload=replace(GITHUB, name=theirs), entry=ImportableEntry(theirs, {"url": URL}))
     made = plan(source, here(**configured), name=wanted)
     assert (name, None, "") == (made.name, made.configured_as, made.problem)
 
@@ -131,5 +131,5 @@ def test_what_cannot_be_taken_over(source: Source, problem: str) -> None:
 def test_one_that_is_stopped_needs_no_help() -> None:
     """Its owner need not run."""
 
-    made = plan(replace(SOURCE, actions=(), workload=workload(word="stopped")), {})
+    made = plan(replace(SOURCE, actions=(), workload=replace(GITHUB, word="stopped")), {})
     assert (False, "") == (made.runs, made.problem)

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from trayapp.clients.files import FileError
 from trayapp.external.taken_over import Entry, Patch, Records, TakenOver
 
-ENTRY = Entry("cursor", "/home/a/.cursor/mcp.json", "github", {"url": "http://127.0.0.1:21001/mcp"})
+ENTRY = Entry("cursor", "/home/a/.cursor/mcp.json", "github", {"url": "http://127.0.0.1:21000/mcp"})
 RECORD = TakenOver(
-    "toolhive", "GitHub.1", "https://github.example/mcp", "http://127.0.0.1:21001/mcp", True, True, (ENTRY,)
+    "toolhive", "GitHub.1", "https://github.example/mcp", "http://127.0.0.1:21000/mcp", True, True, (ENTRY,)
 )
 
 

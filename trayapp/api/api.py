@@ -31,6 +31,7 @@ from trayapp.api.port import PortApi
 from trayapp.api.records import Inspection, NoInspection, RecordsApi
 from trayapp.api.requested_sign_ins import RequestedSignIns
 from trayapp.api.setting_up import SettingUpApi
+from trayapp.api.take_over import TakeOverApi
 from trayapp.core import metrics
 from trayapp.core.model import Problem, Secret
 from trayapp.core.presentation import Action, Verb
@@ -75,6 +76,7 @@ def routes(
     clients = ClientsApi(control, api.detached, api.view, api.known)
     external = ExternalApi(control, api.detached, api.row, _flag)
     history = History(history_reader or NoHistory(), lambda: list(control.snapshot().everything))
+    take_over = TakeOverApi(control, api.detached, external.view, _name, api.forget_sign_in)
     setting_up = SettingUpApi(control, api.detached, api.view)
     records = RecordsApi(activity or Activity(None), inspection or NoInspection(), api.detached)
     handlers: dict[str, Handler] = {
@@ -119,6 +121,9 @@ def routes(
         "external_status": external.status,
         "external_history": history.of(external.view),
         "external_restart": external.restart,
+        "plan_take_over": take_over.plan,
+        "take_over": take_over.take,
+        "give_back": take_over.give_back,
         "history": history.of(api.view),
         "histories": history.all,
         "activity": records.activity,
@@ -157,6 +162,10 @@ class _Api:
         self._sign_ins = RequestedSignIns(control, self.detached, now)
         self._jobs: set[asyncio.Task[Any]] = set()
         self.editing = EditingApi(control, self.detached, self.view, self.row, self._sign_ins.forget)
+
+    def forget_sign_in(self, name: str) -> None:
+        """A workload is gone: a sign-in of a later one of its name is no repetition."""
+        self._sign_ins.forget(name)
 
     def detached(self, what: str, job: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run a job to its end even if the client disconnects: only the waiting is cancelled."""

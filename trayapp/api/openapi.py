@@ -12,7 +12,13 @@ from http import HTTPStatus
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from trayapp.api import editing_operations, external_operations, record_operations, setting_up_operations
+from trayapp.api import (
+    editing_operations,
+    external_operations,
+    record_operations,
+    setting_up_operations,
+    take_over_operations,
+)
 from trayapp.api.operation import ALL, BASE, ONE, Operation, Query, click
 from trayapp.api.schemas import SCHEMAS
 from trayapp.api.shapes import COUNT, EXTERNAL_NAME, FLAG, NAME, OWNER_ID, TEXT, array, ref
@@ -255,6 +261,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *external_operations.OPERATIONS,
     *record_operations.OPERATIONS,
     *setting_up_operations.OPERATIONS,
+    *take_over_operations.OPERATIONS,
 )
 
 

@@ -9,7 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields
 
-from trayapp.api import editing_schemas, external_operations, record_schemas, setting_up_operations
+from trayapp.api import (
+    editing_schemas,
+    external_operations,
+    record_schemas,
+    setting_up_operations,
+    take_over_operations,
+)
 from trayapp.api.shapes import (
     COUNT,
     FLAG,
@@ -382,4 +388,5 @@ SCHEMAS: Mapping[str, Json] = {
     **external_operations.SCHEMAS,
     **record_schemas.SCHEMAS,
     **setting_up_operations.SCHEMAS,
+    **take_over_operations.SCHEMAS,
 }

@@ -7,7 +7,17 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from trayapp.api.controls import Draft, Edited, GivenBack, Moved, PortChanged, Rejected, Removed, SettingsTable, TakeOverPlan
+from trayapp.api.controls import (
+    Draft,
+    Edited,
+    GivenBack,
+    Moved,
+    PortChanged,
+    Rejected,
+    Removed,
+    SettingsTable,
+    TakeOverPlan,
+)
 from trayapp.app.client_files import NO_PROXY, ClientFiles
 from trayapp.app.configuration_edits import ConfigurationEdits
 from trayapp.app.external import ExternalWatch

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from trayapp.api.controls import Draft, GivenBack, Moved, Rejected, Removed, TakeOverPlan
+from trayapp.app.external import no_such_workload
 from trayapp.config.corrections import corrected_name
 from trayapp.core.external import GONE, external_name, status_of
 from trayapp.core.model import Problem, Spec
@@ -150,7 +151,7 @@ class TakeOver:
             return None if there is None else Source(owner.title, owner.id, there, reading.actions, owner.entry(name))
 
         found = await self._others.ask(theirs, look)
-        return _no_such(theirs) if found is None else found
+        return no_such_workload(theirs) if found is None else found
 
     # --- taking over -------------------------------------------------------------------------------------------------
 
@@ -372,10 +373,6 @@ def _put_back_text(titles: Sequence[str]) -> str:
     from trayapp.clients.connecting import joined
 
     return f"Pointed {joined(titles)} back." if titles else ""
-
-
-def _no_such(theirs: str) -> Problem:
-    return Problem("unknown_workload", f"No other program has a workload {theirs}.")
 
 
 def _rejected(problem: Problem) -> Rejected:

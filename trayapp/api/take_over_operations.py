@@ -1,0 +1,70 @@
+"""Operations that move another program's workload here and back, and their schemas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from trayapp.api.external_operations import ONE_EXTERNAL
+from trayapp.api.operation import ONE, Operation, Query
+from trayapp.api.shapes import FLAG, NAME, TEXT, array, nullable, object_of, ref
+from trayapp.core.public import Json
+
+TAKE_OVER = f"{ONE_EXTERNAL}/take-over"
+_CALLED = "What it's to be called here."
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        "plan_take_over",
+        "GET",
+        TAKE_OVER,
+        "What taking it over would change. Nothing is changed by this.",
+        {200: ref("TakeOverPlan")},
+        query=(Query("name", TEXT, _CALLED),),
+        refusals=(409,),
+    ),
+    Operation(
+        "take_over",
+        "POST",
+        TAKE_OVER,
+        "Take it over: it is added here, its program stops it, the entries of clients are pointed here, and a sign-in begins. "
+        "With `browser` the sign-in's page is opened on this machine; without `sign_in` none begins. Its program's own login "
+        "is never read.",
+        {202: ref("TakenOver")},
+        body={"browser": FLAG, "name": {**TEXT, "description": _CALLED}, "sign_in": FLAG},
+        refusals=(409,),
+    ),
+    Operation(
+        "give_back",
+        "POST",
+        f"{ONE}/give-back",
+        "Undo that: the entries of clients are put back, the workload is removed here if it was added, and its program runs it "
+        "again.",
+        {202: ref("GivenBack")},
+        body={},
+        refusals=(409,),
+    ),
+)
+_RESULT = {"name": NAME, "message": TEXT, "updated": array(TEXT), "failed": array(TEXT)}
+SCHEMAS: Mapping[str, Json] = {
+    "TakeOverPlan": object_of(
+        "What would change: the `name` it would get, the workload here that has its address already, and the entries of "
+        "clients that would be pointed here. `problem` says why it can't be done.",
+        {
+            "name": TEXT,
+            "url": TEXT,
+            "owner": TEXT,
+            "configured_as": nullable(NAME),
+            "clients": array(ref("PointedEntry")),
+            "notes": array(TEXT),
+            "problem": nullable(TEXT),
+        },
+    ),
+    "PointedEntry": object_of(
+        "An entry in a client's file, by the client's title.", {"title": TEXT, "file": TEXT, "entry": TEXT}
+    ),
+    "TakenOver": object_of(
+        "What was done; clients that were updated, by their titles, and a sentence for whatever wasn't done.",
+        {**_RESULT, "authorization_url": nullable(TEXT)},
+    ),
+    "GivenBack": object_of("The same for the way back.", _RESULT),
+}
