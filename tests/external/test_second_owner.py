@@ -1,4 +1,4 @@
-"""A second program beside ToolHive, through the whole app: its rows, events, actions and errors, over API and commands.
+"""A second program beside ToolHive, through the whole app: its rows, events, actions and errors, over the API.
 
 No second real program could be run, so this one is a fake that keeps a real file and has its own words (`file_owner.py`).
 """
