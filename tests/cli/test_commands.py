@@ -52,7 +52,7 @@ Capture = pytest.CaptureFixture[str]
 
 
 def test_list(app: FakeApp, capsys: Capture) -> None:
-    """`list` prints a table of those that work or want to, and counts the others; one request tells of all."""
+    """`list` prints a table of those that work or want to, and counts the others; one request tells of all of ours."""
 
     rows = [row(), row("jira", "unauthenticated", "refused")]
     odd = [row("old", "stopped"), row("new", "a_word_of_tomorrow")]
@@ -67,7 +67,7 @@ def test_list(app: FakeApp, capsys: Capture) -> None:
 
     assert 0 == main(["list"])
     assert ["Not shown: 1 paused. See: amberlight list --all"] == capsys.readouterr().out.splitlines()[3:]
-    assert [(ALL, None), ("GET /status", None)] * 2 == app.requests
+    assert [(ALL, None), ("GET /external?all=true", None), ("GET /status", None)] * 2 == app.requests
 
     app.replies[ALL] = 200, {"workloads": [*rows, *odd]}
     assert 0 == main(["list", "--all"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Protocol
 
 from trayapp.core.checks import Check, Report, keyring_check
@@ -44,7 +44,8 @@ class EngineHealth(Protocol):
 
 
 class Diagnostics:
-    """Makes the report, on the engine's loop. `journal` says what is wrong with state.db, if anything."""
+    """Makes the report, on the engine's loop. `journal` says what is wrong with state.db, if anything;
+    `others` are the checks of other programs that are watched."""
 
     def __init__(
         self,
@@ -54,6 +55,7 @@ class Diagnostics:
         watch: Watch,
         warnings: Callable[[], Mapping[str, str]],
         tray: Callable[[], bool],
+        others: Callable[[], Iterable[Check]] = tuple,
     ) -> None:
         self._engine = engine
         self._keyring = keyring
@@ -61,6 +63,7 @@ class Diagnostics:
         self._watch = watch
         self._warnings = warnings
         self._tray = tray
+        self._others = others
 
     async def report(self) -> Report:
         """All checks, whether there is a tray icon, and the token endpoints by workload."""
@@ -83,7 +86,7 @@ class Diagnostics:
         if reason is not None:
             network = Check("network", "warning", PROBLEMS[reason], REMEDIES[reason])
         others = (Check("app", "warning", line) for topic, line in self._warnings().items() if topic != "keyring")
-        return [self._port(), keyring, state, network, self._events(), *others]
+        return [self._port(), keyring, state, network, self._events(), *self._others(), *others]
 
     def _port(self) -> Check:
         """The check that clients can connect."""

@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, Unpack
 
 from trayapp.config.loader import Settings
+from trayapp.core.checks import OK, WARNING, Check
 from trayapp.core.external import HEAL_AFTER, LOOK_EVERY, Heals, heal, split_name
 from trayapp.core.gate import Gate
 from trayapp.core.model import Moment, Problem
+from trayapp.core.owners import TITLES
 from trayapp.core.presentation import Verb
+from trayapp.core.sentences import SEE_LOG
 from trayapp.core.snapshot import WorkloadView
 from trayapp.engine.publisher import AppFields
 from trayapp.system.worker import HangingError, run_alone
@@ -194,9 +197,22 @@ class ExternalWatch:
         """What could not be read, in sentences."""
         return [sentence for watched, _ in self._watched.values() for sentence in watched.problems]
 
-    def watched(self) -> list[str]:
-        """The programs that are watched, by their titles."""
-        return [watched.owner.title for watched, _ in self._watched.values()]
+    def checks(self) -> list[Check]:
+        """Whether each of the programs is watched, and what could not be read, for `doctor`."""
+        return [self._check(owner_id) for owner_id in sorted({*TITLES, *self._watched})]
+
+    def _check(self, owner_id: str) -> Check:
+        title = TITLES.get(owner_id, owner_id)
+        if not self._wanted(owner_id):
+            return Check(owner_id, OK, f"{title}'s workloads aren't shown, as {owner_id}_watch is off.")
+        if (found := self._watched.get(owner_id)) is None:
+            return Check(owner_id, OK, f"{title} hasn't been used here.")
+        watched = found[0]
+        if watched.problems:
+            return Check(owner_id, WARNING, " ".join(watched.problems), SEE_LOG)
+        count = len(watched.views)
+        workloads = "no workload that signs in" if not count else "1 workload" if count == 1 else f"{count} workloads"
+        return Check(owner_id, OK, f"{watched.owner.title} is watched: {workloads}.")
 
     # --- what they are asked to do -----------------------------------------------------------------------------------
 

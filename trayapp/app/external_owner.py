@@ -35,7 +35,7 @@ from trayapp.system.worker import ClosedError, HangingError, Worker, run_alone
 log = logging.getLogger(__name__)
 
 READ_LIMIT = 10.0  # s for reading it once
-ACT_LIMIT = 60.0  # s for carrying out one action
+ACT_LIMIT = 45.0  # s for carrying out one action; a command waits for 60
 BURST = 0.1  # s from a change to its reading: programs write several files together
 BURST_MAX = 2.0  # s; the same while changes come again and again, and nothing of it is new
 DOING_LIMIT = 30.0  # s for which an action is shown that has no effect

@@ -165,6 +165,7 @@ class Runtime:
             self.watcher.watch,
             lambda: self.warnings.lines,
             lambda: tray is not None,
+            self.external.checks,
         )
         self.edits = ConfigurationEdits(
             Configuration(paths, self.configuration.read),

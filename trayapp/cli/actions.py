@@ -1,4 +1,4 @@
-"""`amberlight retry`, `stop`, `start` and `quit`: what has changed is said in one line, and so is that nothing had to."""
+"""`amberlight retry`, `stop`, `start`, `restart` and `quit`: what has changed is said in one line, and so is that nothing had to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from trayapp.cli.client import BASE, ApiClient, NotRunningError
 from trayapp.cli.codes import FAILED, OK
 from trayapp.cli.errors import refuse_retry
 from trayapp.cli.listing import report_problems
-from trayapp.cli.output import print_error, print_result
+from trayapp.cli.output import clean, print_error, print_result
 from trayapp.config.paths import Paths
 from trayapp.core.snapshot import Status
 from trayapp.server.instance import is_held, process_exists
@@ -58,6 +58,23 @@ def start(arguments: argparse.Namespace, paths: Paths) -> int:
         return OK
     client.post(name, "restart")
     print_result(arguments, f"Resumed {name}. See: amberlight status {name}", changed=[name])
+    return OK
+
+
+def restart(arguments: argparse.Namespace, paths: Paths) -> int:
+    """Have another program restart its workload."""
+    client, name = ApiClient.of(paths), arguments.name
+    row = client.status(name)
+    if "/" not in name:
+        print_error(
+            f"amberlight: {name} is Amberlight's own. Refresh it: amberlight retry {name}; or pause and resume it: "
+            f"amberlight stop {name}, amberlight start {name}"
+        )
+        return FAILED
+    client.post(name, "restart")
+    print_result(
+        arguments, f"{clean(row.get('owner'))} is restarting {name}. See: amberlight status {name}", changed=[name]
+    )
     return OK
 
 

@@ -12,14 +12,41 @@ LINES_MAX = 1_000_000  # the log is at most 4 MB
 
 
 def workload_name(text: str) -> str:
-    """A NAME."""
+    """A NAME of ours."""
     import re
 
+    if "/" in text and (refusal := _of_another_program(text)):
+        raise ArgumentTypeError(refusal)
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,62}", text):
         raise ArgumentTypeError(
             "a name has 1 to 63 lowercase letters, digits, _ and -, and starts with a letter or digit"
         )
     return text
+
+
+def listed_name(text: str) -> str:
+    """A NAME as `list` shows it: another program's workload is OWNER/NAME, such as toolhive/github."""
+    if "/" not in text:
+        return workload_name(text)
+    from trayapp.core.external import split_name
+
+    if split_name(text) is None:
+        raise ArgumentTypeError("the name of another program's workload is like toolhive/github; see: amberlight list")
+    return text
+
+
+def _of_another_program(name: str) -> str:
+    """What to do instead about `OWNER/NAME`; "" if it isn't such a name."""
+    from trayapp.core.external import split_name
+    from trayapp.core.owners import TITLES
+
+    parts = split_name(name)
+    if parts is None or parts[0] not in TITLES:
+        return ""
+    return (
+        f"{TITLES[parts[0]]} keeps {name} signed in. Restart it: amberlight restart {name}; or take it over: "
+        f"amberlight take-over {name}"
+    )
 
 
 def new_name(text: str) -> str:

@@ -105,7 +105,21 @@ class ApiClient:
             raise _unexpected(200)
         return rows
 
+    def external(self, limit: float = READ_LIMIT) -> tuple[list[Json], list[str]]:
+        """The rows of all workloads of other programs, and why some are missing; none from an app of an earlier version."""
+        try:
+            answer = self.request("GET", f"{BASE}/external?all=true", limit=limit)
+        except ApiError as error:
+            if error.status == 404:
+                return [], []
+            raise
+        rows, problems = answer.get("workloads"), answer.get("problems")
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise _unexpected(200)
+        return rows, [str(each) for each in problems] if isinstance(problems, list) else []
+
     def status(self, name: str) -> Json:
+        """One workload, ours or `OWNER/NAME`."""
         return self.request("GET", self._workload_path(name, "status"))
 
     def post(self, name: str, verb: str, body: Json | None = None) -> Json:
@@ -206,6 +220,10 @@ class ApiClient:
         return Report(tuple(_check(check) for check in checks), tray, found)
 
     def _workload_path(self, name: str, resource: str = "") -> str:
+        owner, slash, own_name = name.partition("/")
+        if slash:
+            one = f"{BASE}/external/{quote(owner, safe='')}/{quote(own_name, safe='')}"
+            return one if resource == "status" else f"{one}/{resource}"
         return f"{BASE}/workloads/{quote(name, safe='')}" + (f"/{resource}" if resource else "")
 
     def request(self, method: str, path: str, body: Json | None = None, limit: float = READ_LIMIT) -> Json:

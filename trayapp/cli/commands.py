@@ -229,6 +229,12 @@ def start(arguments: argparse.Namespace, paths: Paths) -> int:
     return command(arguments, paths)
 
 
+def restart(arguments: argparse.Namespace, paths: Paths) -> int:
+    from trayapp.cli.actions import restart as command
+
+    return command(arguments, paths)
+
+
 def reauthorize(arguments: argparse.Namespace, paths: Paths) -> int:
     from trayapp.cli.sign_in_wait import reauthorize as command
 
@@ -336,6 +342,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace, Paths], int]] = {
     "retry": retry,
     "stop": stop,
     "start": start,
+    "restart": restart,
     "reauthorize": reauthorize,
     "secret": secret,
     "add": add,

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from trayapp.cli.codes import OK
 
 PROGRAM = "amberlight"
+EXTERNAL_LIMIT = 1.0  # s; whoever presses Tab waits
 
 
 def script(shell: str) -> str:
@@ -21,13 +22,17 @@ def complete() -> int:
     """Answer the shell, which has put the command line into the environment. Ends this process."""
     import argcomplete
 
+    from trayapp.cli.arguments import listed_name
     from trayapp.cli.grammar import parser
 
     top = parser()
-    completers = {"NAME": workload_names, "CLIENT": client_names, "STATE": states}
+    completers = {"NAME": workload_names, "OWNER/NAME": external_names, "CLIENT": client_names, "STATE": states}
     for command in top.every_parser():
         for action in command._actions:
-            if (completer := completers.get(str(action.metavar))) is not None:
+            completer = completers.get(str(action.metavar))
+            if completer is workload_names and action.type is listed_name:
+                completer = listed_names
+            if completer is not None:
                 action.completer = completer  # type: ignore[attr-defined]  # where argcomplete looks for it
     argcomplete.autocomplete(top, always_complete_options=False, exit_method=os._exit)
     return OK
@@ -44,6 +49,23 @@ def workload_names(prefix: str, **_: object) -> Iterable[str]:
     except (ConfigError, OSError):
         return ()
     return sorted(name for name in names if name.startswith(prefix))
+
+
+def external_names(prefix: str, **_: object) -> Iterable[str]:
+    """Workloads of other programs; none unless the app runs and answers soon."""
+    from trayapp.cli.client import ApiClient, ApiError, NotRunningError
+    from trayapp.config.paths import Paths
+
+    try:
+        rows = ApiClient.of(Paths.default()).external(EXTERNAL_LIMIT)[0]
+    except (ApiError, NotRunningError, OSError):
+        return ()
+    return sorted(name for row in rows if (name := str(row.get("name"))).startswith(prefix))
+
+
+def listed_names(prefix: str, **_: object) -> Iterable[str]:
+    """The names that `list` shows."""
+    return [*workload_names(prefix), *external_names(prefix)]
 
 
 def states(prefix: str, **_: object) -> Iterable[str]:

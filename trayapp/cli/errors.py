@@ -22,7 +22,12 @@ NOT_RUNNING_TEXT = "Amberlight isn't running. Start it: amberlight run"
 
 def api_error_text(error: ApiError, arguments: argparse.Namespace, paths: Paths) -> str:
     """The app's own sentence; for an unknown workload, the closest known name, or why none is known."""
-    if error.code != "unknown_workload" or not getattr(arguments, "name", None):
+    name = getattr(arguments, "name", None) or ""
+    if error.code != "unknown_workload" and not (
+        "/" in name and error.status == 404
+    ):  # an earlier version has no such path
+        return clean(error)
+    if not name:
         return clean(error)
     from difflib import get_close_matches
 
@@ -30,7 +35,7 @@ def api_error_text(error: ApiError, arguments: argparse.Namespace, paths: Paths)
     broken = ""
     with suppress(NotRunningError, ApiError):
         client = ApiClient.of(paths)
-        names = [str(row.get("name")) for row in client.workloads()]
+        names = [str(row.get("name")) for row in (*client.workloads(), *client.external()[0])]
         broken = clean(client.app().get("broken") or "")
     if broken and (not names or f": workloads.{arguments.name}" in broken):
         return broken_text(broken)

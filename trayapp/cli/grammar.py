@@ -11,6 +11,7 @@ from trayapp.cli.arguments import (
     client_name,
     limit,
     lines,
+    listed_name,
     listening_port,
     one_of,
     reader,
@@ -18,6 +19,7 @@ from trayapp.cli.arguments import (
     workload_name,
 )
 from trayapp.cli.entry_grammar import BY_DEVICE, config_command, entry_commands
+from trayapp.cli.external_grammar import external_commands
 from trayapp.cli.parser import Groups, Parser, add_command, add_format, add_since, named, one_or_all
 
 EXIT_CODES = """\
@@ -37,7 +39,7 @@ See `amberlight help COMMAND` for the options of one command.
 GROUPS: Groups = (
     ("get started", ("setup", "run", "open", "demo")),
     ("check the state", ("list", "status", "history", "dashboard", "logs", "doctor", "wait")),
-    ("sign in, pause, retry", ("reauthorize", "retry", "stop", "start", "sign-out")),
+    ("sign in, pause, retry", ("reauthorize", "retry", "stop", "start", "restart", "sign-out")),
     (
         "add and change workloads",
         ("add", "catalog", "import", "edit", "rename", "set", "secret", "client-metadata", "remove"),
@@ -292,20 +294,21 @@ def _client_commands(commands: Any) -> None:
 
 def _show_commands(commands: Any) -> None:
     example = "amberlight list --all\namberlight list --watch\namberlight list --format json"
-    listing = add_command(commands, "list", "list the workloads", example)
-    listing.add_argument("--all", action="store_true", help="include paused ones")
+    more = "Those of ToolHive are named toolhive/NAME."
+    listing = add_command(commands, "list", "list the workloads", example, more)
+    listing.add_argument("--all", action="store_true", help="include paused and stopped ones")
     listing.add_argument("--watch", action="store_true", help="keep showing changes until Ctrl-C")
     add_format(listing)
 
     example = "amberlight status\namberlight status github --verbose"
     more = "Without NAME: how many workloads are connected, and what needs attention."
     status = add_command(commands, "status", "show one workload, or the overall state", example, more)
-    status.add_argument("name", metavar="NAME", type=workload_name, nargs="?", help="the workload")
+    status.add_argument("name", metavar="NAME", type=listed_name, nargs="?", help="the workload")
     status.add_argument("--verbose", action="store_true", help="show all details")
     add_format(status)
 
     example = "amberlight history github\namberlight history github --since 7d"
-    history = named(commands, "history", "show the history of a workload", example)
+    history = named(commands, "history", "show the history of a workload", example, of=listed_name)
     add_since(history, "24h")
     history.add_argument("-n", metavar="LINES", type=lines, default=None, dest="count", help="only the newest ones")
     add_format(history)
@@ -317,6 +320,7 @@ def _show_commands(commands: Any) -> None:
         "amberlight wait github --for connected --timeout 2m && make sync\namberlight wait github --for amber",
         "Exits with 0 once it is. When the time is up, the code is that of `amberlight status`: 4 if a sign-in is needed, "
         "5 if it is reconnecting, otherwise 1.",
+        of=listed_name,
     )
     states = f"{', '.join(STATES)}; or a colour: {', '.join(COLOURS)} (connected)"
     wait.add_argument(
@@ -330,7 +334,7 @@ def _show_commands(commands: Any) -> None:
 def _log_commands(commands: Any) -> None:
     example = "amberlight logs -n 100 -f\namberlight logs github --since 2h"
     logs = add_command(commands, "logs", "show the log", example)
-    logs.add_argument("name", metavar="NAME", type=workload_name, nargs="?", help="only lines about this workload")
+    logs.add_argument("name", metavar="NAME", type=listed_name, nargs="?", help="only lines about this workload")
     add_since(logs)
     logs.add_argument("-f", "--follow", action="store_true", help="keep printing new lines")
     help_text = "how many lines (50; all with --since)"
@@ -393,3 +397,4 @@ def _action_commands(commands: Any) -> None:
     more = "Paused workloads aren't refreshed, and clients get no tokens."
     one_or_all(commands, "stop", "pause workloads", "amberlight stop github\namberlight stop --all", more)
     one_or_all(commands, "start", "resume paused workloads", "amberlight start github\namberlight start --all")
+    external_commands(commands)

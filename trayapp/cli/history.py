@@ -14,9 +14,10 @@ from trayapp.cli.codes import OK
 from trayapp.cli.columns import pad, width, wrap
 from trayapp.cli.output import GLYPHS, Style, clean, duration_text, local_time, parse_time, print_json, print_line
 from trayapp.config.paths import Paths
-from trayapp.core.labels import LEAVING, label_of
+from trayapp.core.labels import LEAVING, external_label, label_of
 from trayapp.core.presentation import Colour, Glyph
 from trayapp.core.public import rfc3339
+from trayapp.core.sentences import RUNNING_TEXT
 from trayapp.core.snapshot import Detail, Status
 
 Json = Mapping[str, Any]
@@ -39,18 +40,21 @@ def history(arguments: argparse.Namespace, paths: Paths) -> int:
         print_line(f"No history of {arguments.name} since {local_time(since)}.")
     else:
         style = Style.of(sys.stdout, os.environ)
-        print_line(history_text(kept, style, now))
+        print_line(history_text(kept, style, now, external="/" in arguments.name))
         if answer.get("more"):
             print_line("There is more. Ask for a part of it with --since.")
     return OK
 
 
-def history_text(rows: Sequence[Json], style: Style, now: float) -> str:
-    """A line for each state, oldest first: when it began, what it was, how long it lasted, and why."""
+def history_text(rows: Sequence[Json], style: Style, now: float, *, external: bool = False) -> str:
+    """A line for each state, oldest first: when it began, what it was, how long it lasted, and why.
+
+    `external`: of another program's workload.
+    """
     starts = [parse_time(row.get("at")) or now for row in rows]
     ends = [*starts[1:], now]
     cells = [
-        (local_time(start), _state(row, style), duration_text(end - start))
+        (local_time(start), _state(row, style, external=external), duration_text(end - start))
         for row, start, end in zip(rows, starts, ends, strict=True)
     ]
     widths = [max(width(line[i]) for line in cells) for i in range(3)]
@@ -58,7 +62,7 @@ def history_text(rows: Sequence[Json], style: Style, now: float) -> str:
     for row, line in zip(rows, cells, strict=True):
         when, state, lasted = (pad(cell, columns) for cell, columns in zip(line, widths, strict=True))
         head = SEPARATOR.join([when, style.paint(state, _colour(row)), lasted])
-        lines += _with_text(head, sum(widths) + 3 * len(SEPARATOR), _reason(row), style)
+        lines += _with_text(head, sum(widths) + 3 * len(SEPARATOR), _reason(row, external=external), style)
     return "\n".join(lines)
 
 
@@ -72,12 +76,16 @@ def _with_text(head: str, used: int, text: str, style: Style) -> list[str]:
     return [head.rstrip(), *(f"    {line}" for line in wrap(text, max(style.width - 4, 12)))]
 
 
-def _state(row: Json, style: Style) -> str:
+def _state(row: Json, style: Style, *, external: bool) -> str:
+    word = clean(row.get("status"))
     try:
-        status, detail = Status(str(row.get("status"))), Detail(str(row.get("detail")))
-        label = label_of(status, detail, usable=row.get("colour") == "green") or LEAVING[status]
+        status, detail = Status(word), Detail(str(row.get("detail")))
+        if external:
+            label = external_label(status, word)
+        else:
+            label = label_of(status, detail, usable=row.get("colour") == "green") or LEAVING[status]
     except ValueError:
-        label = GAPS.get(str(row.get("detail")), clean(row.get("status")))
+        label = GAPS.get(str(row.get("detail")), word)
     return f"{_glyph(row)} {label}" if style.glyphs else label
 
 
@@ -92,6 +100,8 @@ def _colour(row: Json) -> Colour:
     return Colour.__members__.get(str(row.get("colour")).upper(), Colour.GREY)
 
 
-def _reason(row: Json) -> str:
+def _reason(row: Json, *, external: bool) -> str:
     text = clean(row.get("text"))
+    if external:
+        return "" if text in (RUNNING_TEXT, clean(row.get("status"))) else text
     return "" if row.get("detail") == "ok" or text == clean(row.get("status")) else text

@@ -17,6 +17,7 @@ from trayapp.cli.output import Style, clean, local_time, parse_time, print_error
 from trayapp.cli.workload_text import auth_of, label_text, status_lines, table
 from trayapp.config.paths import Paths
 from trayapp.core.app_notices import broken_text
+from trayapp.core.external import GONE
 from trayapp.core.outages import TITLE
 from trayapp.core.public import LISTED
 from trayapp.core.sentences import NO_ACTION
@@ -27,7 +28,7 @@ Json = Mapping[str, Any]
 EMPTY = (
     "No workloads configured. Add one: amberlight add NAME URL\nOr find the servers of your clients: amberlight setup"
 )
-HIDDEN = "Not shown: {} paused. See: amberlight list --all"
+HIDDEN = "Not shown: {}. See: amberlight list --all"
 # For scripts, the exit code says how a workload is; without a usable token it is never 0, paused workloads aside.
 BY_STATUS = {"auth_retrying": RETRYING, "unauthenticated": NEEDS_SIGN_IN, "error": FAILED, "unhealthy": FAILED}
 # What only a person can move out of the way; one keyring and one network are everybody's.
@@ -37,8 +38,10 @@ URGENCY = (NEEDS_SIGN_IN, FAILED, RETRYING)  # of several workloads, the code th
 
 def listing(arguments: argparse.Namespace, paths: Paths) -> int:
     client = ApiClient.of(paths)
-    every = client.workloads()
+    every, problems = every_workload(client)
     code = report_app(app_state(client))
+    for problem in problems:
+        print_error(f"amberlight: {clean(problem)}")
     rows = listed(every, everything=arguments.all)
     if arguments.format == "json":
         print_json(rows)
@@ -47,16 +50,32 @@ def listing(arguments: argparse.Namespace, paths: Paths) -> int:
     return code
 
 
+def every_workload(client: ApiClient) -> tuple[list[Json], list[str]]:
+    """All rows, ours before those of other programs; and what of the others could not be read."""
+    ours = client.workloads()
+    others, problems = client.external()
+    return [*ours, *others], problems
+
+
 def listed(rows: Sequence[Json], *, everything: bool) -> list[Json]:
     """The rows to show: without `everything`, those that work or want to."""
-    return [row for row in rows if everything or row.get("status") in LISTED]
+    return [row for row in rows if everything or _is_listed(row)]
+
+
+def _is_listed(row: Json) -> bool:
+    """Another program's is listed unless it is stopped or on the way there, whatever else its word means."""
+    word = row.get("status")
+    return word not in GONE if row.get("external") else word in LISTED
 
 
 def list_text(rows: Sequence[Json], every: Sequence[Json], style: Style, now: float) -> str:
     """The table, or what to do if it is empty."""
     parts = [table(rows, style, now)] if rows else []
     if len(rows) < len(every):
-        parts += _wrapped(HIDDEN.format(len(every) - len(rows)), style)
+        stopped = sum(1 for row in every if row.get("external") and not _is_listed(row))
+        paused = len(every) - len(rows) - stopped
+        counts = (f"{count} {word}" for count, word in ((paused, "paused"), (stopped, "stopped")) if count)
+        parts += _wrapped(HIDDEN.format(", ".join(counts)), style)
     return "\n".join(parts or (part for line in EMPTY.splitlines() for part in _wrapped(line, style)))
 
 
@@ -120,7 +139,8 @@ def report_problems(client: ApiClient) -> int:
 def overview(arguments: argparse.Namespace, paths: Paths) -> int:
     """`status` without a name: a line that answers the question, and what needs attention. The most urgent code."""
     client = ApiClient.of(paths)
-    rows, app = client.workloads(), app_state(client)
+    found, problems = every_workload(client)
+    rows, app = [row for row in found if not row.get("external") or _is_listed(row)], app_state(client)
     codes = {exit_code(row) for row in rows} | ({FAILED} if app.get("broken") or app.get("outage") else set())
     code = next((each for each in URGENCY if each in codes), OK)
     if arguments.format == "json":
@@ -133,6 +153,8 @@ def overview(arguments: argparse.Namespace, paths: Paths) -> int:
         print_json({"app": own | dict(app), "counts": dict(counts), "workloads": rows})
         return code
     report_app(app)
+    for problem in problems:
+        print_error(f"amberlight: {clean(problem)}")
     style, now = Style.of(sys.stdout, os.environ), time.time()
     if rows or not app.get("broken"):
         lines = headline(rows, outage=bool(app.get("outage")))

@@ -7,7 +7,7 @@ import contextlib
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from trayapp.cli.arguments import moment, workload_name
@@ -121,10 +121,12 @@ def add_command(commands: Any, name: str, summary: str, example: str, more: str 
     return made
 
 
-def named(commands: Any, name: str, summary: str, example: str, more: str = "") -> Parser:
-    """A new command for one workload."""
+def named(
+    commands: Any, name: str, summary: str, example: str, more: str = "", *, of: Callable[[str], str] = workload_name
+) -> Parser:
+    """A new command for one workload; `of` reads its name."""
     command = add_command(commands, name, summary, example, more)
-    command.add_argument("name", metavar="NAME", type=workload_name, help="the workload")
+    command.add_argument("name", metavar="NAME", type=of, help="the workload")
     return command
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.listing import app_problems, app_state, list_text, listed
 from trayapp.cli.output import Style, clean, json_text, local_time, print_error, print_line
-from trayapp.cli.workload_text import detail_text, label_text
+from trayapp.cli.workload_text import detail_text, doing_text, is_external, label_text
 from trayapp.config.paths import Paths
 
 SILENCE = 40.0  # s; the app gives a sign of life every 15
@@ -68,7 +68,7 @@ def _screen(view: View | None, style: Style, *, everything: bool) -> str:
 
 def _print_changes(views: Iterator[View | None], *, everything: bool, as_json: bool) -> int:
     """A line for each workload at first, then for each that looks different; problems of Amberlight itself as errors."""
-    before: dict[str, tuple[str, str]] = {}
+    before: dict[str, tuple[str, ...]] = {}
     problems: tuple[str, ...] = ()
     away = False
     for view in views:
@@ -86,7 +86,8 @@ def _print_changes(views: Iterator[View | None], *, everything: bool, as_json: b
                 continue
             now = time.time()
             name, auth = str(row.get("name")), row.get("auth")
-            told = str(row.get("status")), str(auth.get("detail") if isinstance(auth, Mapping) else "")
+            detail = str(auth.get("detail") if isinstance(auth, Mapping) else "")
+            told = str(row.get("status")), detail, doing_text(row)
             if before.get(name) == told:
                 continue
             before[name] = told
@@ -115,7 +116,8 @@ def observed(connect: Callable[[], ApiClient], sleep: Callable[[float], object] 
                     problems = tuple(app_problems(data))
                 elif kind:  # about the history
                     continue
-                yield View([rows[name] for name in sorted(rows)], problems)
+                ordered = sorted(rows.items(), key=lambda item: (is_external(item[1]), item[0]))
+                yield View([row for _, row in ordered], problems)
         except (NotRunningError, ApiError, KeyError, TypeError):
             pass
         yield None

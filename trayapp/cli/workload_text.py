@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from trayapp.app.local_time import local_datetime
 from trayapp.cli.columns import cut, cut_start, pad, width, wrap
 from trayapp.cli.output import GLYPHS, Style, clean, duration_text, local_time, parse_time, time_since, time_until
-from trayapp.core.labels import LEAVING, label_of
+from trayapp.core.external import GONE, UNWELL, status_of
+from trayapp.core.labels import LEAVING, external_label, label_of
 from trayapp.core.model import ACCOUNT
 from trayapp.core.presentation import Colour
 from trayapp.core.sentences import SHORT_STATE, TIMED, WORTH_A_WORD, beyond_login
@@ -35,6 +36,8 @@ UNTROUBLED = (
     None,
 )
 _DETAILS = frozenset(Detail)
+QUIET_ELSEWHERE = GONE | {Status.RUNNING, Status.STARTING}  # another program's words about these say nothing more
+CONTEXT_MAX = 100  # columns of its words about the others, in a list
 BEYOND_LOGIN = (Detail.PERMISSION_NEEDED, Detail.STRONGER_SIGN_IN)  # the login is good
 
 
@@ -46,8 +49,21 @@ def auth_of(row: Json) -> Json:
     return auth if isinstance(auth, Mapping) else {}
 
 
+def is_external(row: Json) -> bool:
+    """Whether another program keeps it signed in."""
+    return isinstance(row.get("external"), Mapping)
+
+
+def doing_text(row: Json) -> str:
+    """What Amberlight is having another program do to its workload; mostly ""."""
+    facts = row.get("external")
+    return clean(facts.get("doing")) if isinstance(facts, Mapping) and facts.get("doing") else ""
+
+
 def label_text(row: Json) -> str:
     """The label of the state; the app's own word for a state that this version doesn't know."""
+    if is_external(row):
+        return external_label(status_of(str(row.get("status"))), clean(row.get("status")))
     try:
         status = Status(str(row.get("status")))
     except ValueError:
@@ -66,6 +82,8 @@ def _detail(row: Json) -> Detail:
 def row_style(row: Json, now: float) -> StatusStyle:
     """How a row is drawn: amber if it has no usable token and no verdict, even while the status is `running`."""
     status, auth = str(row.get("status")), auth_of(row)
+    if is_external(row):
+        return style_of(status_of(status))
     if status == Status.UNAUTHENTICATED and (auth.get("signing_in") or auth.get("detail") == Detail.NEVER_SIGNED_IN):
         return BLUE
     untroubled = auth.get("detail") in UNTROUBLED
@@ -96,6 +114,9 @@ def host_of(row: Json) -> str:
 
 def detail_text(row: Json, now: float) -> str:
     """What there is to say beyond the label, in a few words; mostly ""."""
+    if is_external(row):
+        calm = status_of(str(row.get("status"))) in QUIET_ELSEWHERE
+        return doing_text(row) or ("" if calm else cut(clean(row.get("status_context")), CONTEXT_MAX))
     auth = auth_of(row)
     return ", ".join(words for words in _details(row, auth, now) if words)
 
@@ -212,9 +233,10 @@ def _cells(row: Json, style: Style, now: float) -> tuple[str, ...]:
 def status_lines(row: Json, style: Style, now: float, *, verbose: bool) -> str:
     """One workload as lines of `Field: value`, wrapped to the terminal."""
     auth = auth_of(row)
-    detail = detail_text(row, now)
+    detail = doing_text(row) if is_external(row) else detail_text(row, now)
     fields = [("Name", clean(row.get("name"))), ("State", state_text(row, style, now)), ("Detail", detail)]
     fields += [
+        *_external(row),
         ("URL", clean(row.get("url"))),
         ("Account", clean(auth.get("account"))),
         ("Sign-in", device_text(auth.get("device"))),
@@ -227,7 +249,8 @@ def status_lines(row: Json, style: Style, now: float, *, verbose: bool) -> str:
         ("Refused", _moment(auth, "refused_at", now)),
         ("Checked", _moment(auth, "rechecked_at", now)),
         ("Last error", error_text(auth.get("last_error"))),
-        ("Details", clean(row.get("status_context"))),
+        ("Details", context if (context := clean(row.get("status_context"))) != detail else ""),
+        ("To do", _to_do(row)),
     ]
     if verbose:
         fields += _verbose(row, auth, now)
@@ -236,6 +259,23 @@ def status_lines(row: Json, style: Style, now: float, *, verbose: bool) -> str:
     return "\n".join(
         _field(name, text, column, style, colour if name == "State" else None) for name, text in fields if text
     )
+
+
+def _external(row: Json) -> Iterable[tuple[str, str]]:
+    facts = row.get("external")
+    if isinstance(facts, Mapping):
+        yield "Owner", clean(row.get("owner"))
+        yield "Served at", clean(facts.get("client_url") or "")
+
+
+def _to_do(row: Json) -> str:
+    """The commands that help another program's workload."""
+    facts, name = row.get("external"), clean(row.get("name"))
+    if not isinstance(facts, Mapping) or facts.get("doing") or status_of(str(row.get("status"))) not in UNWELL:
+        return ""
+    actions = _list(facts.get("actions"))
+    commands = {"restart": f"amberlight restart {name}", "take_over": f"amberlight take-over {name}"}
+    return ", or ".join(command for action, command in commands.items() if action in actions)
 
 
 def _field(name: str, text: str, column: int, style: Style, colour: Colour | None) -> str:
@@ -268,6 +308,8 @@ def _list(value: object) -> Sequence[object]:
 def _verbose(row: Json, auth: Json, now: float) -> Iterable[tuple[str, str]]:
     yield "Status", clean(row.get("status"))
     yield "Health", clean(row.get("health"))
+    if is_external(row):
+        return
     yield "Failed attempts", clean(auth.get("attempts"))
     yield "Last outcome", clean(auth.get("last_outcome"))
     yield "Last trigger", clean(auth.get("last_trigger"))

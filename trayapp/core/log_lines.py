@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from trayapp.core.owners import TITLES
+
 LEVELS = ("debug", "info", "warning", "error")
 TEXT_MAX = 4000  # characters of one entry; a traceback is shorter
 
@@ -35,7 +37,8 @@ class LogQuery:
 
 def naming(workload: str) -> re.Pattern[str]:
     """What finds this name in a text, but not as a part of another."""
-    return re.compile(rf"(?<![\w-]){re.escape(workload)}(?![\w-])")
+    others = "" if "/" in workload else "".join(f"(?<!{owner}/)" for owner in TITLES)  # may have one of this name
+    return re.compile(rf"(?<![\w-]){others}{re.escape(workload)}(?![\w-])")
 
 
 def first_line(text: str) -> LogEntry | None:

@@ -53,6 +53,7 @@ KEYRING_PROBLEMS: Mapping[Trouble, str] = {
 
 # What to do about it, or what Amberlight does.
 NO_ACTION = "No action needed."
+RUNNING_TEXT = "Running."  # in the history of one that has nothing else to say
 RETRYING = "Amberlight retries automatically."
 CLOSE_TAB = "You can close this tab."
 CONTINUES = "Amberlight continues automatically."

@@ -18,6 +18,7 @@ from typing import Any
 
 from trayapp.core.model import Moment
 from trayapp.core.presentation import Colour, Glyph
+from trayapp.core.sentences import RUNNING_TEXT
 from trayapp.core.snapshot import Snapshot, Status, WorkloadView
 from trayapp.storage import rows
 from trayapp.storage.journal import Journal
@@ -28,7 +29,6 @@ TRIM_EVERY = 100  # segments of one workload between two checks of that limit
 BATCH = 64  # changes processed in one step of the loop
 SLEEP_GAP = 5.0  # s that `at` gains on `awake`: the machine slept
 HEARTBEAT_INTERVAL = 60.0  # s; after a crash the heartbeat tells when Amberlight was last alive
-RUNNING_TEXT = "Running."
 
 STOPPED, ENDED, ASLEEP = "stopped", "ended", "asleep"  # kinds of gaps: quit, ended unexpectedly, asleep
 
