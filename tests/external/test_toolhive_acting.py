@@ -97,6 +97,68 @@ def test_one_that_runs_is_stopped_first(tree: Tree, word: str) -> None:
         assert tree.slept > 0
 
 
+def test_its_stop_is_over_before_it_is_started_again(tree: Tree) -> None:
+    """The API answers first and stops then, and ends whatever process it finds there."""
+
+    tree.add("a", "running", 11)
+    del tree.processes[11]  # killed
+    with ApiServer().on_port() as api:
+        tree.serves(api.url)
+        api.acts("a", "restart")
+        api.acts("a", "stop")
+        steps = iter([("running", 0), ("stopping", 0), ("stopped", 0)])
+        asked = []
+
+        def step() -> None:
+            asked.append(list(api.asked))
+            tree.status("a", *next(steps))
+
+        tree.on_sleep = step
+        tree.owner().restart("a")
+        assert [["GET /health", STOP]] * 3 == asked
+        assert RESTART == api.asked[-1]
+
+
+def test_one_that_was_killed_while_it_started(tree: Tree) -> None:
+    """ToolHive's restart is enough."""
+
+    tree.add("a", "starting", 11)
+    del tree.processes[11]
+    with ApiServer().on_port() as api:
+        tree.serves(api.url)
+        api.acts("a", "restart")
+        tree.owner().restart("a")
+        assert [RESTART] == api.asked[1:]
+
+
+def test_one_in_a_terminal_that_toolhive_does_not_stop(tree: Tree) -> None:
+    """It isn't in the record, but it listens: nobody is told that it has stopped."""
+
+    tree.add("a", "auth_retrying")
+    tree.ports.add(19101)
+    with ApiServer().on_port() as api:
+        tree.serves(api.url)
+        api.acts("a", "stop")
+        assert "ToolHive was asked to stop a, which still runs" in refusal(tree, "stop")
+
+
+def test_a_restart_while_its_server_is_out_of_reach(failed: Tree) -> None:
+    """ToolHive would open a page that can't be loaded, and give up after 30 s."""
+
+    failed.unreachable = "mcp.example.com"
+    with ApiServer().on_port() as api:
+        failed.serves(api.url)
+        api.acts("a", "restart")
+        assert (
+            "a wasn't restarted: mcp.example.com can't be reached, and ToolHive would open a sign-in page. "
+            "Try again when you're online."
+        ) == refusal(failed)
+        assert [] == api.asked
+        failed.unreachable = ""
+        failed.owner().restart("a")
+        assert [RESTART] == api.asked[1:]
+
+
 @pytest.mark.parametrize(("word", "left"), [("running", "stopped"), ("auth_retrying", "auth_retrying")])
 def test_a_stop_waits_for_the_end_of_the_process(tree: Tree, word: str, left: str) -> None:
     """Whatever word the file has then."""

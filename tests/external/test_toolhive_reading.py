@@ -91,7 +91,7 @@ def test_a_word_counts_while_its_process_runs(tree: Tree, word: str) -> None:
     assert word == tree.workload("a").word
 
 
-@pytest.mark.parametrize("word", ["running", "auth_retrying", "unauthenticated"])
+@pytest.mark.parametrize("word", ["running", "starting", "auth_retrying", "unauthenticated"])
 def test_a_stop_leaves_the_word_and_takes_the_process(tree: Tree, word: str) -> None:
     """`thv stop` writes `stopped` only in place of `running`. In a terminal, a process isn't recorded at first."""
 
@@ -102,15 +102,6 @@ def test_a_stop_leaves_the_word_and_takes_the_process(tree: Tree, word: str) -> 
     )
     tree.ports.add(19101)
     assert word == tree.workload("a").word
-
-
-def test_one_that_waits_for_a_sign_in_in_a_terminal(tree: Tree) -> None:
-    """It has neither a recorded process nor a port yet."""
-
-    tree.add("a", "starting")
-    assert "stopped" == tree.workload("a").word
-    tree.processes[99] = "thv"
-    assert "starting" == tree.workload("a").word
 
 
 def test_an_error_stays_until_a_stop(tree: Tree) -> None:

@@ -24,13 +24,10 @@ class Running(Liveness):
     def __init__(self, names: Mapping[int, str], recorded: Collection[int], ports: Collection[int] = ()) -> None:
         self._names = {pid: name for pid, name in names.items() if pid in recorded}
         self.processes = frozenset(pid for pid, name in self._names.items() if name == "thv")
-        self._all, self._ports = names, ports
+        self._ports = ports
 
     def listens(self, host: str, port: int) -> bool:
         return port in self._ports
-
-    def any_named(self, program: str) -> bool:
-        return program in self._all.values()
 
 
 class Tree:
@@ -43,6 +40,7 @@ class Tree:
         self.processes: dict[int, str] = {}
         self.ports: set[int] = set()
         self.command: str | None = None
+        self.unreachable = ""  # a host
         self.slept = 0.0
         self.on_sleep: Callable[[], None] = lambda: None
         environ = {"XDG_STATE_HOME": str(root / "state"), "XDG_DATA_HOME": str(root / "data")}
@@ -97,6 +95,7 @@ class Tree:
             clock=lambda: self.slept,
             sleep=self._sleep,
             liveness=lambda recorded: Running(self.processes, recorded, self.ports),
+            unreachable=lambda servers, _: self.unreachable if servers else "",
         )
 
     def _sleep(self, seconds: float) -> None:

@@ -17,6 +17,7 @@ from trayapp.core.presentation import Verb
 from trayapp.core.snapshot import Status
 from trayapp.external import toolhive_api, toolhive_command, toolhive_files
 from trayapp.external.owner import ExternalError, Reading
+from trayapp.external.reachability import Server, unreachable
 from trayapp.external.toolhive_files import DamagedError, RunConfig, StatusFile
 from trayapp.external.toolhive_processes import Liveness
 from trayapp.importers import toolhive as importer
@@ -25,13 +26,12 @@ from trayapp.importers.entries import ImportableEntry, SkippedEntry
 COMMAND = "thv"
 STOP_LIMIT = 15.0  # s from being asked to stop until its process has ended; it takes one
 STOP_POLL = 0.1  # s
+REACH_LIMIT = 8.0  # s until a server counts as out of reach: after a wake, names are answered late
 
 # Words that are true only while the workload's process runs.
 ALIVE = frozenset(
     {Status.RUNNING, Status.STARTING, Status.AUTH_RETRYING, Status.UNAUTHENTICATED, Status.UNHEALTHY, Status.STOPPING}
 )
-# Its restart does nothing to a workload that is running, and starts another beside one that is starting.
-STOPPED_FIRST = frozenset({Status.RUNNING, Status.STARTING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +55,14 @@ class ToolHive:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         liveness: Callable[[Collection[int]], Liveness] = Liveness,
+        unreachable: Callable[[Collection[Server], float], str] = unreachable,
     ) -> None:
         self._machine = machine
         self._at = toolhive_files.places(machine)
         self._clock = clock
         self._sleep = sleep
         self._liveness = liveness
+        self._unreachable = unreachable
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -136,18 +138,40 @@ class ToolHive:
     # --- acting ------------------------------------------------------------------------------------------------------
 
     def restart(self, name: str) -> None:
-        """Restart it, also if it is running well. ToolHive opens its sign-in page if it needs one."""
+        """Restart it, also if it is running well. ToolHive opens its sign-in page if its login has ended."""
         before = self._safe(name)
-        if before is not None and status_of(before.word) in STOPPED_FIRST:
-            self._act(name, "stop")
-            self._await_end(name, before)
+        self._check_reachable(name)
+        if before is not None and self._is_stopped_first(before):
+            self._stop(name, before)
         self._act(name, "restart")
 
     def stop(self, name: str) -> None:
         """Stop it and wait for the end of its process."""
-        before = self._safe(name)
+        self._stop(name, self._safe(name))
+
+    def _stop(self, name: str, before: StatusFile | None) -> None:
         self._act(name, "stop")
         self._await_end(name, before)
+
+    def _is_stopped_first(self, before: StatusFile) -> bool:
+        """ToolHive's restart does nothing to what its record says is running, and starts a second one beside one that
+        is starting."""
+        word = status_of(before.word)
+        is_starting = word is Status.STARTING and before.pid in self._liveness([before.pid]).processes
+        return word is Status.RUNNING or is_starting
+
+    def _check_reachable(self, name: str) -> None:
+        """Raise if a restart could only end in a sign-in page: ToolHive takes a server that is out of reach for a
+        login that has ended."""
+        try:
+            config = toolhive_files.run_config(self._at, name)
+        except (DamagedError, OSError):
+            return  # ToolHive says itself what it can do then
+        if config is not None and (host := self._unreachable(config.servers, REACH_LIMIT)):
+            raise ExternalError(
+                f"{name} wasn't restarted: {host} can't be reached, and ToolHive would open a sign-in page. "
+                "Try again when you're online."
+            )
 
     def _check(self, name: str) -> None:
         if not toolhive_files.NAME.fullmatch(name):
@@ -194,9 +218,10 @@ class ToolHive:
         )
 
     def _await_end(self, name: str, before: StatusFile | None) -> None:
-        """Wait until the process is gone that ran before, and the files say that nothing runs. Raises `ExternalError`."""
+        """Wait until ToolHive has done all that a stop consists of: what is asked next would fall victim to it.
+        Raises `ExternalError`."""
         until = self._clock() + STOP_LIMIT
-        while self._runs(name, before):
+        while not self._has_stopped(name, before):
             if self._clock() >= until:
                 raise ExternalError(
                     f"ToolHive was asked to stop {name}, which still runs after {STOP_LIMIT:g} seconds. "
@@ -204,22 +229,27 @@ class ToolHive:
                 )
             self._sleep(STOP_POLL)
 
-    def _runs(self, name: str, before: StatusFile | None) -> bool:
+    def _has_stopped(self, name: str, before: StatusFile | None) -> bool:
+        """The process is gone that ran before, and the record says so: by its word if that was `running`, else by
+        having no process any more."""
         if before is not None and before.pid in self._liveness([before.pid]).processes:
-            return True
+            return False
         try:
             config, status = toolhive_files.run_config(self._at, name), toolhive_files.status(self._at, name)
         except FileNotFoundError:
-            return False
+            return True
         except (DamagedError, OSError) as error:
             file = toolhive_files.status_file(self._at, name)
             raise ExternalError(f"ToolHive was asked to stop {name}, but {file} {_wrong(error)}.") from None
         if config is None or status is None:
+            return True
+        word = status_of(status.word)
+        if word in GONE:
+            return word is not Status.STOPPING
+        was_running = before is not None and status_of(before.word) is Status.RUNNING
+        if was_running or word is Status.RUNNING or status.pid:
             return False
-        if status_of(status.word) is Status.STARTING and not status.pid:
-            return False  # it was starting when it was stopped: ToolHive leaves that word
-        live = self._liveness([status.pid])
-        return status_of(_workload(_Found(config, status), live).word) not in GONE | {Status.ERROR}
+        return not self._liveness(()).listens(toolhive_files.address(config.host), config.port)
 
 
 def _workload(found: _Found, live: Liveness) -> ExternalWorkload:
@@ -237,15 +267,13 @@ def _has_ended(config: RunConfig, status: StatusFile, live: Liveness) -> bool:
     """Whether nothing of it runs, though its last word is one of a process at work.
 
     A stop takes the process from the record and leaves the word, unless it was `running`. A process in the foreground
-    of a terminal records itself only when it has signed in and the server has answered.
+    of a terminal records itself only when the server has answered, and listens before that.
     """
     word = status_of(status.word)
     if word is Status.ERROR:
         return not status.pid  # stopped since: an error keeps the number of the process that had it
     if word not in ALIVE or status.pid in live.processes:
         return False
-    if word is Status.STARTING and not status.pid:
-        return not live.any_named(COMMAND)
     return not live.listens(toolhive_files.address(config.host), config.port)
 
 

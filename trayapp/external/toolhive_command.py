@@ -14,7 +14,7 @@ from trayapp.core.one_line import clean
 from trayapp.core.redaction import redact
 from trayapp.system.processes import NO_WINDOW
 
-LIMIT = 30.0  # s; a restart takes two
+LIMIT = 15.0  # s; a restart takes two
 OUTPUT_MAX = 1 << 16  # bytes of its output that are looked at, from the end
 REASON_MAX = 200  # characters
 _PREFIX = "Error:"

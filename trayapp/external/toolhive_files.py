@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from trayapp.clients.places import Machine
+from trayapp.external.reachability import Server
 from trayapp.importers import toolhive as importer
 from trayapp.system.plain_files import read_plain
 
@@ -25,6 +26,7 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 STATUS_MAX = 1 << 16  # bytes of a status file; they have a few hundred
 SERVER_MAX = 1 << 14  # bytes of `server.json`
 STREAMABLE, SSE, STDIO = "streamable-http", "sse", "stdio"
+SIGN_IN_URLS = ("issuer", "token_url", "Issuer", "TokenURL")  # the latter in its older spelling
 EVERYWHERE = ("", "0.0.0.0", "::", "localhost", "127.0.0.1")  # noqa: S104 - only compared: reached at 127.0.0.1
 
 
@@ -48,13 +50,17 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """A remote workload as it is configured. `host` and `port` are those of its proxy; port 0: none yet."""
+    """A remote workload as it is configured. `host` and `port` are those of its proxy; port 0: none yet.
+
+    `servers` are those that its start needs: its own and, if they are configured, those of its sign-in.
+    """
 
     name: str
     url: str
     client_url: str
     host: str
     port: int
+    servers: tuple[Server, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +109,10 @@ def run_config(at: Places, name: str) -> RunConfig | None:
     host, port = _text(config, "host"), _number(config, "port")
     port = port if port < 1 << 16 else 0
     mode = _mode(_text(config, "transport"), _text(config, "proxy_mode"))
-    return RunConfig(name, url, client_url(mode, host, port, name, url), host, port)
+    auth = config.get("remote_auth_config")
+    urls = [url, *(_text(auth, key) for key in SIGN_IN_URLS)] if isinstance(auth, Mapping) else [url]
+    servers = tuple(dict.fromkeys(found for each in urls if (found := _server(each)) is not None))
+    return RunConfig(name, url, client_url(mode, host, port, name, url), host, port, servers)
 
 
 def status(at: Places, name: str) -> StatusFile | None:
@@ -167,6 +176,18 @@ def server_info(at: Places) -> Mapping[str, Any] | None:
         return _object(at.server_file, SERVER_MAX, follow=False)
     except FileNotFoundError:
         return None
+
+
+def _server(url: str) -> Server | None:
+    """Where a URL leads; None if that isn't a web server."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if not host or parts.scheme not in ("http", "https"):
+        return None
+    return Server(parts.scheme, host, port or (443 if parts.scheme == "https" else 80))
 
 
 def _mode(transport: str, proxy_mode: str) -> str:

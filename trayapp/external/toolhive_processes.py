@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Collection
 
-from trayapp.system.running import names_of, runs
+from trayapp.system.running import names_of
 
 CONNECT_LIMIT = 0.2  # s; a loopback address answers within a millisecond
 CONNECTS_LIMIT = 2.0  # s for all of one reading: Windows takes its time to say that nobody listens
@@ -37,10 +37,6 @@ class Liveness:
             return False
         finally:
             self._spent += time.monotonic() - began
-
-    def any_named(self, program: str) -> bool:
-        """Whether this user runs a program of this name."""
-        return runs((program,))
 
 
 def _is_of(name: str) -> bool:
