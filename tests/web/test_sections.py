@@ -261,6 +261,7 @@ def test_the_report(window: Window, show: Open) -> None:
     stage = show(workload_view("github"))
     window.allow_clipboard(stage.address)
     window.go("diagnostics")
+    window.see("#view-diagnostics button")
     copy = "[...document.querySelectorAll('#view-diagnostics button')].find((each) => each.textContent === 'Copy report').click()"
     window.js(copy)
     window.until(lambda: "It contains no tokens or keys." in window.text("#view-diagnostics"), "not said")

@@ -33,7 +33,7 @@ def table(file: str) -> list[tuple[str, str]]:
 
 
 def first_page() -> set[str]:
-    """The files of the first page: all but the modules that are imported only when a person goes to a section."""
+    """The files of the first page: all but the modules and styles that are loaded only when a person goes to a section."""
     found: set[str] = set()
     left = ["app.js"]
     while left:
@@ -41,7 +41,7 @@ def first_page() -> set[str]:
         if name not in found:
             found.add(name)
             left += IMPORT.findall(read(name))
-    return found | {path.name for path in pages.WEB.iterdir() if path.suffix != ".js"}
+    return found | {"index.html", *re.findall(r'"/web/([\w.]+)"', read("index.html"))}
 
 
 class Texts(HTMLParser):

@@ -3,7 +3,7 @@
 // A section's module exports `open(context, name)`, which returns what is open or nothing: an object whose methods (`close`,
 // `update`, `happened`, `workload`, `removed`, `added`, `activity`, `tick`, `zoneChanged`) are called if it has them.
 
-import { $ } from "./dom.js";
+import { $, make } from "./dom.js";
 import { say, WORDS } from "./words.js";
 
 const MODULES = {
@@ -15,6 +15,22 @@ const MODULES = {
   diagnostics: () => import("./diagnostics.js"),
 };
 const VIEWS = ["workloads", ...Object.keys(MODULES)];
+
+let styled = null;
+
+// The rules of all sections, which come with the first of them.
+function style() {
+  styled ??= new Promise((done, fail) => {
+    const link = make("link", { rel: "stylesheet", href: "/web/sections.css", onload: done });
+    link.onerror = (error) => {
+      styled = null;
+      link.remove();
+      fail(error);
+    };
+    document.head.append(link);
+  });
+  return styled;
+}
 
 export class Sections {
   // `context` is what modules get: {current(name), names(), empty()}. With nothing to show, set-up takes the list's place.
@@ -58,7 +74,7 @@ export class Sections {
     }
     if (!MODULES[this.view]) return;
     try {
-      const module = await MODULES[this.view]();
+      const [module] = await Promise.all([MODULES[this.view](), style()]);
       if (mine === this.visit) this.page = module.open(this.context, this.name) ?? null;
       if (moved && mine === this.visit) view.querySelector("h1:not(:empty)")?.focus();
     } catch (error) {
