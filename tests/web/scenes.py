@@ -6,7 +6,8 @@ import json
 import time
 from pathlib import Path
 
-from tests.web.stage import HOUR, MINUTE, workload_view
+from tests.web.stage import HOUR, MINUTE, other_view, workload_view
+from trayapp.api.controls import Rejected, TakeOverPlan
 from trayapp.core.activity import Request
 from trayapp.core.checks import Check
 from trayapp.core.log_lines import LogEntry
@@ -225,3 +226,34 @@ def log_entries(now: float) -> list[LogEntry]:
         LogEntry(now - 90, "info", "amberlight.engine", "notion: refreshed"),
         LogEntry(now - 95, "debug", "amberlight.engine", "a pass"),
     ]
+
+
+def others() -> list[WorkloadView]:
+    """ToolHive's workloads in every state, with one whose name is also ours, and a word of a later version."""
+    return [
+        other_view("github", "auth_retrying", "token refresh failed: dial tcp: i/o timeout", ago=4 * MINUTE),
+        other_view("Figma.v2", "unauthenticated", "the refresh token was rejected (invalid_grant)", ago=50 * MINUTE),
+        other_view("grafana", ago=6 * HOUR),
+        other_view("stripe", "starting", ago=20),
+        other_view("jira", "error", "container exited with status 1", ago=2 * HOUR),
+        other_view("vercel", "unhealthy", "health check failed", ago=HOUR),
+        other_view("asana", "hibernating", ago=HOUR),
+        other_view("slack", "stopped", ago=24 * HOUR),
+        other_view("miro", "policy_stopped", "blocked by policy", ago=24 * HOUR),
+    ]
+
+
+def refused(text: str) -> Rejected:
+    """A refusal of something that can't be done now."""
+    return Rejected(409, "cannot", text)
+
+
+PLAN = TakeOverPlan(
+    "github-2",
+    "https://mcp.github.example/mcp",
+    "ToolHive",
+    None,
+    (("Cursor", "~/.cursor/mcp.json", "github"), ("Zed", "~/.config/zed/settings.json", "github-2")),
+    ("Its client secret stays in ToolHive.",),
+    "",
+)

@@ -16,7 +16,7 @@ from typing import Any, Self, TypeVar
 
 from tests.api.scripted_control import FakeControl
 from trayapp.api.api import open_routes, routes
-from trayapp.api.controls import Draft, Edited, Rejected
+from trayapp.api.controls import Draft, Edited, Moved, Rejected
 from trayapp.api.events import Events
 from trayapp.api.history import event_json
 from trayapp.api.pagekeys import PageKeys
@@ -30,10 +30,11 @@ from trayapp.clients.table import Client
 from trayapp.core.activity import Request
 from trayapp.core.checks import Check
 from trayapp.core.client_settings import ClientAccess
+from trayapp.core.external import ExternalWorkload, external_view
 from trayapp.core.log_lines import LEVELS, LogEntry, LogQuery
 from trayapp.core.model import Problem, Secret
 from trayapp.core.outages import Outage
-from trayapp.core.presentation import Colour, Glyph
+from trayapp.core.presentation import Colour, Glyph, Verb
 from trayapp.core.snapshot import AuthView, Detail, Snapshot, Status, WorkloadView
 from trayapp.core.view import style_of
 from trayapp.server.server import LoopbackServer
@@ -44,6 +45,23 @@ from trayapp.storage.timeline import Segment, segment
 T = TypeVar("T")
 MINUTE = 60.0
 HOUR = 3600.0
+
+
+def other_view(
+    name: str,
+    word: str = "running",
+    text: str = "",
+    *,
+    owner: str = "ToolHive",
+    ago: float = 3 * HOUR,
+    actions: Sequence[Verb] = (Verb.RESTART, Verb.TAKE_OVER),
+    doing: str = "",
+    client_url: str = "http://127.0.0.1:21000/mcp",
+) -> WorkloadView:
+    """A workload of another program, whose status word is `word`; 0 s ago: it doesn't say since when."""
+    since = time.time() - ago if ago else 0.0
+    found = ExternalWorkload(name, f"https://mcp.{name.lower()}.example/mcp", client_url, word, text, since)
+    return external_view(owner.lower(), owner, found, actions, doing)
 
 
 def workload_view(
@@ -81,6 +99,8 @@ class Script(FakeControl):
     """The scripted app: records the page's requests in `calls`; the views are what the test puts there."""
 
     started_at: float = field(default_factory=time.time)
+    moving: Callable[[], None] = lambda: None  # called by a take-over that succeeds
+
     added: Callable[[WorkloadView], None] = lambda view: None
     warnings: tuple[str, ...] = ()
     broken: str = ""
@@ -89,7 +109,8 @@ class Script(FakeControl):
 
     def snapshot(self) -> Snapshot:
         own = {"warnings": self.warnings, "broken": self.broken, "outage": self.outage}
-        return Snapshot(1, dict(self.views), this_run_only=self.this_run_only, **own)  # type: ignore[arg-type]
+        others = dict(self.others)
+        return Snapshot(1, dict(self.views), this_run_only=self.this_run_only, external=others, **own)  # type: ignore[arg-type]
 
     async def add(self, draft: Draft) -> str | Rejected:
         name, keys = draft.name, dict(draft.keys)
@@ -107,6 +128,12 @@ class Script(FakeControl):
             workload_view(name, Status.UNAUTHENTICATED, Detail.NEVER_SIGNED_IN, url=str(keys.get("url", "")), ago=0)
         )
         return name
+
+    async def take_over(self, theirs: str, name: str = "", *, browser: bool, sign_in: bool) -> Moved | Rejected:
+        moved = await super().take_over(theirs, name, browser=browser, sign_in=sign_in)
+        if isinstance(moved, Moved):
+            self.moving()
+        return moved
 
     async def edit(self, name: str, draft: Draft) -> Edited | Rejected:
         edited = await super().edit(name, draft)
@@ -203,8 +230,9 @@ class Stage:
 
     def __init__(self, directory: Path, *views: WorkloadView) -> None:
         self.directory = directory
-        self.control = Script({view.name: view for view in views})
-        self.control.added = lambda view: self._publish({**self.control.views, view.name: view})
+        self.control = Script({view.name: view for view in views if view.external is None})
+        self.control.others = {view.name: view for view in views if view.external is not None}
+        self.control.added = self._put
         self.control.home = directory / "home"
         self.port = 0
         self.history: dict[str, list[Segment]] = {}
@@ -300,15 +328,19 @@ class Stage:
 
     def put(self, *views: WorkloadView) -> None:
         """Add or replace these workloads."""
-        self.do(lambda: self._publish({**self.control.views, **{view.name: view for view in views}}))
+        self.do(lambda: self._put(*views))
+
+    def later(self, seconds: float, *views: WorkloadView) -> None:
+        """Add them after this time; called on the stage's loop."""
+        self._loop.call_later(seconds, lambda: self._put(*views))
 
     def drop(self, name: str) -> None:
         """Remove a workload."""
-        self.do(lambda: self._publish({key: view for key, view in self.control.views.items() if key != name}))
+        self.do(lambda: self._publish({key: view for key, view in self._everything.items() if key != name}))
 
     def change(self, name: str, **auth: Any) -> None:
         """Change fields of a workload's `auth` object."""
-        view = self.control.views[name]
+        view = self._everything[name]
         self.put(replace(view, auth=replace(view.auth, **auth)))
 
     def warn(self, *warnings: str) -> None:
@@ -343,8 +375,17 @@ class Stage:
         assert self._activity is not None
         await self._activity.switch(False)
 
+    @property
+    def _everything(self) -> dict[str, WorkloadView]:
+        return {**self.control.views, **self.control.others}
+
+    def _put(self, *views: WorkloadView) -> None:
+        self._publish({**self._everything, **{view.name: view for view in views}})
+
     def _publish(self, views: dict[str, WorkloadView]) -> None:
-        before, self.control.views = self.control.views, views
+        before = self._everything
+        self.control.views = {name: view for name, view in views.items() if view.external is None}
+        self.control.others = {name: view for name, view in views.items() if view.external is not None}
         self._serial += 1
         for name, view in views.items():
             if before.get(name) != view:

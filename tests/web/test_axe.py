@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from selenium.webdriver.common.keys import Keys
@@ -11,7 +12,7 @@ from selenium.webdriver.common.keys import Keys
 from tests.web import scenes
 from tests.web.conftest import Open
 from tests.web.scenes import in_trouble
-from tests.web.stage import Stage
+from tests.web.stage import Stage, other_view
 from tests.web.window import Window
 from trayapp.api.controls import Rejected
 from trayapp.core.snapshot import WorkloadView
@@ -127,6 +128,33 @@ def removing(window: Window, stage: Stage) -> None:
     window.see("#confirm-yes")
 
 
+def theirs(window: Window, stage: Stage) -> None:
+    """The page of another program's workload."""
+    window.go("workload/toolhive/Figma.v2")
+    window.see("#detail-segs .seg:not([hidden])")
+
+
+def taking_over(window: Window, stage: Stage) -> None:
+    """What a take-over would change."""
+    stage.control.take_over_plan = scenes.PLAN
+    window.js("location.hash = '#take-over=toolhive/Figma.v2'")
+    window.see("#take-over-dialog .bullets")
+
+
+def no_taking_over(window: Window, stage: Stage) -> None:
+    """Why it can't be done."""
+    stage.control.rejected = scenes.refused("ToolHive isn't responding.")
+    window.js("location.hash = '#take-over=toolhive/Figma.v2'")
+    window.until(lambda: window.text("#take-over-dialog .wrong"), "not said")
+
+
+def all_of_theirs(window: Window, stage: Stage) -> None:
+    """With those that have stopped, and a menu."""
+    window.see("#away").click()
+    window.see("[id='workload-toolhive/miro'] .more").click()
+    window.see("#menu button")
+
+
 def as_it_is(window: Window, stage: Stage) -> None:
     """Nothing more."""
 
@@ -164,6 +192,11 @@ def diagnostics(window: Window, stage: Stage) -> None:
     window.see(".log li")
 
 
+def both() -> list[WorkloadView]:
+    """Ours and those of other programs."""
+    return [*in_trouble(), *scenes.others()]
+
+
 PAGE_VIEWS: dict[str, tuple[Callable[[], list[WorkloadView]], Callable[[Window, Stage], None]]] = {
     "welcome": (list, as_it_is),
     "trouble": (in_trouble, everything_open),
@@ -181,6 +214,10 @@ PAGE_VIEWS: dict[str, tuple[Callable[[], list[WorkloadView]], Callable[[Window, 
     "connecting all": (in_trouble, connecting_all),
     "nothing to connect": (in_trouble, nothing_to_connect),
     "removing": (in_trouble, removing),
+    "theirs": (both, all_of_theirs),
+    "page of theirs": (both, theirs),
+    "taking over": (both, taking_over),
+    "no taking over": (both, no_taking_over),
     "settings": (in_trouble, settings),
     "editing": (in_trouble, editing),
     "activity": (in_trouble, activity),
@@ -209,16 +246,32 @@ def test_no_violations(window: Window, show: Open, axe: str, page_view: str) -> 
 def test_nothing_is_wider_than_the_window(window: Window, show: Open, width: int) -> None:
     """No width makes anybody scroll sideways, and no two buttons lie on each other."""
 
-    show(*scenes.every_state())
+    long = other_view("A.name-of-another-program." + "x" * 100, "unauthenticated", "a-word-without-an-end-" * 12)
+    show(*scenes.every_state(), *scenes.others(), long)
 
     window.look(width=width, height=8000)
 
     assert window.js("return document.documentElement.scrollWidth") <= width
     crossing = window.js(
         "const boxes = [...document.querySelectorAll('#list > .row')].flatMap((row) => {"
-        "  const all = [...row.querySelectorAll('.mono, h2 a, .host, .pill, .when, button, .trouble > p, .segs')].map((e) => e.getBoundingClientRect());"
+        "  const all = [...row.querySelectorAll('.mono, h2 a, .tag, .host, .pill, .when, button, .trouble > p, .segs')].map((e) => e.getBoundingClientRect());"
         "  return all.flatMap((a, i) => all.slice(i + 1).filter((b) => a.width && b.width && a.left < b.right - 1 &&"
         "    b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1).map(() => row.id)); });"
         "return [...new Set(boxes)]"
     )
     assert [] == crossing
+
+
+@pytest.mark.parametrize("width", [320, 360, 700])
+def test_no_page_is_wider_than_the_window(window: Window, show: Open, width: int) -> None:
+    """Nor the page of a workload with a long name, nor what its take-over says."""
+
+    name = "A.name-of-another-program." + "x" * 100
+    stage = show(other_view(name, "unauthenticated", "a-word-without-an-end-" * 12))
+    long = (("C" * 80, "~/" + "f" * 120, "e" * 80),)
+    stage.control.take_over_plan = replace(scenes.PLAN, url=f"https://{'u' * 120}.example/mcp", clients=long)
+    window.look(width=width, height=8000)
+    window.js("location.hash = arguments[0]", f"#take-over=toolhive/{name}")
+    window.see("#take-over-dialog .bullets")
+    for place in ("html", "#take-over-dialog"):
+        assert window.js("const e = document.querySelector(arguments[0]); return e.scrollWidth <= e.clientWidth", place)

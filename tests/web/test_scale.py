@@ -12,6 +12,7 @@ from selenium.webdriver.support.select import Select
 from tests.web import scenes
 from tests.web.conftest import Open
 from tests.web.scenes import in_trouble
+from tests.web.stage import HOUR, other_view
 from tests.web.window import Window
 from trayapp.core.snapshot import Detail, Status, WorkloadView
 from trayapp.core.view import style_of
@@ -77,6 +78,33 @@ def test_two_hundred(window: Window, show: Open) -> None:
     print("longest task", max(window.js("return long") or [0]), "ms, longest gap", max(gaps), "ms")
     assert max(gaps) < GAP
     assert window.js("return document.querySelectorAll('*').length") < 80 * COUNT
+
+
+def test_two_hundred_of_others(window: Window, show: Open) -> None:
+    """Beside as many of ours: all of them change together and back, and stop together, without a layout each."""
+
+    ours = scenes.many(COUNT)
+    theirs = [other_view(f"Server.{number:03}", ago=HOUR) for number in range(COUNT)]
+    window.cdp("Performance.enable")
+    stage = show(*ours, *theirs)
+    window.until(lambda: len(window.order()) == 2 * COUNT, "not all", 20)
+    assert window.js("return document.querySelectorAll('*').length") < 70 * 2 * COUNT
+    window.js(WATCH)
+
+    for word, rank in (("auth_retrying", "retrying"), ("running", "running")):
+        before = layouts(window)
+        stage.put(*(other_view(f"Server.{number:03}", word, "timed out") for number in range(COUNT)))
+        mine = f"return document.querySelectorAll('[id^=workload-toolhive][data-rank={rank}]').length"
+        window.until(lambda: window.js(mine) == COUNT, rank, 20)  # noqa: B023
+        assert layouts(window) - before < LAYOUTS
+    before = layouts(window)
+    stage.put(*(other_view(f"Server.{number:03}", "stopped") for number in range(COUNT)))
+    window.until(lambda: len(window.order()) == COUNT, "not away", 20)
+    window.until(lambda: window.text("#away") == f"Show {COUNT} stopped in ToolHive", "not counted")
+    assert layouts(window) - before < LAYOUTS
+    gaps = window.js("return gaps")
+    print("longest task", max(window.js("return long") or [0]), "ms, longest gap", max(gaps), "ms")
+    assert max(gaps) < GAP
 
 
 def test_choosing_among_many(window: Window, show: Open) -> None:

@@ -1,20 +1,21 @@
 // What each button and menu item asks of the app, and the sign-ins that were just begun from this page.
 
 import { aloud, copyText } from "./dom.js";
-import { ask, Failure } from "./session.js";
-import { codes } from "./states.js";
+import { ask, Failure, pathOf } from "./session.js";
+import { codes, title } from "./states.js";
 import { NOTES, say, WORDS } from "./words.js";
 
-const POSTS = { retry: "retry", pause: "stop", resume: "restart", cancel: "cancel" };
+const POSTS = { retry: "retry", pause: "stop", resume: "restart", cancel: "cancel", restart: "restart" };
 const REQUESTS = { reauthorize: { browser: true }, accept: { accept: true }, device: { browser: false, flow: "device" } };
 
-// Sign-ins begun here: name → {answer, row}: the app's response, and how the workload was then.
+// Sign-ins begun here: name → {answer, row}: the app's response, and how the workload was then; null: its row hasn't come yet.
 export const asked = new Map();
 
 // Call with each new row before it is shown: a sign-in that has ended is forgotten.
 export function settle(row, before) {
   const known = asked.get(row.name);
   if (!known || row.auth.signing_in) return;
+  known.row ??= row; // its workload is newer than the sign-in
   if (before?.auth.signing_in || JSON.stringify(trace(row)) !== JSON.stringify(trace(known.row))) asked.delete(row.name);
 }
 
@@ -35,15 +36,15 @@ export async function act(place, verb, button, current) {
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     place.note(error.message, true);
-    aloud(say.labelled(place.name, error.message));
+    aloud(say.labelled(title(place.row), error.message));
   } finally {
-    if (button) button.ariaDisabled = null;
+    if (button) button.ariaDisabled = place.row.external?.doing ? "true" : null;
   }
   return undefined;
 }
 
 async function post(place, verb, current) {
-  const path = `/workloads/${place.name}`;
+  const path = pathOf(place.name);
   const { row } = place;
   if (POSTS[verb]) {
     await ask("POST", `${path}/${POSTS[verb]}`, {});

@@ -12,7 +12,7 @@ import { closeMenu, openMenu } from "./menu.js";
 import { drawOwn } from "./own.js";
 import { Sections } from "./sections.js";
 import { ask, Failure, forgetKey, hasKey, takeOnce, unlock } from "./session.js";
-import { face, group, heading, label, overall, rank, subheading, title } from "./states.js";
+import { face, group, heading, isAway, label, overall, rank, subheading, title, windowTitle } from "./states.js";
 import { Stream } from "./stream.js";
 import { clock, zoneChanged } from "./times.js";
 import { wireTips } from "./tip.js";
@@ -36,13 +36,19 @@ let goneAt = 0;
 let adding = false; // open the form for a new workload once the list has arrived
 
 const current = (name) => list.rows.get(name);
-const sections = new Sections({ current, names: () => [...list.rows.keys()].sort(), empty: () => !list.rows.size && !own.broken });
+const drawn = () => [...list.rows.values()].filter((row) => !isAway(row)); // as in the tray
+const ours = () => [...list.rows.values()].filter((row) => !row.external).map((row) => row.name).sort();
+const titled = (name) => (current(name) ? title(current(name)) : name);
+const sections = new Sections({ current, names: ours, titled, empty: () => !drawn().length && !own.broken });
 const onPage = () => (sections.view === "workload" ? sections.page : null);
 const dialogs = () => import("./dialogs.js");
 
 function navigate(moved) {
   if (!told) return;
+  const { taken } = sections;
+  if (taken) history.replaceState(null, "", `#workload/${encodeURI(taken)}`); // a reload doesn't ask again
   sections.show(moved);
+  if (current(taken)?.external) takeOver(taken);
   $("gone").hidden = link !== "gone" || sections.view === "workloads";
   if (sections.view === "workloads") entitle();
 }
@@ -51,18 +57,18 @@ function navigate(moved) {
 
 function changed(changes) {
   if (!told || link === "refused") return;
-  const rows = [...list.rows.values()];
+  const rows = drawn();
   summarize(rows);
   if (sections.view === "workloads") entitle();
   icon(...face(own, rows));
   if (sections.view === "workloads" && !rows.length && !own.broken) navigate(false);
-  seen($("retry-all"), rows.some((row) => ["retrying", "starting"].includes(rank(row))));
-  counts(rows);
+  seen($("retry-all"), rows.some((row) => !row.external && ["retrying", "starting"].includes(rank(row))));
+  counts();
   announce(changes.filter(({ before, now }) => before && now && before !== now));
 }
 
 function entitle() {
-  put(document, overall(own) ? say.pageTitle(overall(own)) : title([...list.rows.values()]), "title");
+  put(document, overall(own) ? say.pageTitle(overall(own)) : windowTitle(drawn()), "title");
 }
 
 function summarize(rows) {
@@ -81,13 +87,17 @@ function icon(glyph, colour) {
   node.href = glyph === "logo" ? "/web/logo.svg" : picture(glyph, colour);
 }
 
-function counts(rows) {
+function counts() {
+  const rows = [...list.rows.values()];
+  const away = rows.filter(isAway);
   seen($("filter"), rows.length >= FILTER_FROM || Boolean(list.group || list.words));
   seen($("nothing"), rows.length > 0 && list.shown === 0);
+  seen($("away"), away.length > 0 && !list.group && !list.words);
+  put($("away"), away.length ? say.away(away.length, [...new Set(away.map((row) => row.owner))], list.away) : "");
   if ($("filter").hidden) return;
   for (const button of $("filter").querySelectorAll("[data-group]")) {
     const its = button.dataset.group;
-    const count = its ? rows.filter((row) => group(row) === its).length : rows.length;
+    const count = its ? rows.filter((row) => group(row) === its).length : rows.length - (list.away ? 0 : away.length);
     put(button.lastElementChild, String(count));
     button.hidden = count === 0 && its !== list.group;
   }
@@ -96,7 +106,7 @@ function counts(rows) {
 function choose(wanted) {
   for (const each of $("filter").querySelectorAll("[data-group]")) each.ariaPressed = String(each.dataset.group === wanted);
   list.filter(wanted, $("find").value);
-  counts([...list.rows.values()]);
+  counts();
 }
 
 // --- announcements for screen readers --------------------------------------------------------------------------------
@@ -113,8 +123,8 @@ function sayNow() {
   saying = 0;
   const rows = [...unsaid].map(current).filter(Boolean);
   unsaid.clear();
-  const texts = rows.map((row) => say.state(row.name, label(row)));
-  aloud(texts.length > NAMED ? say.changed(texts.length, heading([...list.rows.values()])) : texts.join(" "));
+  const texts = rows.map((row) => say.state(title(row), label(row)));
+  aloud(texts.length > NAMED ? say.changed(texts.length, heading(drawn())) : texts.join(" "));
 }
 
 // --- the connection --------------------------------------------------------------------------------------------------
@@ -135,6 +145,7 @@ function took(row) {
   if (page) settle(row, page.row);
   page?.update(row, Date.now());
   list.put(row);
+  if (!page && sections.of(row.name) === null && sections.name === row.name) sections.show(false); // it was awaited there
   sections.page?.workload?.(row);
 }
 
@@ -230,9 +241,10 @@ const GOES = { open: "workload", connect: "clients" };
 // Carry out a button or menu item about a workload; `place` is its row or its page.
 async function run(place, verb, button) {
   const { name } = place;
-  if (GOES[verb]) sections.go(`#${GOES[verb]}/${name}`);
+  if (GOES[verb]) sections.go(`#${GOES[verb]}/${encodeURI(name)}`);
   else if (verb === "remove" || verb === "signOut") (await dialogs()).openConfirm(verb, name);
   else if (verb === "rename") (await dialogs()).openRename(name);
+  else if (verb === "take_over") takeOver(name);
   else if (verb === "edit") (await import("./settings.js")).openEdit(name);
   else act(place, verb, button, current);
 }
@@ -244,7 +256,7 @@ function clicked(event, place) {
     fold.ariaExpanded = String(!fold.nextElementSibling.hidden);
   }
   const button = event.target.closest("[data-do]");
-  if (button && !button.disabled) run(place, button.dataset.do, button);
+  if (button && !button.disabled && button.ariaDisabled !== "true") run(place, button.dataset.do, button);
 }
 
 $("list").addEventListener("click", (event) => {
@@ -276,6 +288,10 @@ $("filter").addEventListener("click", (event) => {
   if (button) choose(button.dataset.group);
 });
 $("find").addEventListener("input", () => choose(list.group));
+$("away").addEventListener("click", () => {
+  list.away = !list.away;
+  choose(list.group);
+});
 $("sort").addEventListener("change", (event) => list.order(event.target.value));
 
 const STEPS = { ArrowDown: 1, ArrowUp: -1, Home: "first", End: "last" };
@@ -296,6 +312,10 @@ $("find").addEventListener("keydown", (event) => {
   else return;
   event.preventDefault();
 });
+
+async function takeOver(name) {
+  (await import("./take_over.js")).openTakeOver(current(name), current, (mine) => sections.go(`#workload/${mine}`));
+}
 
 async function openAdd() {
   (await dialogs()).openAdd(added);
@@ -333,7 +353,7 @@ function tick() {
   }
   list.tick(now);
   sections.page?.tick?.(now);
-  if (told && link === "live") put($("more-summary"), subheading([...list.rows.values()], now));
+  if (told && link === "live") put($("more-summary"), subheading(drawn(), now));
   timer = setTimeout(tick, 1000 - (now % 1000) + 5);
 }
 
@@ -346,7 +366,9 @@ function legend() {
 async function begin() {
   const wanted = new URLSearchParams(location.search); // the tray's Add workload… and Connect a client…
   adding ||= wanted.has("add");
-  const once = takeOnce(wanted.has("connect") ? `#clients/${wanted.get("connect")}` : wanted.has("setup") ? "#setup" : "");
+  const places = { connect: "#clients/", "take-over": "#take-over=", setup: "#setup" };
+  const [place] = Object.keys(places).filter((each) => wanted.has(each));
+  const once = takeOnce(place ? places[place] + wanted.get(place) : "");
   if (once) {
     try {
       if (!(await unlock(once)) && !hasKey()) return lock(WORDS.lockedUsed);

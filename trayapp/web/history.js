@@ -3,7 +3,7 @@
 // A row states what began at its time and lasted until the next row. Hours in which the computer slept or the app didn't
 // run are rows too and are drawn as gaps.
 
-import { ask } from "./session.js";
+import { ask, pathOf } from "./session.js";
 import { instant } from "./times.js";
 
 export const DAY = 24 * 3_600_000; // ms
@@ -32,12 +32,12 @@ export function fromRow({ status, colour, auth, status_context: text }) {
 // The history of one workload since then (ms), oldest row first.
 async function load(name, since) {
   const query = new URLSearchParams({ since: new Date(since).toISOString(), limit: String(LIMIT) });
-  return (await ask("GET", `/workloads/${name}/history?${query}`)).rows.map(fromTold);
+  return (await ask("GET", `${pathOf(name)}/history?${query}`)).rows.map(fromTold);
 }
 
 // The same of the last 1, 7 or 30 days, and the attempts in them, newest first.
 export async function loadDays(name, days) {
-  const { rows, attempts } = await ask("GET", `/workloads/${name}/history?days=${days}&limit=${LIMIT}`);
+  const { rows, attempts } = await ask("GET", `${pathOf(name)}/history?days=${days}&limit=${LIMIT}`);
   return { rows: rows.map(fromTold), attempts };
 }
 

@@ -7,7 +7,7 @@
 import { settle } from "./actions.js";
 import { DAY } from "./history.js";
 import { Row } from "./row.js";
-import { group, rank, RANKS } from "./states.js";
+import { group, isAway, rank, RANKS, title } from "./states.js";
 
 const BUDGET = 8; // ms of work between two frames
 const FEW = 10; // up to so many rows are moved one by one
@@ -40,6 +40,7 @@ export class List {
     this.late = new Set(); // items that move once the person has left them
     this.group = "";
     this.words = "";
+    this.away = false; // whether the stopped ones of other programs are shown
     this.sort = "state";
     this.working = false;
     this.sight = new IntersectionObserver((entries) => entries.forEach((each) => this.see(each)), { rootMargin: NEAR });
@@ -152,7 +153,7 @@ export class List {
     this.walk();
   }
 
-  compare = (a, b) => ORDERS[this.sort](a, b) || (a.name < b.name ? -1 : 1);
+  compare = (a, b) => ORDERS[this.sort](a, b) || (a.short === b.short ? (a.name < b.name ? -1 : 1) : a.short < b.short ? -1 : 1);
 
   walk() {
     const skip = (node) => {
@@ -191,8 +192,9 @@ export class List {
 
   // --- filter and visibility ----------------------------------------------------------------------------------------
 
-  filter(group, words) {
-    this.group = group;
+  // A kind or words find also those that are away.
+  filter(group, words, away = this.away) {
+    Object.assign(this, { group, away });
     this.words = words.trim().toLowerCase();
     for (const item of this.items.values()) this.choose(item);
   }
@@ -200,7 +202,7 @@ export class List {
   choose(item) {
     const { row } = item;
     const fits = !this.group || group(row) === this.group;
-    const found = !this.words || `${row.name} ${row.url}`.toLowerCase().includes(this.words);
+    const found = this.words ? `${title(row)} ${row.owner} ${row.url}`.toLowerCase().includes(this.words) : this.away || this.group || !isAway(row);
     if (item.node.hidden !== !(fits && found)) item.node.hidden = !(fits && found);
   }
 

@@ -1,7 +1,7 @@
 // The menu behind ⋯: one for the whole page, filled for the workload whose button was pressed.
 
 import { $, make } from "./dom.js";
-import { menuItems } from "./states.js";
+import { menuItems, title } from "./states.js";
 import { say } from "./words.js";
 
 const menu = $("menu");
@@ -15,7 +15,7 @@ export function openMenu(button, row, onChosen) {
   if (opener === button) return closeMenu();
   closeMenu();
   [opener, chosen] = [button, onChosen];
-  menu.ariaLabel = say.actionsFor(row.name);
+  menu.ariaLabel = say.actionsFor(title(row));
   const gone = document.body.dataset.link === "gone";
   menu.replaceChildren(
     ...menuItems(row).map(([verb, textContent]) =>

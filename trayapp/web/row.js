@@ -2,10 +2,10 @@
 //
 // All is well: one line. Otherwise the line opens, with what is wrong and what to do.
 
-import { host, put, seen, stamp } from "./dom.js";
+import { host, make, put, seen, stamp } from "./dom.js";
 import { append, DAY, fromRow } from "./history.js";
 import { show } from "./marks.js";
-import { isOpen, label, mark, RANKS, rank } from "./states.js";
+import { isOpen, label, mark, RANKS, rank, title } from "./states.js";
 import { draw, segments } from "./timeline.js";
 import { ago, instant, length } from "./times.js";
 import { asked } from "./actions.js";
@@ -23,11 +23,13 @@ export class Row {
     this.trouble = null;
     this.node.id = `workload-${row.name}`;
     const { ref } = this;
-    put(ref.mono, row.name.slice(0, 1).toUpperCase());
-    put(ref.link, row.name);
-    ref.link.href = `#workload/${row.name}`;
-    ref.segs.ariaLabel = say.day(row.name);
-    ref.more.ariaLabel = say.labelled(WORDS.more, row.name);
+    this.short = row.external?.name ?? row.name; // without its owner, which has a tag
+    put(ref.mono, this.short.slice(0, 1).toUpperCase());
+    put(ref.link, this.short);
+    ref.link.href = `#workload/${encodeURI(row.name)}`;
+    ref.segs.ariaLabel = say.day(title(row));
+    ref.more.ariaLabel = say.labelled(WORDS.more, title(row));
+    if (row.external) ref.link.after(make("span", { className: "tag", textContent: row.owner }));
     this.update(row, Date.now());
   }
 
@@ -66,7 +68,7 @@ export class Row {
   }
 
   makeTrouble() {
-    this.trouble = new Trouble(this.name);
+    this.trouble = new Trouble(this.name, title(this.row));
     this.trouble.onFocusLost = () => this.ref.link.focus();
     this.node.append(this.trouble.node);
   }
@@ -85,8 +87,8 @@ export class Row {
     const good = rank(row) === "running";
     const at = instant(good ? (row.auth.last_refreshed_at ?? row.auth.since) : (row.auth.retrying_since ?? row.auth.since));
     const text = good && row.auth.last_refreshed_at ? say.refreshed(ago(at, now)) : say.lasts(length(now - at));
-    put(ref.when, text);
-    if (this.whenWas !== at) {
+    put(ref.when, at > 0 ? text : ""); // another program may not say since when
+    if (at > 0 && this.whenWas !== at) {
       this.whenWas = at;
       ref.when.dateTime = new Date(at).toISOString();
       ref.when.title = "";

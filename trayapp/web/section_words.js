@@ -38,6 +38,9 @@ export const WORDS = {
   finishNothingText: "Add a server first. You can come back at any time.",
   openDashboard: "Open dashboard",
   // one workload
+  login: "Login",
+  addressText: "Clients on this computer use this address. Only they need the key.",
+  itsState: "Status",
   since: "Since",
   hosts: "Git servers",
   tokenExpires: "Token expires",
@@ -62,6 +65,13 @@ export const WORDS = {
   badName: "Use lowercase letters, numbers, - and _. Start with a letter or number.",
   enterUrl: "Enter an address that starts with https://",
   notInCatalog: "Not in the catalog. Enter its name and address below.",
+  // take over
+  takeOverDo: "Take over",
+  readingPlan: "Checking what would change…",
+  takingOver: "Taking over…",
+  whatChanges: "What changes",
+  repointed: "These clients are pointed to Amberlight. A backup of each file is kept.",
+  signInOpens: "The sign-in page opens in your browser. Clients have access again once you're signed in.",
   // activity
   activityText: "Which client used which workload. Kept on this computer for 7 days; no arguments and no content.",
   activityOff: "Activity isn't recorded. Turn it on in",
@@ -110,6 +120,20 @@ export const WORDS = {
 // What a client has of a workload that no longer fits.
 export const STALE = { old_port: "Has an old port", old_key: "Has an old key" };
 
+// The states of another program's workload; any other word of its is shown as it is.
+export const STATES = {
+  running: first.LABELS.connected,
+  auth_retrying: first.LABELS.reconnecting,
+  unauthenticated: first.LABELS.signIn,
+  starting: first.LABELS.starting,
+  error: "Error",
+  unhealthy: "Unhealthy",
+  stopping: "Stopping",
+  stopped: "Stopped",
+  removing: "Being removed",
+  policy_stopped: "Stopped by policy",
+};
+
 // Groups of settings.
 export const GROUPS = {
   general: "General",
@@ -126,6 +150,8 @@ export const TITLES = {
   url: first.WORDS.address,
   issuer: first.WORDS.issuer,
   muted: "Mute notifications",
+  toolhive_watch: "Watch ToolHive",
+  toolhive_heal: "Restart in ToolHive",
   require_key: "Require the local key",
   redirect_port: "Redirect port",
   client_metadata_url: "Client metadata document",
@@ -166,6 +192,8 @@ export const say = {
   inUse: (time, ago) => `${time}, ${ago}`,
   history: (name, span) => `Last ${span} of ${name}`,
   used: (n, ago) => `${counted(n, "request", "requests")}, ${ago}`,
+  keeps: (owner) => `${owner} keeps it signed in.`,
+  reachedThrough: (owner) => `Clients reach it here, through ${owner}.`,
   // clients
   allConnected: (n) => (n > 1 ? `All ${n} connected` : "Connected"),
   clientConnected: (of) => `Connected: ${names(of)}`,
@@ -188,6 +216,12 @@ export const say = {
   signOutTitle: (name) => `Sign out of ${name}?`,
   renameTitle: (name) => `Rename ${name}`,
   editTitle: (name) => `Edit ${name}`,
+  takeOverTitle: (name, owner) => `Take over ${name} from ${owner}?`,
+  keptHere: (owner) => `Amberlight keeps it signed in from then on, and ${owner} no longer does.`,
+  stops: (name, owner) => `${owner}'s workload ${name} is stopped. Its settings there stay.`,
+  takesPlace: (name) => `Amberlight has this address already: ${name} takes its place.`,
+  entry: (entry) => `(entry ${entry})`,
+  goBack: (name) => `To go back later: \`amberlight take-over --undo ${name}\``,
   needsClientId: (where) => `Needs a client ID of your own. Create one ${where} and enter it below.`,
   needsId: (about) => `${about} · needs a client ID`,
   moreFrom: (vendor) => `More from ${vendor}`,

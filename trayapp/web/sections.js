@@ -8,7 +8,7 @@ import { say, WORDS } from "./words.js";
 
 const MODULES = {
   setup: () => import("./setup.js"),
-  workload: () => import("./detail.js"),
+  workload: () => import("./workload.js"),
   clients: () => import("./clients.js"),
   activity: () => import("./activity.js"),
   settings: () => import("./settings.js"),
@@ -32,8 +32,17 @@ function style() {
   return styled;
 }
 
+// A name as it was put into an address; one that isn't well-formed is nobody's.
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return "";
+  }
+}
+
 export class Sections {
-  // `context` is what modules get: {current(name), names(), empty()}. With nothing to show, set-up takes the list's place.
+  // `context` is what modules get: {current(name), names(), titled(name), empty()}, of which `names` has our own workloads only. With nothing to show, set-up takes the list's place.
   constructor(context) {
     this.context = context;
     this.view = "workloads";
@@ -44,9 +53,14 @@ export class Sections {
 
   // "#workload/github" → ["workload", "github"]; anything unknown is the list.
   get wanted() {
-    const [, view, name = ""] = /^#([a-z]+)(?:\/([a-z0-9_-]*))?$/.exec(location.hash) ?? ["", "workloads"];
-    const found = VIEWS.includes(view) ? [view, name] : ["workloads", ""];
+    const [, view, name = ""] = /^#([a-z]+)(?:\/(.*))?$/.exec(location.hash) ?? ["", "workloads"];
+    const found = VIEWS.includes(view) ? [view, decoded(name)] : ["workloads", ""];
     return found[0] === "workloads" && this.context.empty() ? ["setup", ""] : found;
+  }
+
+  // "#take-over=toolhive/github", by which the tray asks about it → "toolhive/github"; empty for any other.
+  get taken() {
+    return decoded(/^#take-over=(.+)$/.exec(location.hash)?.[1] ?? "");
   }
 
   // The page of this workload, if it is open.
@@ -67,7 +81,7 @@ export class Sections {
       const here = tab.hash === `#${this.view}` || (["workload", "setup"].includes(this.view) && tab.hash === "#workloads");
       tab.ariaCurrent = here ? "page" : null;
     }
-    if (this.view !== "workloads") document.title = say.pageTitle(this.view === "workload" ? this.name : WORDS[this.view]);
+    if (this.view !== "workloads") document.title = say.pageTitle(this.view === "workload" ? this.context.titled(this.name) : WORDS[this.view]);
     if (moved) {
       scrollTo(0, 0);
       view.querySelector("h1").focus();

@@ -41,6 +41,11 @@ export function forgetKey() {
   sessionStorage.removeItem(KEY);
 }
 
+// The API's path of a workload; another program's is called `OWNER/NAME`.
+export function pathOf(name) {
+  return `${name.includes("/") ? "/external" : "/workloads"}/${name.split("/").map(encodeURIComponent).join("/")}`;
+}
+
 function headers(more) {
   const key = sessionStorage.getItem(KEY);
   return { ...(key === null ? {} : { Authorization: `Bearer ${key}` }), ...more };

@@ -14,8 +14,8 @@ export const RANKS = {
   signing_in: { order: 4, group: "you" },
   retrying: { order: 5, group: "healing" },
   starting: { order: 6, group: "healing" },
-  unknown: { order: 7, group: "healing" },
-  running: { order: 8, group: "good" },
+  running: { order: 7, group: "good" },
+  unknown: { order: 8, group: "" },
   ending: { order: 9, group: "rest" },
   stopped: { order: 10, group: "rest" },
 };
@@ -48,7 +48,17 @@ export function group(row) {
   return found === "retrying" && PERSON.has(row.auth.detail) ? "you" : RANKS[found].group;
 }
 
-// The state's label, one of a fixed set.
+// A workload's name for people: another program's says whose it is.
+export function title({ name, owner, external }) {
+  return external ? `${external.name} (${owner})` : name;
+}
+
+// Whether it is another program's and has stopped: such a row leaves the list quietly.
+export function isAway(row) {
+  return row.external !== null && !row.external.doing && ["ending", "stopped"].includes(rank(row));
+}
+
+// The state's label: one of a fixed set, or the word of another program that isn't in it.
 export function label(row) {
   return row.label;
 }
@@ -61,6 +71,7 @@ export function mark(row) {
 // The problem as a sentence; empty when all is well.
 export function problem(row) {
   const { detail, last_error: error } = row.auth;
+  if (row.external) return row.status_context || (rank(row) === "retrying" ? PROBLEMS.retrying : "");
   if (row.status === "removing" || waits(row)) return "";
   if (detail === "retrying" && error) return error.summary;
   if (row.status === "stopped" && detail === "not_stored") return `${PROBLEMS.paused} ${PROBLEMS.not_stored}`; // both are true
@@ -83,6 +94,7 @@ export function codes(error) {
 // Whether a row needs more than its line: something is wrong, waits for a person, or should be known.
 export function isOpen(row) {
   const found = rank(row);
+  if (row.external) return row.external.doing !== null || row.help !== "" || (row.status_context !== "" && found !== "running" && !isAway(row));
   if (found === "ending" || (found === "stopped" && row.auth.detail === "paused")) return false;
   if (found !== "running") return true;
   const { detail, signing_in: signingIn, sign_in_error: error, sign_in_warning: warning } = row.auth;
@@ -117,6 +129,7 @@ export function signInWarning({ status, auth }) {
 // The buttons of a row in trouble, in order: [{verb, text, primary}]. At most one is primary.
 export function buttons(row) {
   const found = rank(row);
+  if (row.external) return externalButtons(row).filter(({ verb, rests }) => verb === row.action || (rests && verb === "restart"));
   if (found === "ending") return [];
   if (found === "stopped") return [{ verb: "resume", text: WORDS.resume, primary: row.action === "resume" }];
   const made = [];
@@ -128,10 +141,22 @@ export function buttons(row) {
   return made.map((each) => ({ ...each, primary: each.verb === row.action }));
 }
 
+// What can be done about another program's workload; it rests while something is being done. One that reconnects may well
+// recover on its own.
+export function externalButtons(row) {
+  const { actions, doing } = row.external;
+  const texts = { restart: WORDS.restart, take_over: WORDS.takeOver };
+  return actions.map((verb) => ({ verb, text: texts[verb], primary: verb === row.action && rank(row) !== "retrying", rests: doing !== null }));
+}
+
 // What the menu of a row offers beyond its buttons.
 export function menuItems(row) {
   const found = rank(row);
   const shown = new Set(buttons(row).map((each) => each.verb));
+  if (row.external) {
+    const more = externalButtons(row).filter(({ verb, rests }) => !rests && !shown.has(verb));
+    return [["open", WORDS.details], ...more.map(({ verb, text }) => [verb, text])];
+  }
   const may = found !== "ending" && found !== "stopped" && row.auth.detail !== "config_error";
   const items = [["open", WORDS.details]];
   if (row.kind !== "account") items.push(["connect", WORDS.connectClient]);
@@ -152,35 +177,37 @@ function signInText(row) {
 // --- all together ----------------------------------------------------------------------------------------------------
 
 function sorted(rows) {
-  const by = { you: [], reconnecting: [], starting: [], good: [], rest: [] };
+  const by = { you: [], reconnecting: [], starting: [], good: [], unknown: [], rest: [] };
   for (const row of rows) {
-    const its = group(row);
+    const its = group(row) || "unknown";
     by[its === "healing" ? (rank(row) === "retrying" ? "reconnecting" : "starting") : its].push(row);
   }
   return by;
 }
 
-const called = (rows) => rows.map((row) => row.name).sort();
+const called = (rows) => rows.map(title).sort();
 
 // The heading: what a person wants to know first.
 export function heading(rows) {
   if (!rows.length) return say.noWorkloads();
-  const { you, reconnecting, starting, good, rest } = sorted(rows);
+  const { you, reconnecting, starting, good, unknown, rest } = sorted(rows);
   if (you.length) return say.attention(you.length);
   if (reconnecting.length) return say.reconnecting(called(reconnecting));
   if (starting.length) return say.starting(called(starting));
-  return good.length ? say.connected(called(good)) : say.paused(called(rest));
+  if (good.length) return say.connected(called(good));
+  return unknown.length ? say.unknown(called(unknown)) : say.paused(called(rest));
 }
 
 // Below it: "3 connected · linear reconnecting, next attempt in 4 min".
 export function subheading(rows, now) {
-  const { you, reconnecting, starting, good, rest } = sorted(rows);
+  const { you, reconnecting, starting, good, unknown, rest } = sorted(rows);
   const parts = [];
   const first = you.length || reconnecting.length || starting.length; // else the heading has said it
   if (good.length && first) parts.push(say.partConnected(good.length));
   if (reconnecting.length) parts.push(say.partReconnecting(called(reconnecting), wait(reconnecting, now)));
   if (starting.length && (you.length || reconnecting.length)) parts.push(say.partStarting(starting.length));
-  if (rest.length && (first || good.length)) parts.push(say.partPaused(rest.length));
+  if (unknown.length && (first || good.length)) parts.push(say.partUnknown(unknown.length));
+  if (rest.length && (first || good.length || unknown.length)) parts.push(say.partPaused(rest.length));
   return parts.join(" · ");
 }
 
@@ -192,7 +219,7 @@ function wait(rows, now) {
 }
 
 // The window's title: the important part comes first, because tabs are narrow.
-export function title(rows) {
+export function windowTitle(rows) {
   const bad = rows.filter((row) => group(row) === "you");
   if (bad.length) return say.pageTitle(say.titleAttention(called(bad)));
   return say.pageTitle(rows.length ? heading(rows) : "");

@@ -13,12 +13,13 @@ const READING = 8000; // ms
 const CONSENT = new Set(["different_account", "different_server", "scope_lost", "not_renewable"]); // a person may agree to these
 
 export class Trouble {
-  constructor(name) {
+  // `title` is its name for people.
+  constructor(name, title = name) {
     Object.assign(this, stamp("trouble"));
-    this.name = name;
+    Object.assign(this, { name, title });
     this.noteUntil = 0;
     this.panel = null;
-    this.ref.actions.ariaLabel = say.actionsFor(name);
+    this.ref.actions.ariaLabel = say.actionsFor(title);
   }
 
   // Show a new row of the list. `extra` are buttons behind those that help.
@@ -58,12 +59,13 @@ export class Trouble {
     const { actions } = this.ref;
     const held = actions.contains(document.activeElement);
     const known = new Map([...actions.children].map((button) => [button.dataset.do, button]));
-    const made = wanted.map(({ verb, text, primary }) => {
+    const made = wanted.map(({ verb, text, primary, rests }) => {
       const button = known.get(verb) ?? make("button", { type: "button", data: { do: verb } });
       put(button, text);
       button.classList.toggle("primary", Boolean(primary));
       button.disabled = document.body.dataset.link === "gone";
-      const label = say.labelled(text, this.name);
+      if (rests !== undefined) button.ariaDisabled = rests ? "true" : null;
+      const label = say.labelled(text, this.title);
       if (button.ariaLabel !== label) button.ariaLabel = label;
       return button;
     });
@@ -130,7 +132,7 @@ export class Trouble {
     const good = this.row.colour === "green";
     const code = codes(this.row.auth.last_error);
     if (code && !furtherError(this.row) && !good) said.push(code);
-    if (!good) said.push(say.since(clock(since, now)));
+    if (!good && since > 0) said.push(say.since(clock(since, now)));
     const renewed = instant(auth.last_refreshed_at);
     if (!good && Number.isFinite(renewed)) said.push(say.lastRefreshed(clock(renewed, now)));
     if (auth.attempts) said.push(say.attempts(auth.attempts));

@@ -1,0 +1,100 @@
+// The dialog that asks before a workload is taken over from another program: it shows what would change, and changes nothing
+// until the button is pressed.
+
+import { asked } from "./actions.js";
+import { aloud, make, put, rich, seen, tell } from "./dom.js";
+import { say, WORDS } from "./section_words.js";
+import { ask, Failure, pathOf } from "./session.js";
+
+let dialog = null; // made when it is first wanted
+let part = {};
+let open = 0; // counts openings, so that a late answer to an earlier one is dropped
+
+// Ask about another program's workload, a row of the list. Calls `onTaken(name)` with its name here once it is ours;
+// `current(name)` is the newest row of a workload.
+export async function openTakeOver(row, current, onTaken) {
+  dialog ??= build();
+  const mine = ++open;
+  const path = `${pathOf(row.name)}/take-over`;
+  const names = [row.external.name, row.owner];
+  put(part.title, say.takeOverTitle(...names));
+  part.plan.replaceChildren();
+  put(part.state, WORDS.readingPlan);
+  put(part.wrong, "");
+  seen(part.yes, false);
+  if (!dialog.open) dialog.showModal();
+  part.form.onsubmit = (event) => {
+    event.preventDefault();
+    take(path, current, onTaken);
+  };
+  try {
+    const plan = await ask("GET", path);
+    if (mine !== open) return;
+    put(part.wrong, plan.problem ?? "");
+    if (!plan.problem) part.plan.replaceChildren(...planned(plan, ...names));
+    seen(part.yes, !plan.problem);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    if (mine === open) put(part.wrong, error.message);
+  }
+  if (mine === open) put(part.state, "");
+}
+
+function build() {
+  part = {
+    title: make("h2", { id: "take-over-title" }),
+    plan: make("div", { className: "planned" }),
+    state: make("p", { className: "quiet", role: "status" }),
+    wrong: make("p", { className: "wrong", role: "alert" }),
+    yes: make("button", { type: "submit", className: "primary", textContent: WORDS.takeOverDo }),
+  };
+  const no = make("button", { type: "button", textContent: WORDS.cancel, data: { close: "" } });
+  const buttons = make("p", { className: "buttons" }, no, " ", part.yes);
+  part.form = make("form", { method: "dialog", noValidate: true }, part.title, part.plan, part.state, part.wrong, buttons);
+  const made = make("dialog", { id: "take-over-dialog" }, part.form);
+  made.setAttribute("aria-labelledby", part.title.id);
+  made.addEventListener("close", () => (open += 1));
+  document.body.append(made);
+  return made;
+}
+
+// What would change, and how to go back.
+function planned({ name, url, configured_as: known, clients, notes }, theirs, owner) {
+  const fact = (term, text) => make("div", {}, make("dt", { textContent: term }), make("dd", { textContent: text }));
+  const steps = [say.stops(theirs, owner), ...(known === null ? [] : [say.takesPlace(known)]), WORDS.signInOpens, ...notes].map((text) => make("li", { textContent: text }));
+  if (clients.length) steps.splice(1, 0, make("li", {}, WORDS.repointed, make("ul", { className: "bullets" }, ...clients.map((client) => pointed(client, name)))));
+  return [
+    make("p", { textContent: say.keptHere(owner) }),
+    make("dl", { className: "facts" }, fact(WORDS.name, name), fact(WORDS.address, url)),
+    make("h3", { textContent: WORDS.whatChanges }),
+    make("ul", { className: "bullets" }, ...steps),
+    make("p", { className: "hint" }, ...rich(say.goBack(name))),
+  ];
+}
+
+function pointed({ title, file, entry }, name) {
+  return make("li", {}, make("strong", { textContent: title }), " ", make("code", { textContent: file }), entry === name ? "" : ` ${say.entry(entry)}`);
+}
+
+async function take(path, current, onTaken) {
+  if (part.yes.ariaDisabled === "true") return;
+  const mine = open;
+  part.yes.ariaDisabled = "true";
+  put(part.wrong, "");
+  put(part.state, WORDS.takingOver);
+  try {
+    const answer = await ask("POST", path, {});
+    const { name, message, failed, authorization_url: page } = answer;
+    if (page !== null) asked.set(name, { answer, row: current(name) ?? null });
+    tell([message, ...failed]);
+    if (mine === open) dialog.close();
+    onTaken(name);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    if (mine === open) put(part.wrong, error.message);
+    else aloud(error.message);
+  } finally {
+    part.yes.ariaDisabled = null;
+    if (mine === open) put(part.state, "");
+  }
+}
