@@ -31,6 +31,7 @@ from trayapp.system.worker import HangingError
 T = TypeVar("T")
 
 SOON = 1.0  # s; more than a burst
+WALL = 1_700_000_000.0  # at the start
 
 
 def virtually(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -84,7 +85,7 @@ class Engine:
 
     def now(self) -> Moment:
         at = asyncio.get_running_loop().time()
-        return Moment(at, at, 1_700_000_000.0 + at)
+        return Moment(at, at, WALL + at)
 
     def set_app_fields(self, **fields: Unpack[AppFields]) -> None:
         self.published.append(fields["external"])
@@ -112,7 +113,7 @@ class Stage:
             self.engine,
             lambda *words: self.told.append(words),
             lambda machine: owners,
-            lambda owner, show: WatchedOwner(owner, show, self.threads),
+            lambda owner, show: WatchedOwner(owner, show, self.threads, lambda: self.engine.now().wall),
         )
         if settings is not None:
             self.watch.configured(settings)
@@ -255,6 +256,27 @@ def test_of_two_with_the_same_name_the_first_counts() -> None:
         stage = Stage(FakeOwner([workload("github"), workload("github", "error")]))
         await asyncio.sleep(SOON)
         assert {"toolhive/github": "running"} == stage.rows()
+        await stage.end()
+
+    virtually(story)
+
+
+@pytest.mark.usefixtures("reported")
+def test_a_program_that_does_not_say_since_when() -> None:
+    """Then it is as far as we know: since the first look that found that word, whatever else has changed meanwhile."""
+
+    async def story() -> None:
+        stage = Stage(FakeOwner())
+        await asyncio.sleep(SOON)
+        loop, long = asyncio.get_running_loop(), "a word of its own that is too long for a row" * 2
+        seen: list[tuple[str, bool]] = []
+        for word, context in (("running", ""), ("running", "It says more."), (long, ""), (long, ""), ("running", "")):
+            began = WALL + loop.time()
+            stage.owner.workloads = [workload("github", word, context, since=0.0)]
+            stage.changed()
+            await asyncio.sleep(100.0)
+            seen.append((word, stage.view().auth.since >= began))
+        assert [("running", True), ("running", False), (long, True), (long, False), ("running", True)] == seen
         await stage.end()
 
     virtually(story)

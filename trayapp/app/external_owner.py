@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Protocol, TypeVar
 
@@ -97,12 +98,19 @@ class _Doing:
 class WatchedOwner:
     """Belongs to the engine's loop. `show` is called when `views` have changed."""
 
-    def __init__(self, owner: ExternalOwner, show: Callable[[], None], threads: Threads | None = None) -> None:
+    def __init__(
+        self,
+        owner: ExternalOwner,
+        show: Callable[[], None],
+        threads: Threads | None = None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         self.owner = owner
         self.views: Mapping[str, WorkloadView] = {}
         self.problems: tuple[str, ...] = ()
         self._show = show
         self._threads = threads or OwnThreads(owner.title)
+        self._wall = wall
         self._hint = asyncio.Event()
         self._directories = DirectoryChanges(self._hint.set)
         self._ends = ProcessEnds(self._hint.set)
@@ -233,9 +241,14 @@ class WatchedOwner:
 
     def _view(self, found: ExternalWorkload) -> WorkloadView:
         doing = self._doing.get(found.name)
-        return external_view(
+        view = external_view(
             self.owner.id, self.owner.title, found, self._reading.actions, doing.sentence if doing else ""
         )
+        if found.since:
+            return view
+        before = self.views.get(view.name)  # as far as we know, it has had its word since we first saw that
+        since = before.auth.since if before is not None and _word(before) == _word(view) else self._wall()
+        return replace(view, auth=replace(view.auth, since=since))
 
     # --- acting ------------------------------------------------------------------------------------------------------
 

@@ -61,7 +61,7 @@ class ExternalWorkload:
     client_url: str  # where its clients reach it; empty: not known
     word: str  # its status
     context: str = ""  # why it is so
-    since: float = 0.0  # wall; when that was written
+    since: float = 0.0  # wall; when that was written; 0: not known
 
 
 def external_name(owner_id: str, name: str) -> str:
