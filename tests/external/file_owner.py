@@ -72,13 +72,14 @@ class FileOwner:
         self.writes({**servers, name: {**servers[name], "word": "running", "why": ""}})
 
     def stop(self, name: str) -> None:
-        """It is gone from the file."""
+        """It is in the file, as stopped."""
         self._called(f"stop {name}", Verb.TAKE_OVER)
-        self.writes({each: one for each, one in self._servers().items() if each != name})
+        servers = self._servers()
+        self.writes({**servers, name: {**servers[name], "word": "stopped"}})
 
     def entry(self, name: str) -> ImportableEntry | SkippedEntry:
         """Its address."""
-        self._called(f"entry {name}", Verb.TAKE_OVER)
+        self._called("", name=name)
         return make_entry(name, {"url": self._servers()[name]["url"]})
 
     def _servers(self) -> dict[str, Any]:
@@ -89,17 +90,17 @@ class FileOwner:
         except ValueError:
             raise ExternalError("Example Gateway's file isn't JSON. Look there.") from None
 
-    def _called(self, what: str, offered: Verb | None = None) -> None:
+    def _called(self, what: str, offered: Verb | None = None, name: str = "") -> None:
         with contextlib.suppress(RuntimeError):
             asyncio.get_running_loop()
-            self.mistakes.append(f"{what or 'read'}: on an event loop's thread")
-        if not what:
-            return
-        self.asked.append(what)
-        if offered not in self._actions:
-            self.mistakes.append(f"{what}: not offered")
-        if what.partition(" ")[2] not in self._servers():
-            self.mistakes.append(f"{what}: not there")
+            self.mistakes.append(f"{what or 'a look'}: on an event loop's thread")
+        if what:
+            self.asked.append(what)
+            if offered not in self._actions:
+                self.mistakes.append(f"{what}: not offered")
+        name = name or what.partition(" ")[2]
+        if name and name not in self._servers():
+            self.mistakes.append(f"{what or 'a look'}: {name} isn't there")
 
 
 _IMPLEMENTS: type[ExternalOwner] = FileOwner

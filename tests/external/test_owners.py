@@ -8,6 +8,7 @@ import pytest
 
 from trayapp.clients.places import Machine
 from trayapp.core.external import external_name, split_name
+from trayapp.core.owners import TITLES
 from trayapp.external.owners import owners
 from trayapp.external.places import folders
 
@@ -19,10 +20,10 @@ def test_each_program_has_a_place_and_a_name_of_its_own(platform: str, tmp_path:
     found = owners(Machine(platform, {}, tmp_path))
     ids = [owner.id for owner in found]
     assert len(ids) == len(set(ids)) > 0
-    assert set(ids) == folders(platform, {}, tmp_path).keys()
+    assert set(ids) == folders(platform, {}, tmp_path).keys() == TITLES.keys()
     for owner in found:
         assert (owner.id, "a") == split_name(external_name(owner.id, "a"))
-        assert owner.title.strip() == owner.title != ""
+        assert TITLES[owner.id] == owner.title
 
 
 @pytest.mark.parametrize("platform", ["linux", "darwin", "win32"])

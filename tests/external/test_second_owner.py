@@ -1,4 +1,4 @@
-"""A second program beside ToolHive, through the whole app: its rows, events, actions and errors, over the API.
+"""A second program beside ToolHive, through the whole app: its rows, events, actions and errors, over API and commands.
 
 No second real program could be run, so this one is a fake that keeps a real file and has its own words (`file_owner.py`).
 """
@@ -15,8 +15,11 @@ import pytest
 from tests.app.test_runtime import Program
 from tests.external.fake_owner import FakeOwner, workload
 from tests.external.file_owner import FileOwner
+from trayapp.cli import main
 from trayapp.cli.client import ApiError
+from trayapp.config.paths import Paths
 from trayapp.core.advice import advice
+from trayapp.core.owners import TITLES
 from trayapp.core.presentation import Verb
 from trayapp.core.snapshot import Status, WorkloadView
 
@@ -192,6 +195,69 @@ def test_a_restart_that_fails_says_why(start: Start) -> None:
         program.client.request("POST", f"{EXTERNAL}/gateway/one/restart")
     assert 409 == refused.value.status
     assert "unauthenticated" == word(program, "one")
+
+
+# --- taking over -----------------------------------------------------------------------------------------------------
+
+
+def test_a_name_that_is_ours_is_another_one_here(start: Start) -> None:
+    """The plan says which, and nobody was asked to do anything."""
+
+    program, owner = start(*BOTH, one=ONE)
+    plan = get(program, "/gateway/one/take-over")
+    assert ("Example Gateway", "https://one.example/mcp", None) == (plan["owner"], plan["url"], plan["problem"])
+    assert plan["name"] not in ("", "one")
+    assert [] == owner.asked
+
+
+def test_it_is_taken_over_and_given_back(start: Start) -> None:
+    """The program stops it, and its row leaves the tray; it runs it again once it is given back."""
+
+    program, owner = start(*BOTH, two={**ONE, "url": "http://127.0.0.1:9/mcp"})
+    taken = program.client.request("POST", f"{EXTERNAL}/gateway/two/take-over", {"sign_in": False})
+    assert ("one", ["stop two"]) == (taken["name"], owner.asked)
+    program.until(lambda: word(program, "two") == "stopped", "the stop")
+    assert "gateway/two" not in [row["name"] for row in get(program)["workloads"]]
+
+    program.client.request("POST", "/api/v1beta/workloads/one/give-back", {})
+    program.until(lambda: word(program, "two") == "running", "its return")
+    assert ["stop two", "restart two"] == owner.asked
+    assert ["one"] == [row["name"] for row in program.client.workloads()]
+
+
+def test_what_cannot_be_stopped_is_not_taken_over(start: Start) -> None:
+    """A program that only restarts keeps it; nothing was asked and nothing added."""
+
+    program, owner = start(Verb.RESTART, one=ONE)
+    with pytest.raises(ApiError, match="Example Gateway can't be asked to stop one now") as refused:
+        program.client.request("POST", f"{EXTERNAL}/gateway/one/take-over", {"sign_in": False})
+    assert (409, []) == (refused.value.status, owner.asked)
+    assert ["one"] == [row["name"] for row in program.client.workloads()]
+
+
+# --- commands --------------------------------------------------------------------------------------------------------
+
+
+def test_commands_know_it(start: Start, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """`list`, `status` and `restart` need nothing about it but its title; those that are for ours say what to do instead."""
+
+    program, owner = start(*BOTH, one=RED)
+    monkeypatch.setitem(TITLES, owner.id, owner.title)
+    monkeypatch.setattr(Paths, "default", classmethod(lambda cls: program.paths))
+
+    assert 0 == main(["list"])
+    listed = capsys.readouterr().out
+    assert ["gateway/one", "one", "toolhive/one"] == sorted(line.split()[0] for line in listed.splitlines()[1:])
+    assert 4 == main(["status", "gateway/one"])
+    shown = capsys.readouterr().out
+    assert "Owner:        Example Gateway" in shown
+    assert "1970" not in shown
+    assert 2 == main(["retry", "gateway/one"])
+    assert "Example Gateway keeps gateway/one signed in." in capsys.readouterr().err
+    assert 0 == main(["restart", "gateway/one"])
+    assert "Example Gateway is restarting gateway/one." in capsys.readouterr().out
+    program.until(lambda: word(program, "one") == "running", "the restart")
+    assert ["restart one"] == owner.asked
 
 
 # --- errors ----------------------------------------------------------------------------------------------------------
