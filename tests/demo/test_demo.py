@@ -18,7 +18,7 @@ from tests.own_places import own_places
 from trayapp.demo import demo, story
 from trayapp.oauthtest import Mode, OAuthServer
 
-LIMIT = 20.0  # s
+LIMIT = 60.0  # s
 
 
 def environment(root: Path, **more: str) -> dict[str, str]:

@@ -11,7 +11,8 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from trayapp.app.app import App
@@ -59,7 +60,7 @@ def run(*, tray: bool, fast: bool, exit_when_done: bool, as_json: bool) -> int:
         paths.make()
         for told in (Told.ICON, Told.NO_TRAY):
             keep(paths.state_dir, told)  # the terminal says what to look at
-        logging.basicConfig(filename=paths.log_file, level=logging.INFO)
+        stack.enter_context(_log_to(paths.log_file))
         specs = {name: _spec(name, servers[name], echoes[name].url, fast) for name in NAMES}
         narrator = Narrator(as_json)
         found = audience(tray=tray, arguments=_the_click(paths))
@@ -86,6 +87,18 @@ def run(*, tray: bool, fast: bool, exit_when_done: bool, as_json: bool) -> int:
         narrator.end()
         story.join(5.0)
         return code or narrator.code
+
+
+@contextmanager
+def _log_to(path: Path) -> Iterator[None]:
+    """Log to this file. It is closed in the end, as Windows deletes no open file; what is logged later is dropped."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    logging.basicConfig(handlers=[handler, logging.NullHandler()], level=logging.INFO)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
+        handler.close()
 
 
 def _server(fast: bool) -> OAuthServer:
