@@ -133,8 +133,21 @@ windows_python() {
     (
         set -o pipefail
         export PYTHONUTF8=1 PYTHONUNBUFFERED=1 PYTHONPYCACHEPREFIX="$(windows_path "$PWD/$WINDOWS/bytecode")"
-        { wine "$WINDOWS_HOME/python.exe" "$@" 2>&1 1>&3 </dev/null | cat >&2; } 3> >(cat)
+        { "${WINDOWS_START:-wine}" "$WINDOWS_HOME/python.exe" "$@" 2>&1 1>&3 </dev/null | cat >&2; } 3> >(cat)
     )
+}
+
+# Wine starts its desktop with the first window, by the process that opens it, and ends it after the last one. With a
+# program that a test waits for, the desktop would get its pipes, and the test would wait for the desktop: so another
+# process, without pipes, has it until the end. That end isn't left to the programs: one that outlives its test, and
+# Wine's services, have the pipes of this run.
+wine_with_desktop() {
+    local code=0
+    wine "$WINDOWS_HOME/python.exe" -ISc \
+        'import ctypes, time; ctypes.windll.user32.GetDesktopWindow(); time.sleep(86400)' </dev/null >/dev/null 2>&1 3>&1 &
+    wine "$@" || code=$?
+    kill_wine
+    return $code
 }
 
 # An X screen of this run's own, on which Wine opens windows.
@@ -159,7 +172,7 @@ close_screen() {
 # interrupt a test on Windows): pytest-xdist then counts one failure and goes on in a new one. Hypothesis' own profile ci
 # makes the same examples each time, however slow the machine.
 test_windows() {
-    pytest() { windows_python -m pytest "$@"; }
+    pytest() { WINDOWS_START=wine_with_desktop windows_python -m pytest "$@"; }
     open_screen
     pytest_retried -n 2 --hypothesis-profile ci -o timeout=300 \
         -m "not (slow or build or alone or desktop or real)" "$@"
