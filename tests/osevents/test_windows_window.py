@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import threading
@@ -159,9 +160,13 @@ user.FindWindowExW.restype = ctypes.c_void_p
 user.FindWindowExW.argtypes = ctypes.c_void_p, ctypes.c_void_p, ctypes.c_wchar_p, ctypes.c_wchar_p
 for name in ("SendMessageW", "PostMessageW"):
     getattr(user, name).argtypes = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_size_t, ctypes.c_ssize_t
-title, *messages = sys.argv[1:]
-window, found = None, 0
+user.GetWindowThreadProcessId.argtypes = ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint32)
+title, process, *messages = sys.argv[1:]
+window, found, owner = None, 0, ctypes.c_uint32()
 while window := user.FindWindowExW(None, window, None, title):
+    user.GetWindowThreadProcessId(window, owner)
+    if owner.value != int(process):  # a program of another test
+        continue
     found += 1
     for message in messages:
         how, kind, wparam = message.split(":")
@@ -193,7 +198,7 @@ async def test_messages_of_a_second_program() -> None:
     ]
     done: list[str] = []
     async with listening(WindowsSession(hold=0.05, with_power=lambda: True)) as heard:
-        command = [sys.executable, "-c", SECOND, TITLE, *messages]
+        command = [sys.executable, "-c", SECOND, TITLE, str(os.getpid()), *messages]
         output = await asyncio.to_thread(subprocess.check_output, command, text=True)
         assert "1" == output.strip()
         async with asyncio.timeout(60):
@@ -210,7 +215,7 @@ async def test_a_window_is_opened_and_closed_again_and_again() -> None:
     for _ in range(3):
         async with listening(WindowsSession()):
             pass
-    command = [sys.executable, "-c", SECOND, TITLE]
+    command = [sys.executable, "-c", SECOND, TITLE, str(os.getpid())]
     assert "0" == (await asyncio.to_thread(subprocess.check_output, command, text=True)).strip()
 
 
