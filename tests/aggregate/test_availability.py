@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 import pytest
 
 from trayapp.aggregate.availability import WorkloadRow, blocked_by_state, refusal, row_of
@@ -9,6 +11,7 @@ from trayapp.core.sentences import help_of
 from trayapp.core.snapshot import Detail, Status
 from trayapp.mcp.blocked import Blocked
 
+TOO_LARGE, UNPROCESSABLE = HTTPStatus(413).phrase, HTTPStatus(422).phrase  # Python 3.13 has RFC 9110's words
 NOW = 1_700_000_000.0
 
 
@@ -113,9 +116,9 @@ def test_a_refusal_of_the_proxy_is_its_sentence() -> None:
 @pytest.mark.parametrize(
     ("status", "body", "words"),
     [
-        (413, None, "git answered 413 (Request Entity Too Large)."),
-        (413, "At most 4 MB\n", "git answered 413 (Request Entity Too Large): At most 4 MB."),
-        (413, "<html>Too large</html>", "git answered 413 (Request Entity Too Large)."),
+        (413, None, f"git answered 413 ({TOO_LARGE})."),
+        (413, "At most 4 MB\n", f"git answered 413 ({TOO_LARGE}): At most 4 MB."),
+        (413, "<html>Too large</html>", f"git answered 413 ({TOO_LARGE})."),
         (429, {"error": {"code": 7, "message": "Slow down."}}, "git answered 429 (Too Many Requests): Slow down."),
         (403, {"error": "forbidden", "error_description": "no"}, "git answered 403 (Forbidden): forbidden."),
         (
@@ -123,7 +126,7 @@ def test_a_refusal_of_the_proxy_is_its_sentence() -> None:
             {"error": "bad_header", "message": "A header is odd."},
             "git answered 400 (Bad Request): A header is odd.",
         ),
-        (422, {"detail": "Not a city"}, "git answered 422 (Unprocessable Entity): Not a city."),
+        (422, {"detail": "Not a city"}, f"git answered 422 ({UNPROCESSABLE}): Not a city."),
         (499, [1], "git answered 499."),
         (500, "\x00\x1b[31m" + "x" * 1000, "git answered 500 (Internal Server Error): [31m" + "x" * 296 + "."),
     ],
