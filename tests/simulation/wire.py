@@ -86,6 +86,8 @@ class Stream:
         return self.reset if what == "is_readable" else None
 
     async def read(self, most: int) -> bytes:
+        if not self.reset:  # nothing comes before the request
+            await asyncio.get_running_loop().create_future()
         return b""
 
     async def aclose(self) -> None:
