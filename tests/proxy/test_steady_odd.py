@@ -431,8 +431,8 @@ async def test_a_huge_event_costs_no_more_than_its_length(end: bytes) -> None:
         yield end
         yield end
 
-    began = time.monotonic()
+    began = time.process_time()
     pieces = [piece async for piece in whole_events(chunks())]
 
     assert [b"data: " + b"x" * 1500 * 16 * 1024 + end * 2] == pieces
-    assert time.monotonic() - began < 1.5
+    assert time.process_time() - began < 1.5
