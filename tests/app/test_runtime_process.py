@@ -69,6 +69,7 @@ class Process:
             "HOME": str(root),
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
+            "PYTHONUTF8": "1",  # as `run` reads it
             "NO_COLOR": "1",
         }
         (root / "run").mkdir(mode=0o700)
@@ -90,7 +91,11 @@ class Process:
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        self.until(self._up, "the start")
+        try:
+            self.until(self._up, "the start")
+        except BaseException as error:
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
         return self
 
     def __exit__(

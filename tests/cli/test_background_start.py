@@ -115,9 +115,9 @@ def test_run_in_the_background_and_quit(paths: Paths, capsys: Capture, monkeypat
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", f"unix:path={paths.state_dir}/no-bus")
 
-    assert 0 == main(["run", "--background", "--no-tray"])
-    assert "Amberlight is now running in the background (process " in capsys.readouterr().out
     try:
+        assert 0 == main(["run", "--background", "--no-tray"])
+        assert "Amberlight is now running in the background (process " in capsys.readouterr().out
         assert 0 == main(["run", "--background", "--no-tray"])
         assert "Amberlight is already running.\n" == capsys.readouterr().out
         assert 0 == main(["status"])
