@@ -34,6 +34,7 @@ from tests.raw_server import (
     respond_with,
 )
 from trayapp.core.outcomes import Answer
+from trayapp.oauth.progress import READS_AHEAD
 from trayapp.oauth.tokens import HttpTokens
 from trayapp.oauth.wire import Wire
 
@@ -203,9 +204,10 @@ async def test_a_demanded_client_certificate_counts_as_sent(trusted: None, autho
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(cadata=authority.cert_pem.bytes().decode())
     async with raw_server(respond_with(http_response("200 OK")), context) as server:
-        sent, _ = told(await refresh(f"https://{NAME}:{server.port}/"))
+        answer = told(await refresh(f"https://{NAME}:{server.port}/"))
 
-    assert sent
+    sent, _ = answer
+    assert sent or (READS_AHEAD and (False, "reset") == answer)  # the refusal may be there before the request leaves
     assert b"" == server.received
 
 
