@@ -12,8 +12,8 @@ from typing import Any, TypeVar, Unpack
 import pytest
 
 from tests.external.fake_owner import CANARY, FakeOwner, workload
-from tests.simulation.loop import VirtualLoop
-from trayapp.app import directory_changes
+from tests.simulation.loop import StalledError, VirtualLoop
+from trayapp.app import directory_changes, external
 from trayapp.app.external import HEALING, ExternalWatch
 from trayapp.app.external_owner import DOING_LIMIT, KEPT, READ_LIMIT, WatchedOwner
 from trayapp.clients.places import Machine
@@ -34,11 +34,15 @@ SOON = 1.0  # s; more than a burst
 WALL = 1_700_000_000.0  # at the start
 
 
-def virtually(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a test on a loop whose time only jumps."""
+def virtually(work: Callable[[], Coroutine[Any, Any, None]], *, stalls: bool = False) -> None:
+    """Run a test on a loop whose time only jumps; with `stalls`, until nothing would ever happen any more."""
     loop = VirtualLoop()
     try:
-        loop.run_until_complete(work())
+        if stalls:
+            with pytest.raises(StalledError, match="stands still"):
+                loop.run_until_complete(work())
+        else:
+            loop.run_until_complete(work())
         left = asyncio.all_tasks(loop)
         for task in left:
             task.cancel()
@@ -212,6 +216,32 @@ def test_what_is_gone_goes_quietly() -> None:
 
 
 @pytest.mark.usefixtures("reported")
+def test_since_when_it_is_like_this() -> None:
+    """As the program says, or as it was seen if that is nothing, to come, or before what was seen last."""
+
+    async def story() -> None:
+        stage = Stage(FakeOwner([workload("github")]))
+        began = stage.engine.now().wall
+        told: list[float] = []
+        for word, since in (
+            ("running", began - 50.0),
+            ("running", began - 50.0),
+            ("auth_retrying", began + 1e9),
+            ("running", 0.0),
+            ("error", began - 50.0),
+            ("running", began + 45.0),
+        ):
+            stage.owner.workloads = [workload("github", word, since=since)]
+            stage.changed() if told else None
+            await asyncio.sleep(10.0)
+            told.append(round(stage.view().auth.since - began))
+        assert [-50, -50, 20, 30, 40, 45] == told
+        await stage.end()
+
+    virtually(story)
+
+
+@pytest.mark.usefixtures("reported")
 def test_two_hundred_workloads() -> None:
     """All of them in one publication; one that changes is the only new object."""
 
@@ -298,6 +328,70 @@ def test_where_changes_are_reported_nothing_is_looked_at_by_time() -> None:
         await stage.end()
 
     virtually(story)
+
+
+@pytest.mark.usefixtures("reported")
+@pytest.mark.parametrize("word", ["running", "auth_retrying", "unauthenticated"])
+def test_at_rest_it_has_no_timer(word: str) -> None:
+    """Without an event of the system nothing of it would ever run again, also after a restart."""
+
+    async def story() -> None:
+        stage = Stage(FakeOwner([workload("github", word)]))
+        await asyncio.sleep(SOON)
+        await stage.watch.restart("toolhive/github")
+        await asyncio.Event().wait()
+
+    virtually(story, stalls=True)
+
+
+@pytest.mark.usefixtures("reported")
+def test_an_absent_program_has_no_timer_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its directory is looked for once."""
+
+    looks: list[str] = []
+
+    async def at_once(name: str, work: Callable[[], T], limit: float) -> T:
+        looks.append(name)
+        return work()
+
+    monkeypatch.setattr(external, "run_alone", at_once)
+
+    async def story() -> None:
+        watch = ExternalWatch(lambda: Machine("linux", {}, Path("/nowhere")), Engine(), lambda *words: None)
+        task = asyncio.create_task(watch.run())
+        await asyncio.sleep(SOON)
+        for _ in range(1000):
+            watch.passed()
+        await task
+
+    virtually(story, stalls=True)
+    assert 1 == len(looks)
+
+
+@pytest.mark.usefixtures("unreported")
+def test_without_reports_an_absent_program_is_looked_for_with_the_engines_passes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Once a minute; there is no timer."""
+
+    looks: list[float] = []
+
+    async def at_once(name: str, work: Callable[[], T], limit: float) -> T:
+        looks.append(asyncio.get_running_loop().time())
+        return work()
+
+    monkeypatch.setattr(external, "run_alone", at_once)
+
+    async def story() -> None:
+        watch = ExternalWatch(lambda: Machine("win32", {}, Path("/nowhere")), Engine(), lambda *words: None)
+        task = asyncio.create_task(watch.run())
+        for _ in range(120):
+            await asyncio.sleep(30.0)
+            watch.passed()
+        await task
+
+    virtually(story, stalls=True)
+    assert 59 <= len(looks) <= 61
 
 
 @pytest.mark.usefixtures("reported")

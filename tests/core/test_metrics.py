@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from trayapp.core.external import ExternalWorkload, external_view
 from trayapp.core.metrics import CONTENT_TYPE, Counters, render
 from trayapp.core.model import Problem
 from trayapp.core.presentation import Colour, Glyph
@@ -119,3 +120,18 @@ def test_no_url_and_no_error_is_shown() -> None:
 
     assert "canary" not in made
     assert "example" not in made
+
+
+def test_workloads_of_other_programs() -> None:
+    """By program and its own word, without names; nothing at all where there are none."""
+
+    rows = [ExternalWorkload(f"w{n}", "https://canary.example", "", word) for n, word in enumerate(("running", 'a"b'))]
+    views = [external_view("toolhive", "ToolHive", row, ()) for row in (*rows, rows[0])]
+    snapshot = Snapshot(1, external={f"{n}": view for n, view in enumerate(views)})
+    made = samples(render(snapshot, QUIET, now=NOW, started_at=NOW, version="1"))
+
+    assert {
+        'amberlight_external_workloads{owner="ToolHive",status="a\\"b"}': "1",
+        'amberlight_external_workloads{owner="ToolHive",status="running"}': "2",
+    } == {key: value for key, value in made.items() if "external" in key}
+    assert "external" not in page(view("a"))

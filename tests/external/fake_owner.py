@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from trayapp.core.external import ExternalWorkload
@@ -81,7 +81,7 @@ class FakeOwner:
     def becomes(self, name: str, word: str, context: str = "") -> None:
         """One of its workloads is in another state."""
         old = self._known(name)
-        new = workload(name, word, context, old.since + 1.0)
+        new = replace(old, word=word, context=context, since=old.since + 1.0)
         self.workloads = [new if each is old else each for each in self.workloads]
 
     def reads(self) -> int:

@@ -110,7 +110,6 @@ class WatchedOwner:
         self.problems: tuple[str, ...] = ()
         self._show = show
         self._threads = threads or OwnThreads(owner.title)
-        self._wall = wall
         self._hint = asyncio.Event()
         self._directories = DirectoryChanges(self._hint.set)
         self._ends = ProcessEnds(self._hint.set)
@@ -119,6 +118,9 @@ class WatchedOwner:
         self._reading = Reading()
         self._failed_at: float | None = None  # since when it can't be read
         self._doing: dict[str, _Doing] = {}  # by its own name for the workload
+        self._since: dict[str, tuple[tuple[str, float], float]] = {}  # each one's state, and since when (wall)
+        self._asked_at: dict[str, float] = {}  # wall; when something was last done to it
+        self._wall = wall
         self._looked_at = float("-inf")
 
     # --- looking -----------------------------------------------------------------------------------------------------
@@ -234,6 +236,9 @@ class WatchedOwner:
             before = self.views.get(name)
             if before is None or before.external is None or before.external.word != _word(view):
                 log.info("%s is %s", name, _word(view))
+        for by_name in (self._since, self._asked_at):
+            for name in [each for each in by_name if external_name(self.owner.id, each) not in views]:
+                del by_name[name]
         self.problems, self.views = problems, views
         if not unchanged:
             self._show()
@@ -241,14 +246,21 @@ class WatchedOwner:
 
     def _view(self, found: ExternalWorkload) -> WorkloadView:
         doing = self._doing.get(found.name)
-        view = external_view(
+        found = replace(found, since=self._dated(found))
+        return external_view(
             self.owner.id, self.owner.title, found, self._reading.actions, doing.sentence if doing else ""
         )
-        if found.since:
-            return view
-        before = self.views.get(view.name)  # as far as we know, it has had its word since we first saw that
-        since = before.auth.since if before is not None and _word(before) == _word(view) else self._wall()
-        return replace(view, auth=replace(view.auth, since=since))
+
+    def _dated(self, found: ExternalWorkload) -> float:
+        """Since when it is like this: what the program says, unless that is nothing, to come or before what was seen
+        last."""
+        state, now = (found.word, found.since), self._wall()
+        last, since = self._since.get(found.name, (None, 0.0))
+        if last != state:
+            since = max(since, self._asked_at.get(found.name, 0.0))
+            since = found.since if since < found.since <= now else now
+            self._since[found.name] = state, since
+        return since
 
     # --- acting ------------------------------------------------------------------------------------------------------
 
@@ -290,6 +302,7 @@ class WatchedOwner:
         """Show in the workload's row what is being done, until `end`."""
         found = next((each for each in self._reading.workloads if each.name == name), None)
         self._doing[name] = _Doing(doing, (found.word, found.since) if found else ("", 0.0))
+        self._asked_at[name] = self._wall()
         self._update(self.problems)
 
     def end(self, name: str) -> None:

@@ -5,6 +5,7 @@ Of a workload it shows name, status and numbers only: no URL, no error text, no 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -59,6 +60,13 @@ def _workload_families(snapshot: Snapshot, now: float) -> Iterator[MetricFamily]
     words = [view.status for view in views]
     by_status = tuple(((("status", str(word)),), float(words.count(word))) for word in Status)
     yield MetricFamily("amberlight_workloads", "gauge", "Workloads by public status.", by_status)
+    if snapshot.external:
+        yield MetricFamily(
+            "amberlight_external_workloads",
+            "gauge",
+            "Workloads that other programs keep signed in, by program and its own status word.",
+            tuple(_by_owner(snapshot)),
+        )
     since = [
         (view.name, max(0.0, now - view.auth.last_refreshed_at))
         for view in views
@@ -76,6 +84,13 @@ def _workload_families(snapshot: Snapshot, now: float) -> Iterator[MetricFamily]
         "Logins that ended because the answer to a refresh was lost on its way.",
         tuple(((("workload", view.name),), float(view.auth.lost_rotations)) for view in views),
     )
+
+
+def _by_owner(snapshot: Snapshot) -> Iterator[tuple[Labels, float]]:
+    facts = (view.external for view in snapshot.external.values())
+    counts = Counter((each.owner, each.word) for each in facts if each is not None)
+    for (owner, word), count in sorted(counts.items()):
+        yield (("owner", owner), ("status", word)), float(count)
 
 
 def _counter_families(counters: Counters) -> Iterator[MetricFamily]:
