@@ -86,6 +86,7 @@ class FakeControl:
             None,
             (("Cursor", "/home/ada/.cursor/mcp.json", "gh"),),
             ("Its client secret stays with ToolHive.",),
+            True,
             "",
         )
     )

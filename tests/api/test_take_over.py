@@ -34,6 +34,7 @@ async def test_the_plan(site: Site) -> None:
             "configured_as": None,
             "clients": [{"title": "Cursor", "file": "/home/ada/.cursor/mcp.json", "entry": "gh"}],
             "notes": ["Its client secret stays with ToolHive."],
+            "needs_secret": True,
             "problem": None,
         },
     ) == (await site.ask("GET", f"{ONE}?name=hub"))[:2]

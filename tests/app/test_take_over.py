@@ -473,7 +473,8 @@ async def test_its_owner_could_not_run_it(world: World) -> None:
     world.owner.workloads = []
     answer = await world.take_over.give_back("github")
     assert isinstance(answer, Rejected)
-    assert 404 == answer.status
+    text = "toolhive/github is gone, so github can't be given back. To remove it here: amberlight remove github."
+    assert (404, text) == (answer.status, answer.message)
     assert KEY in cursor.read_text()
 
 

@@ -95,7 +95,8 @@ class PortChanged:
 @dataclass(frozen=True, slots=True)
 class TakeOverPlan:
     """What taking over another program's workload would change. `clients`: title, file and entry of each that goes to
-    its proxy. `problem`: why it can't be done, in a sentence; empty if it can."""
+    its proxy. `needs_secret`: its client has one, which stays there. `problem`: why it can't be done, in a sentence; empty
+    if it can."""
 
     name: str
     url: str
@@ -103,6 +104,7 @@ class TakeOverPlan:
     configured_as: str | None
     clients: tuple[tuple[str, str, str], ...]
     notes: tuple[str, ...]
+    needs_secret: bool
     problem: str
 
 

@@ -45,6 +45,7 @@ class TakeOverApi:
                 "configured_as": found.configured_as,
                 "clients": [{"title": title, "file": file, "entry": entry} for title, file, entry in found.clients],
                 "notes": list(found.notes),
+                "needs_secret": found.needs_secret,
                 "problem": found.problem or None,
             }
         )

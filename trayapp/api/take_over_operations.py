@@ -48,7 +48,7 @@ _RESULT = {"name": NAME, "message": TEXT, "updated": array(TEXT), "failed": arra
 SCHEMAS: Mapping[str, Json] = {
     "TakeOverPlan": object_of(
         "What would change: the `name` it would get, the workload here that has its address already, and the entries of "
-        "clients that would be pointed here. `problem` says why it can't be done.",
+        "clients that would be pointed here. With `needs_secret` its client's secret has to be stored here before a sign-in. `problem` says why it can't be done.",
         {
             "name": TEXT,
             "url": TEXT,
@@ -56,6 +56,7 @@ SCHEMAS: Mapping[str, Json] = {
             "configured_as": nullable(NAME),
             "clients": array(ref("PointedEntry")),
             "notes": array(TEXT),
+            "needs_secret": FLAG,
             "problem": nullable(TEXT),
         },
     ),

@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 CANNOT, UNKNOWN = "cannot_take_over", "not_taken_over"
+UNKNOWN_WORKLOAD = "unknown_workload"  # the kind of problem that is a 404
 
 
 class Others(Protocol):
@@ -119,6 +120,7 @@ class TakeOver:
             made.configured_as,
             tuple((each.client.title, str(each.file), each.name) for each in made.clients),
             made.notes,
+            made.needs_secret,
             made.problem,
         )
 
@@ -224,15 +226,17 @@ class TakeOver:
 
     async def _finish(self, plan: Plan, done: Sequence[Done] | Problem, *, browser: bool, sign_in: bool) -> Moved:
         """The result, with a sign-in if one is needed and can be begun."""
+        from trayapp.external.take_over import secret_first
+
         name = plan.name
         updated, failed, restart = _outcome(done)
         parts = [_taken_text(plan), _updated_text(updated), restart]
         url = None
-        if plan.needs_secret:
-            parts.append(
-                f"Store its client secret: amberlight secret set {name}. Then sign in: amberlight reauthorize {name}."
-            )
-        elif sign_in and _needs_sign_in(plan, self._engine.view_of(name)):
+        if not sign_in:
+            pass
+        elif plan.needs_secret:
+            parts.append(secret_first(name))
+        elif _needs_sign_in(plan, self._engine.view_of(name)):
             result = await self._sign_in(name, browser)
             if isinstance(result, Problem):
                 failed.append(f"{result.summary} Try again: amberlight reauthorize {name}.")
@@ -251,7 +255,7 @@ class TakeOver:
             if record is None or not self._is_the_same(name, record):
                 return Rejected(404, UNKNOWN, f"{name} wasn't taken over from another program.")
             theirs = external_name(record.owner, record.theirs)
-            source = await self._give_back_to(theirs, record)
+            source = await self._give_back_to(theirs, name, record)
             if isinstance(source, Rejected):
                 return source
             with self._others.shown_as(theirs, "Amberlight is giving it back."):
@@ -285,11 +289,12 @@ class TakeOver:
         spec = self._engine.spec(name)
         return spec is None or not record.added or comparable_url(spec.url) == comparable_url(record.url)
 
-    async def _give_back_to(self, theirs: str, record: TakenOver) -> Source | Rejected:
+    async def _give_back_to(self, theirs: str, name: str, record: TakenOver) -> Source | Rejected:
         """The other program's workload; a refusal if it can't be run there again."""
         source = await self._source(theirs)
         if isinstance(source, Problem):
-            return _rejected(source)
+            gone = f"{theirs} is gone, so {name} can't be given back. To remove it here: amberlight remove {name}."
+            return _rejected(replace(source, summary=gone) if source.kind == UNKNOWN_WORKLOAD else source)
         runs = status_of(source.workload.word) not in GONE
         if record.ran and not runs and Verb.RESTART not in source.actions:
             text = f"{source.owner} can't be asked to run {record.theirs} now. Start {source.owner}, then try again."
@@ -376,4 +381,4 @@ def _put_back_text(titles: Sequence[str]) -> str:
 
 
 def _rejected(problem: Problem) -> Rejected:
-    return Rejected(404 if problem.kind == "unknown_workload" else 409, problem.kind, problem.summary)
+    return Rejected(404 if problem.kind == UNKNOWN_WORKLOAD else 409, problem.kind, problem.summary)

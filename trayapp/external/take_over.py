@@ -49,6 +49,11 @@ class Source:
     entry: ImportableEntry | SkippedEntry
 
 
+def secret_first(name: str) -> str:
+    """What to do about a client whose secret isn't here."""
+    return f"Store its client secret: amberlight secret set {name}. Then sign in: amberlight reauthorize {name}."
+
+
 def plan(
     source: Source, configured: Mapping[str, Spec], clients: Sequence[Pointing] = (), name: str = "", before: str = ""
 ) -> Plan:
