@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,25 @@ def test_a_rename_in_between(program: Program, owner: StoppingOwner, cursor: Pat
         "mcpServers"
     ]["gh"]
     assert "hub" not in program.paths.config_file.read_text()
+
+
+def twice(program: Program) -> list[str]:
+    """What `doctor` says of servers that are signed in here and there."""
+    return [each.help for each in program.client.doctor().checks if "the same server" in each.text]
+
+
+def test_it_runs_there_again(program: Program, owner: StoppingOwner) -> None:
+    """`doctor` says so, and how to end it; while it's stopped there is nothing to say."""
+
+    assert [] == twice(program)
+    ask(program, "POST", ONE, {"sign_in": False})
+    program.until(lambda: program.last.external["toolhive/GitHub"].status == "stopped", "its owner's row")
+    assert [] == twice(program)
+    owner.workloads = [replace(each, url=f"{each.url}/") for each in owner.workloads]
+    program.client.request("POST", "/api/v1beta/external/toolhive/GitHub/restart", {})
+    program.until(lambda: program.last.external["toolhive/GitHub"].status == "running", "its owner's row")
+    text = "Their logins are separate, so both work. To keep only github: amberlight take-over toolhive/GitHub"
+    assert [text] == twice(program)
 
 
 def test_no_key_is_said(program: Program, cursor: Path) -> None:

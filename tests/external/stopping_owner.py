@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tests.external.fake_owner import FakeOwner
 from trayapp.core.external import GONE, status_of
@@ -46,6 +46,11 @@ class StoppingOwner(FakeOwner):
         self._may("entry")
         made = super().entry(name)
         return self.entries.get(name, made)
+
+    def becomes(self, name: str, word: str, context: str = "") -> None:
+        old = self._known(name)
+        new = replace(old, word=word, context=context, since=old.since + 1.0)
+        self.workloads = [new if each is old else each for each in self.workloads]
 
     def _may(self, what: str) -> None:
         if (sentence := self.failing.get(what)) is not None:

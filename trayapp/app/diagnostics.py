@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 
 from trayapp.core.checks import Check, Report, keyring_check
+from trayapp.core.external import GONE
 from trayapp.core.gate import Gate
 from trayapp.core.model import Moment, Trouble, Workload
 from trayapp.core.outages import BY_COMMAND, fact, remedy
@@ -86,7 +87,24 @@ class Diagnostics:
         if reason is not None:
             network = Check("network", "warning", PROBLEMS[reason], REMEDIES[reason])
         others = (Check("app", "warning", line) for topic, line in self._warnings().items() if topic != "keyring")
-        return [self._port(), keyring, state, network, self._events(), *self._others(), *others]
+        return [self._port(), keyring, state, network, self._events(), *self._others(), *self._twice(), *others]
+
+    def _twice(self) -> Iterator[Check]:
+        """A check for each server that another program runs while it's signed in here as well."""
+        running = [view for view in self._engine.snapshot().external.values() if view.status not in GONE]
+        if not running:
+            return
+        from trayapp.clients.connections import comparable_url
+
+        ours = {comparable_url(each.spec.url): name for name, each in self._engine.workloads.items() if each.spec.url}
+        for view in running:
+            name = ours.get(comparable_url(view.url))
+            if name is not None and view.external is not None:
+                text = f"{view.external.owner} runs {view.external.name}, and {name} keeps the same server signed in."
+                remedy = (
+                    f"Their logins are separate, so both work. To keep only {name}: amberlight take-over {view.name}"
+                )
+                yield Check(view.name.partition("/")[0], "warning", text, remedy)
 
     def _port(self) -> Check:
         """The check that clients can connect."""

@@ -315,6 +315,16 @@ def import_entries(arguments: argparse.Namespace, paths: Paths) -> int:
     return command(arguments, paths)
 
 
+def take_over(arguments: argparse.Namespace, paths: Paths) -> int:
+    from trayapp.cli.take_over import take_over as command
+
+    if arguments.format == "json":
+        from trayapp.cli.json_result import with_lines
+
+        return with_lines(lambda: command(arguments, paths))
+    return command(arguments, paths)
+
+
 COMMANDS: Mapping[str, Callable[[argparse.Namespace, Paths], int]] = {
     "demo": demo,
     "setup": setup,
@@ -349,6 +359,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace, Paths], int]] = {
     "catalog": catalog,
     "remove": remove,
     "import": import_entries,
+    "take-over": take_over,
     "edit": edit,
     "rename": rename,
     "set": set_value,

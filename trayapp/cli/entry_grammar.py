@@ -9,6 +9,8 @@ from trayapp.cli.parser import Parser, add_command, add_format, named
 
 ACCOUNTS = ("google-mail", "microsoft-mail", "fastmail", "openid")  # of catalog/accounts.py; a test compares them
 BY_DEVICE = "sign in with a code that you enter on any device"
+NO_BROWSER = "print the sign-in address instead of opening it"
+DRY_RUN = "only show what would change"
 
 
 def entry_commands(commands: Any) -> None:
@@ -28,7 +30,7 @@ def entry_commands(commands: Any) -> None:
     add.add_argument("--account", choices=ACCOUNTS, metavar="PROVIDER", help=f"{help_text} ({', '.join(ACCOUNTS)})")
     _options(add)
     how = add.add_mutually_exclusive_group()
-    how.add_argument("--no-browser", action="store_true", help="print the sign-in address instead of opening it")
+    how.add_argument("--no-browser", action="store_true", help=NO_BROWSER)
     how.add_argument("--device", action="store_true", help=f"always {BY_DEVICE}")
     add.add_argument("--no-sign-in", action="store_true", help="only add it to the configuration")
     add_format(add)

@@ -18,7 +18,7 @@ from trayapp.cli.arguments import (
     variable,
     workload_name,
 )
-from trayapp.cli.entry_grammar import BY_DEVICE, config_command, entry_commands
+from trayapp.cli.entry_grammar import BY_DEVICE, DRY_RUN, config_command, entry_commands
 from trayapp.cli.external_grammar import external_commands
 from trayapp.cli.parser import Groups, Parser, add_command, add_format, add_since, named, one_or_all
 
@@ -42,7 +42,7 @@ GROUPS: Groups = (
     ("sign in, pause, retry", ("reauthorize", "retry", "stop", "start", "restart", "sign-out")),
     (
         "add and change workloads",
-        ("add", "catalog", "import", "edit", "rename", "set", "secret", "client-metadata", "remove"),
+        ("add", "catalog", "import", "take-over", "edit", "rename", "set", "secret", "client-metadata", "remove"),
     ),
     (
         "connect clients and scripts",
@@ -67,7 +67,7 @@ STATES = (  # the labels of core/labels.py, whose import would slow down every c
     "paused",
     "starting",
 )
-YES, DRY_RUN = "answer yes to every question", "only show what would change"
+YES = "answer yes to every question"
 SHELLS = ("bash", "zsh", "fish", "powershell")
 
 
