@@ -1,21 +1,26 @@
 """The idle cost of Amberlight: wake-ups and processor time of `amberlight run` on a headless desktop.
 
-    .venv/bin/python packaging/bench/idle.py [--seconds 60] [--rounds 1] [--workloads 10] [--json]
+    .venv/bin/python packaging/bench/idle.py [--seconds 60] [--rounds 1] [--workloads 10] [--toolhive 0] [--json]
 
 The desktop is that of the desktop tests: panel, notifications, gnome-keyring, and a system bus with mocked logind and
 NetworkManager, so that every native source is live. Ten workloads on loopback are signed in with tokens that last a day.
 A wake-up is a voluntary context switch of any thread (/proc/PID/task/*/status); processor time is the scheduler's
 (schedstat). Both are counted over a minute that begins after everything was used once and has settled.
+
+`--toolhive` adds that many workloads of ToolHive's: its files, and a process of its name. Half of them are amber.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +74,7 @@ def main() -> None:
     options.add_argument("--settle", type=float, default=SETTLE)
     options.add_argument("--rounds", type=int, default=1)
     options.add_argument("--workloads", type=int, default=10)
+    options.add_argument("--toolhive", type=int, default=0)
     options.add_argument("--no-tray", action="store_true")
     options.add_argument("--json", action="store_true")
     options.add_argument("--quick", action="store_true", help="ten seconds")
@@ -79,7 +85,8 @@ def main() -> None:
     if given.json:
         print(json.dumps(found, indent=2))
         return
-    print(f"live: {', '.join(found['sources'])}; {given.workloads} workloads, {given.seconds:.0f} s each")
+    others = f" and {given.toolhive} of ToolHive's" if given.toolhive else ""
+    print(f"live: {', '.join(found['sources'])}; {given.workloads} workloads{others}, {given.seconds:.0f} s each")
     for each in found["rounds"]:
         print(
             f"{each['wake_ups_per_minute']:>7} wake-ups/min (budget {BUDGET['wake_ups_per_minute']:.0f})"
@@ -103,12 +110,33 @@ def run_app(given: argparse.Namespace) -> dict[str, Any]:
             "[settings]\nport = 0\n" + "".join(CONFIG.format(number=n, server=server) for n in range(given.workloads))
         )
         sign_in(desk, program, server, given.workloads)
-        with program:
+        with beside_toolhive(Path(root), given.toolhive), program:
             for number in range(given.workloads):
                 until(lambda number=number: program.client().status(f"w{number}")["auth"]["detail"] == "ok")
+            until(lambda: len(program.client().external()[0]) == given.toolhive)
             sources = program.client().status("w0")["sources"]
             time.sleep(given.settle)
             return {"sources": sources, "rounds": [measure(program.pid, given.seconds) for _ in range(given.rounds)]}
+
+
+@contextmanager
+def beside_toolhive(root: Path, workloads: int) -> Iterator[None]:
+    """Files and a process as ToolHive would have them."""
+    if not workloads:
+        yield
+        return
+    from tests.external.tree import Tree
+
+    program = shutil.copy(shutil.which("sleep") or "sleep", root / "thv")
+    process = subprocess.Popen([program, "100000"])
+    tree = Tree(root)
+    try:
+        for number in range(workloads):
+            tree.add(f"t{number}", "auth_retrying" if number % 2 else "running", process.pid)
+        yield
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def sign_in(desk: Any, program: Any, server: Any, workloads: int) -> None:

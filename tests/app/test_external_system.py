@@ -17,7 +17,7 @@ from tests.engine.engines import login_of
 from tests.external.fake_owner import CANARY, FakeOwner, workload
 from tests.hanging import hanging_mount
 from tests.osevents.test_process_ends import child, end
-from trayapp.app import external, external_owner
+from trayapp.app import external, external_owner, notifier
 from trayapp.app.external import ExternalWatch
 from trayapp.cli.client import ApiError
 from trayapp.clients.places import Machine
@@ -265,6 +265,49 @@ def test_what_cannot_be_read_is_in_the_api_and_in_doctor(program: Program, owner
         assert ([], [said]) == program.client.external()
         assert [("toolhive", "warning", said)] == [each for each in program.checks() if each[0] == "toolhive"]
         assert () == program.last.warnings
+
+
+def test_other_clicks(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """*Take over…* opens the dashboard at its question; the details of an error can be copied."""
+
+    opened: list[str] = []
+    copied: list[str] = []
+
+    def opens(url: str) -> bool:
+        opened.append(url)
+        return True
+
+    async def copy(text: str) -> bool:
+        copied.append(text)
+        return True
+
+    monkeypatch.setattr(notifier, "copy", copy)
+    with program:
+        program.until(lambda: program.last.external, "its rows")
+        monkeypatch.setattr(program.runtime.dashboard, "_open_url", opens)
+        program.act(Verb.TAKE_OVER, "toolhive/Docs.v2")
+        program.act(Verb.COPY_ERROR, "toolhive/Docs.v2")
+        program.until(lambda: opened and copied, "both")
+        assert "/?take-over=toolhive/Docs.v2#once=" in opened[0]
+        assert "EOF" in copied[0]
+
+
+def test_a_report_has_them(program: Program) -> None:
+    """With their states, like ours."""
+
+    with program:
+        program.until(lambda: program.last.external, "its rows")
+        text = program.client.request("GET", "/api/v1beta/report", limit=60.0)["text"]
+        assert "toolhive/Docs.v2  Reconnecting" in text
+
+
+def test_the_log_takes_its_name(program: Program) -> None:
+    """Which may be longer than ours."""
+
+    with program:
+        assert [] == program.client.request("GET", f"/api/v1beta/log?workload=toolhive/{'x' * 128}")["entries"]
+        with pytest.raises(ApiError, match="at most 170 characters"):
+            program.client.request("GET", f"/api/v1beta/log?workload={'x' * 171}")
 
 
 def test_metrics_count_them_by_owner_and_status(program: Program) -> None:

@@ -51,3 +51,19 @@ def test_a_long_entry_is_cut() -> None:
     found, _ = newest_entries([LINES[1] + "x" * 9000], LogQuery())
 
     assert TEXT_MAX == len(found[0].text)
+
+
+def test_a_name_that_is_also_another_programs() -> None:
+    """The lines about its workload are its own, and the lines about ours are ours."""
+
+    lines = [
+        "2026-01-02T03:04:05Z INFO trayapp: github is running (ok)",
+        "2026-01-02T03:04:06Z INFO trayapp: toolhive/github is auth_retrying",
+        "2026-01-02T03:04:07Z INFO trayapp: asked for /w/github",
+    ]
+
+    def found(name: str) -> list[str]:
+        return [each.text.split()[0] for each in newest_entries(reversed(lines), LogQuery(workload=name))[0]]
+
+    assert ["asked", "github"] == found("github")
+    assert ["toolhive/github"] == found("toolhive/github")

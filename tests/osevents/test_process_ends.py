@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from trayapp.osevents import process_ends
 from trayapp.osevents.process_ends import ProcessEnds
 
 LIMIT = 10.0  # s
@@ -97,6 +98,21 @@ async def test_what_is_not_watched_any_more_is_not_reported() -> None:
     ends.close()
     ends.close()
     assert 0 == ended.times
+
+
+@pytest.mark.linux("pidfd_open")
+async def test_more_than_a_few_hundred_are_not_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes a descriptor; the caller is told, and looks by time."""
+
+    monkeypatch.setattr(process_ends, "MOST", 1)
+    first, second = child(), child()
+    ends = ProcessEnds(lambda: None)
+    assert ends.watch({first.pid})
+    assert not ends.watch({first.pid, second.pid})
+    assert 1 == len(ends._descriptors)
+    ends.close()
+    end(first)
+    end(second)
 
 
 @pytest.mark.linux("pidfd_open")

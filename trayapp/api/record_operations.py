@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from trayapp.api.operation import BASE, Operation, Query
 from trayapp.api.record_schemas import DAYS, LEVEL
-from trayapp.api.shapes import COUNT, NAME, TEXT, ref
+from trayapp.api.shapes import COUNT, LISTED_NAME, NAME, TEXT, ref
 from trayapp.core.activity import CLIENT_MAX
 from trayapp.core.public import Json
 
@@ -71,7 +71,7 @@ OPERATIONS: tuple[Operation, ...] = (
         {200: ref("Log")},
         query=(
             Query("level", LEVEL, "Only entries of this level or above."),
-            Query("workload", NAME, "Only entries that name this workload."),
+            Query("workload", LISTED_NAME, "Only entries that name this workload."),
             _SINCE,
             Query("limit", _LIMIT, "Most entries; 200 by default."),
         ),

@@ -21,6 +21,7 @@ from trayapp.storage.activity import Activity, UseQuery
 
 LIMIT_MAX = 1000  # rows or entries of one response
 ID_MAX = (1 << 63) - 1
+EXTERNAL_NAME_MAX = 170  # characters of another program's OWNER/NAME
 
 
 class Inspection(Protocol):
@@ -113,7 +114,8 @@ class RecordsApi:
         if level not in LEVELS:
             raise Refusal(400, "bad_request", f"The parameter level has to be one of {', '.join(LEVELS)}.")
         limit = whole_number(request, "limit", 200, LIMIT_MAX)
-        file, entries, more = await self._inspection.log(LogQuery(level, _name(request), since_of(request, 0.0), limit))
+        name = _short(request, "workload", EXTERNAL_NAME_MAX)
+        file, entries, more = await self._inspection.log(LogQuery(level, name, since_of(request, 0.0), limit))
         return json_reply(
             {"file": file, "entries": [{**asdict(each), "at": rfc3339(each.at)} for each in entries], "more": more}
         )

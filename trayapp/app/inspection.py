@@ -114,7 +114,7 @@ class Inspection:
         port = int(self._url().rpartition(":")[2] or 0)
         rows = [
             list_row_json(view, port=port, created_at=app.created_at(view.name), started_at=app.started_at)
-            for view in listed_views(snapshot, everything=True)
+            for view in (*listed_views(snapshot, everything=True), *snapshot.external.values())
         ]
         return {"state": app_json(snapshot, __version__, app.started_at), "workloads": rows}
 

@@ -70,7 +70,7 @@ def app(paths: Paths) -> Json:
     """How the running app and its workloads are, or why nobody can tell."""
     try:
         client = ApiClient.of(paths)
-        return {"state": client.app(), "workloads": client.workloads()}
+        return {"state": client.app(), "workloads": [*client.workloads(), *client.external()[0]]}
     except NotRunningError as error:
         return {"problem": f"Amberlight isn't running. {error}".strip()}
     except ApiError as error:

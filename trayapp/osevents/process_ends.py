@@ -10,6 +10,8 @@ import os
 import sys
 from collections.abc import Callable, Collection
 
+MOST = 256  # processes; clients' connections need descriptors, too
+
 
 class ProcessEnds:
     """Calls `ended`, on the loop, when one of the watched processes ends. Belongs to the loop."""
@@ -33,7 +35,7 @@ class ProcessEnds:
     def _watch(self, process: int) -> bool:
         if process in self._descriptors or process in self._gone:
             return True
-        if sys.platform != "linux":
+        if sys.platform != "linux" or len(self._descriptors) >= MOST:
             return False
         try:
             descriptor = os.pidfd_open(process)
