@@ -15,7 +15,7 @@ from tests.web import scenes
 from tests.web.conftest import Open
 from tests.web.stage import HOUR, Stage, other_view, workload_view
 from tests.web.window import Window
-from trayapp.api.controls import Moved
+from trayapp.api.controls import Moved, Rejected
 from trayapp.core.external import external_advice
 from trayapp.core.model import Problem
 from trayapp.core.presentation import Verb
@@ -427,6 +427,17 @@ def test_a_refused_take_over_says_why(window: Window, taking: Stage) -> None:
     taking.control.rejected = None
     yes(window).click()
     window.until(lambda: window.driver.current_url.endswith("#workload/github-2"), "not there")
+
+
+def test_a_server_that_wants_a_client_of_ones_own(window: Window, taking: Stage) -> None:
+    """The dialog has no field for it, and says where there is one."""
+
+    text = "mcp.github.example doesn't register apps automatically. Create a client there and enter its client ID."
+    taking.control.rejected = Rejected(409, "client_id_needed", text)
+    yes(window).click()
+    window.until(
+        lambda: f"{text} To do that, choose Add workload…" in window.text("#take-over-dialog .wrong"), "not said"
+    )
 
 
 def test_what_cannot_be_taken_over_says_why(window: Window, show: Open) -> None:

@@ -69,6 +69,7 @@ export const WORDS = {
   takeOverDo: "Take over",
   readingPlan: "Checking what would change…",
   takingOver: "Taking over…",
+  addItFirst: "To do that, choose Add workload… with this address. Then take it over.",
   whatChanges: "What changes",
   repointed: "These clients are pointed to Amberlight. A backup of each file is kept.",
   signInOpens: "The sign-in page opens in your browser. Clients have access again once you're signed in.",

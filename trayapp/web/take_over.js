@@ -91,8 +91,9 @@ async function take(path, current, onTaken) {
     onTaken(name);
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    if (mine === open) put(part.wrong, error.message);
-    else aloud(error.message);
+    const text = error.code === "client_id_needed" ? `${error.message} ${WORDS.addItFirst}` : error.message;
+    if (mine === open) put(part.wrong, text);
+    else aloud(text);
   } finally {
     part.yes.ariaDisabled = null;
     if (mine === open) put(part.state, "");
