@@ -250,7 +250,7 @@ async def test_the_plan_changes_nothing(world: World) -> None:
     world.write(".codeium/windsurf/mcp_config.json", "{ oops")
     made = await world.plan(name="Hub")
     assert ("hub", URL, "ToolHive", None, "") == (made.name, made.url, made.owner, made.configured_as, made.problem)
-    assert (("Cursor", str(cursor), "github"),) == made.clients
+    assert (("Cursor", "~/.cursor/mcp.json", "github"),) == made.clients
     [note] = made.notes
     assert note.startswith("Windsurf may use it, too, but its file can't be read: ")
     assert [] == world.history

@@ -6,6 +6,7 @@ Their files are read and written in a worker thread with a limit; everything els
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace as changed
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -141,6 +142,7 @@ class ClientFiles:
 
     async def pointing(self, client_url: str) -> tuple[Sequence[Pointing], Sequence[str]] | Problem:
         """Entries that go to another program's proxy, and clients whose files can't be read, a sentence each."""
+        from trayapp.clients.connecting import short
         from trayapp.clients.projects import everywhere
         from trayapp.external.pointing import pointing
 
@@ -150,7 +152,8 @@ class ClientFiles:
             notes = [
                 f"{each.client.title} may use it, too, but its file can't be read: {each.problem}." for each in unread
             ]
-            return pointing(found, client_url), notes
+            entries = [changed(each, shown=short(each.file, machine.home)) for each in pointing(found, client_url)]
+            return entries, notes
 
         return await self._run(look)
 

@@ -118,7 +118,7 @@ class TakeOver:
             made.url,
             made.owner,
             made.configured_as,
-            tuple((each.client.title, str(each.file), each.name) for each in made.clients),
+            tuple((each.client.title, each.shown, each.name) for each in made.clients),
             made.notes,
             made.needs_secret,
             made.problem,

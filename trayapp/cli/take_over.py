@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -15,7 +14,6 @@ from trayapp.cli.errors import api_error_text, sign_in_later
 from trayapp.cli.output import clean, print_error, print_line
 from trayapp.cli.questions import confirmed
 from trayapp.cli.sign_in_wait import requested_method, sign_in
-from trayapp.clients.connecting import short
 from trayapp.config.paths import Paths
 from trayapp.core.snapshot import Status
 from trayapp.external.take_over import secret_first
@@ -97,8 +95,7 @@ def _show(theirs: str, plan: Mapping[str, Any]) -> None:
     if clients:
         print_line("Entries of clients that are pointed to Amberlight:")
     for each in clients:
-        file = short(Path(str(each.get("file"))), Path.home())
-        print_line(f"  {clean(each.get('title'))} ({clean(file)}): {clean(each.get('entry'))}")
+        print_line(f"  {clean(each.get('title'))} ({clean(each.get('file'))}): {clean(each.get('entry'))}")
     for note in plan.get("notes") or ():
         print_line(clean(note))
 

@@ -22,12 +22,13 @@ _SWITCHES = ("enabled", "disabled")  # of an entry that its person has switched 
 
 @dataclass(frozen=True, slots=True)
 class Pointing:
-    """An entry in a client's file that goes to the proxy."""
+    """An entry in a client's file that goes to the proxy. `shown`: the file as people write it."""
 
     client: Client
     file: Path
     name: str
     before: Any = field(repr=False)
+    shown: str = ""
 
 
 def pointing(found: Iterable[Found], client_url: str) -> list[Pointing]:
