@@ -254,6 +254,7 @@ PLAN = TakeOverPlan(
     "ToolHive",
     None,
     (("Cursor", "~/.cursor/mcp.json", "github"), ("Zed", "~/.config/zed/settings.json", "github-2")),
-    ("Its client secret stays in ToolHive.",),
-    "",
+    ("Its scopes are those of ToolHive.",),
+    needs_secret=False,
+    problem="",
 )

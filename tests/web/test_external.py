@@ -379,7 +379,7 @@ def test_what_would_change_is_said_first(window: Window, taking: Stage) -> None:
         "Cursor ~/.cursor/mcp.json (entry github)",
         "Zed ~/.config/zed/settings.json\n",
         "The sign-in page opens in your browser.",
-        "Its client secret stays in ToolHive.",
+        "Its scopes are those of ToolHive.",
         "amberlight take-over --undo github-2",
     ):
         assert wanted in text
@@ -467,6 +467,16 @@ def test_one_that_is_here_already_takes_its_place(window: Window, show: Open) ->
     window.see("#detail [data-do=take_over]").click()
     window.until(lambda: "github takes its place" in window.text("#take-over-dialog"), "not said")
     assert "These clients" not in window.text("#take-over-dialog")
+
+
+def test_a_secret_that_stays_there_comes_before_the_sign_in(window: Window, show: Open) -> None:
+    """Then no sign-in page opens yet, and the command that stores it is named."""
+
+    stage = show(RED)
+    stage.control.take_over_plan = replace(scenes.PLAN, needs_secret=True)
+    window.js("location.hash = '#take-over=toolhive/github'")
+    window.until(lambda: "amberlight secret set github-2" in window.text("#take-over-dialog"), "not said")
+    assert "The sign-in page opens" not in window.text("#take-over-dialog")
 
 
 @pytest.mark.parametrize("way", ["hash", "link"])

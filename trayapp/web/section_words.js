@@ -221,6 +221,7 @@ export const say = {
   keptHere: (owner) => `Amberlight keeps it signed in from then on, and ${owner} no longer does.`,
   stops: (name, owner) => `${owner}'s workload ${name} is stopped. Its settings there stay.`,
   takesPlace: (name) => `Amberlight has this address already: ${name} takes its place.`,
+  secretFirst: (name, owner) => `Its client secret stays in ${owner}. Store it here with \`amberlight secret set ${name}\`, then sign in.`,
   entry: (entry) => `(entry ${entry})`,
   goBack: (name) => `To go back later: \`amberlight take-over --undo ${name}\``,
   needsClientId: (where) => `Needs a client ID of your own. Create one ${where} and enter it below.`,

@@ -59,9 +59,11 @@ function build() {
 }
 
 // What would change, and how to go back.
-function planned({ name, url, configured_as: known, clients, notes }, theirs, owner) {
+function planned({ name, url, configured_as: known, clients, notes, needs_secret: secret }, theirs, owner) {
   const fact = (term, text) => make("div", {}, make("dt", { textContent: term }), make("dd", { textContent: text }));
-  const steps = [say.stops(theirs, owner), ...(known === null ? [] : [say.takesPlace(known)]), WORDS.signInOpens, ...notes].map((text) => make("li", { textContent: text }));
+  const signIn = secret ? say.secretFirst(name, owner) : WORDS.signInOpens;
+  const texts = [say.stops(theirs, owner), ...(known === null ? [] : [say.takesPlace(known)]), signIn];
+  const steps = [...texts.map((text) => make("li", {}, ...rich(text))), ...notes.map((text) => make("li", { textContent: text }))];
   if (clients.length) steps.splice(1, 0, make("li", {}, WORDS.repointed, make("ul", { className: "bullets" }, ...clients.map((client) => pointed(client, name)))));
   return [
     make("p", { textContent: say.keptHere(owner) }),
