@@ -16,6 +16,12 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield site
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loaded machine starts a process late."""
+    monkeypatch.setattr("trayapp.proxy.aggregate_process.START_LIMIT", 120.0)
+
+
 @pytest.fixture
 async def site(pair: Site) -> Site:
     """All is well."""

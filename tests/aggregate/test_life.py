@@ -291,7 +291,7 @@ async def test_the_app_never_loads_its_libraries() -> None:
 async def test_it_follows_to_another_port(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its process asks our own server, which has moved: the next request gets another process."""
 
-    monkeypatch.setattr("trayapp.app.listening.GRACE", 0.5)  # in which the move is answered at the former port
+    monkeypatch.setattr("trayapp.app.listening.GRACE", 5.0)  # the move is answered at the former port
     async with site.modern() as client:
         tools = {tool.name for tool in (await client.list_tools()).tools}
     before = site.aggregate.pid
