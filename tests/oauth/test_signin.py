@@ -235,6 +235,21 @@ async def test_a_page_that_is_not_fetched_costs_the_next_sign_in_nothing() -> No
             assert f"%3A{port}%2F" in await begun(first.signin, replace(other, redirect_port=port))
 
 
+async def test_a_removed_workload_frees_its_port() -> None:
+    """The program that gets it back may need that port; the removal of another workload frees nothing."""
+
+    async with auth_server() as server, Attempt(issuer_of(server), linger=60.0) as attempt:
+        back = (await get(await attempt.url())).headers["location"]
+        await get(back)
+        await attempt.login()
+        await attempt.signin.forget("another")
+        assert 400 == (await get(f"{back}&x=y")).status_code
+        await attempt.signin.forget("github")
+
+        with pytest.raises(httpx2.ConnectError):
+            await get(back)
+
+
 async def test_the_end_of_the_program_ends_a_page_that_nobody_fetched() -> None:
     """Even in the moment when the attempt has just ended."""
 

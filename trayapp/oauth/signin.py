@@ -120,7 +120,7 @@ class BrowserSignIn:
         self._registered.discard(spec.name)
         validator: ValidatorProcess | None = None
         try:
-            await self._free_ports(spec)
+            await self._free_ports(spec.name, spec.redirect_port)
             plan = await self._planner.prepare_server(spec, lambda line: self._report(spec.name, line))
             if isinstance(plan, Problem):
                 return plan
@@ -156,6 +156,7 @@ class BrowserSignIn:
         """Delete the client record of a removed workload, and its registration at the server (RFC 7592)."""
         self._steps.pop(name, None)
         self._registered.discard(name)
+        await self._free_ports(name)
         for client in await self._clients.forget(name):
             if client.manage_uri and not await unregister(client, self._wire):
                 log.info("%s: the server did not confirm that its registration is deleted", name)
@@ -338,11 +339,11 @@ class BrowserSignIn:
         await listener.close()
         del self._serving_last_page[listener]
 
-    async def _free_ports(self, spec: Spec) -> None:
-        """Free the ports that a new sign-in may need: its registration names the previous one's, and a fixed port may
-        be shared."""
-        for listener, name in list(self._serving_last_page.items()):
-            if name == spec.name or listener.port == spec.redirect_port:
+    async def _free_ports(self, name: str, port: int = 0) -> None:
+        """End the last pages of this workload's sign-ins, and one at this port. A new sign-in may need them: its
+        registration names the previous one's port, and a fixed one may be shared."""
+        for listener, of in list(self._serving_last_page.items()):
+            if of == name or listener.port == port:
                 await listener.close()
 
     async def _finish(self, plan: AuthorizationPlan, flow: Flow, now: Callable[[], Moment]) -> NewLogin | Problem:
