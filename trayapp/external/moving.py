@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +55,7 @@ def move(
     """
     kept: list[Entry] = []
     done: list[Done] = []
-    for file, found in groupby(sorted(record.entries, key=lambda each: each.file), key=lambda each: each.file):
-        entries = tuple(found)
+    for file, entries in _by_file(record.entries):
         client = BY_NAME.get(entries[0].client)
         if client is None or all(each.moved for each in entries):
             kept += entries
@@ -66,6 +64,14 @@ def move(
         kept += made
         done.append(result)
     return replace(record, entries=tuple(kept)), done
+
+
+def _by_file(entries: Iterable[Entry]) -> Iterable[tuple[str, Sequence[Entry]]]:
+    """The entries of each file, in the order of the first ones."""
+    found: dict[str, list[Entry]] = {}
+    for each in entries:
+        found.setdefault(each.file, []).append(each)
+    return found.items()
 
 
 def _move_file(
@@ -147,7 +153,7 @@ def _patch(
 def put_back(machine: Machine, changes: Changes, name: str, record: TakenOver) -> list[Done]:
     """Put the entries for `name` back as they were: byte for byte, if nobody has changed the file since."""
     done = []
-    for file, found in groupby(sorted(record.entries, key=lambda each: each.file), key=lambda each: each.file):
+    for file, found in _by_file(record.entries):
         entries = [each for each in found if each.moved]
         client = BY_NAME.get(entries[0].client) if entries else None
         if client is not None:
