@@ -80,7 +80,7 @@ def test_there_and_back(program: Program, owner: StoppingOwner, cursor: Path, se
     assert ("github", "ToolHive", None, None) == tuple(
         plan[key] for key in ("name", "owner", "configured_as", "problem")
     )
-    assert [{"title": "Cursor", "file": str(cursor), "entry": "gh"}] == plan["clients"]
+    assert [{"title": "Cursor", "file": "~/.cursor/mcp.json", "entry": "gh"}] == plan["clients"]
     assert [] == owner.history
 
     done = ask(program, "POST", ONE, {"browser": False})

@@ -339,7 +339,7 @@ def _record(plan: Plan, before: TakenOver | None) -> TakenOver:
     added, ran = plan.configured_as is None, plan.runs
     if not added and before is not None and (before.owner, before.theirs) == (plan.owner_id, plan.theirs):
         places = {(each.file, each.name) for each in found}
-        found += [each for each in before.entries if (each.file, each.name) not in places]
+        found = [*(each for each in before.entries if (each.file, each.name) not in places), *found]
         added, ran = before.added, ran or before.ran
     return TakenOver(plan.owner_id, plan.theirs, plan.url, plan.client_url, added, ran, tuple(found))
 
