@@ -20,7 +20,7 @@ from trayapp.core.presentation import Verb
 from trayapp.oauthtest import Mode, OAuthServer
 from trayapp.proxy import aggregate
 
-LIMIT = 15.0  # s; a new process has to import its libraries
+LIMIT = 60.0  # s; a new process has to import its libraries
 
 HEAD = """
 [settings]

@@ -9,7 +9,7 @@ from typing import Any
 
 import aiohttp
 
-LIMIT = 5.0  # s
+LIMIT = 30.0  # s
 
 
 @dataclass

@@ -190,4 +190,4 @@ def test_an_account_is_renamed_and_removed(program: Program, server: OAuthServer
         }
         program.client.request("DELETE", "/api/v1beta/workloads/post")
         program.until(lambda: "post" not in program.last.workloads, "the removal")
-        assert 1 == server.count("revoke")
+        program.until(lambda: server.count("revoke") == 1, "the revocation")

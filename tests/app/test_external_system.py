@@ -29,7 +29,7 @@ from trayapp.oauthtest import OAuthServer
 
 pytestmark = pytest.mark.linux("inotify, pidfd_open and POSIX files")
 
-LIMIT = 10.0  # s
+LIMIT = 60.0  # s
 QUIET = 0.3  # s
 
 

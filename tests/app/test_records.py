@@ -20,7 +20,7 @@ from trayapp.config.paths import Paths
 from trayapp.oauthtest import OAuthServer
 from trayapp.storage import activity
 
-LIMIT = 10.0  # s
+LIMIT = 60.0  # s
 CANARY = "ghp_" + "canary0123456789" * 2
 BASE = "/api/v1beta"
 

@@ -35,7 +35,7 @@ from trayapp.oauthtest import Mode, OAuthServer
 from trayapp.server.serverfile import read
 from trayapp.vault.keystore import MemoryKeystore
 
-LIMIT = 10.0  # s
+LIMIT = 60.0  # s
 
 CONFIG = """
 [settings]

@@ -22,7 +22,7 @@ from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.config.home import HOME
 from trayapp.oauthtest import Mode, OAuthServer, browse
 
-LIMIT = 20.0  # s
+LIMIT = 60.0  # s
 CANARY = "CANARY"
 ACCOUNT = "Canary Person"  # no e-mail address, which a report is cleaned of anyway
 

@@ -22,7 +22,7 @@ from trayapp.stdio.reach import Reach
 
 Json = dict[str, Any]
 KEY = "canary-local-key-0123456789"
-LIMIT = 10.0  # s
+LIMIT = 60.0  # s
 INITIALIZE = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
 MODERN = {"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}}
 NOT_RUNNING = "Amberlight isn't running. Start it: amberlight run"
