@@ -511,7 +511,9 @@ async def test_another_workload_of_its_name(world: World) -> None:
 
     await world.take()
     world.engine.specs["github"] = Spec("github", "https://other.example/mcp")
-    assert isinstance(await world.take_over.give_back("github"), Rejected)
+    answer = await world.take_over.give_back("github")
+    assert isinstance(answer, Rejected)
+    assert answer.message.endswith("its URL is another one. Rename or remove it first.")
     assert "github" in world.engine.specs
 
 

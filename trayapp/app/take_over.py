@@ -252,8 +252,11 @@ class TakeOver:
         """Put clients' entries back, remove the workload that was added, and have its owner run its own again."""
         async with self._turn:
             record = await asyncio.to_thread(self._records().get, name)
-            if record is None or not self._is_the_same(name, record):
+            if record is None:
                 return Rejected(404, UNKNOWN, f"{name} wasn't taken over from another program.")
+            if not self._is_the_same(name, record):
+                text = f"{name} isn't the workload that was taken over: its URL is another one. Rename or remove it first."
+                return Rejected(409, CANNOT, text)
             theirs = external_name(record.owner, record.theirs)
             source = await self._give_back_to(theirs, name, record)
             if isinstance(source, Rejected):
