@@ -255,7 +255,7 @@ class TakeOver:
             if record is None:
                 return Rejected(404, UNKNOWN, f"{name} wasn't taken over from another program.")
             if not self._is_the_same(name, record):
-                text = f"{name} isn't the workload that was taken over: its URL is another one. Rename or remove it first."
+                text = f"{name} isn't what was taken over: its URL is another one. Rename or remove it first."
                 return Rejected(409, CANNOT, text)
             theirs = external_name(record.owner, record.theirs)
             source = await self._give_back_to(theirs, name, record)
