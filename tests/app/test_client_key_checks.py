@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from pathlib import Path
 
@@ -33,7 +32,7 @@ async def test_a_key_of_two_workloads_is_read_once(file: Path) -> None:
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        (lambda path: path.unlink(), f"can't be read: {os.strerror(errno.ENOENT).lower()}"),
+        (lambda path: path.unlink(), "can't be read: no such file"),
         (lambda path: path.write_text(PEM[:100]), "isn't a private key"),
         pytest.param(
             lambda path: path.chmod(0o644),

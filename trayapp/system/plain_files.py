@@ -59,10 +59,13 @@ def open_plain(path: Path, flags: int = 0, *, follow: bool = True) -> int:
     if not follow:
         flags |= getattr(os, "O_NOFOLLOW", 0)
     try:
-        check_plain(path, path.stat(follow_symlinks=follow))  # merely opening a device can do something
-    except FileNotFoundError:
-        if not flags & os.O_CREAT:
-            raise
+        found = path.stat(follow_symlinks=follow)
+    except OSError as error:
+        if not (flags & os.O_CREAT and isinstance(error, FileNotFoundError)):
+            # Python's words for the number: Windows' own are whole sentences, in the user's language.
+            raise OSError(error.errno, os.strerror(error.errno or 0), str(path)) from None
+    else:
+        check_plain(path, found)  # merely opening a device can do something
     descriptor = _open(path, flags)
     try:
         check_plain(path, os.fstat(descriptor))
