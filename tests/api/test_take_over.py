@@ -9,7 +9,7 @@ import pytest
 
 from tests.api.scripted_control import other
 from tests.api.test_api import BASE, Site, site
-from trayapp.api.controls import Moved, Rejected
+from trayapp.api.controls import ClientNeeded, Moved, Rejected
 
 __all__ = ["site"]
 ONE = f"{BASE}/external/toolhive/GitHub.v2/take-over"
@@ -83,6 +83,15 @@ async def test_a_refusal_says_why(site: Site, path: str) -> None:
         body["message"],
         body["fields"],
     )
+
+
+async def test_a_client_that_has_to_be_created_first(site: Site) -> None:
+    """As when a workload is added: the redirect address is named."""
+
+    client = ClientNeeded("http://127.0.0.1:49200/callback", 49200, "optional")
+    site.control.rejected = Rejected(409, "client_id_needed", "It registers nobody.", {"client_id": "No."}, client)
+    _, body, _ = await site.ask("POST", ONE)
+    assert ("client_id_needed", client.redirect_uri) == (body["error"], body["redirect_uri"])
 
 
 async def test_what_is_asked_wrongly(site: Site) -> None:

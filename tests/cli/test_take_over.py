@@ -142,6 +142,22 @@ def test_a_refusal(app: FakeApp, sign_in: SignIn, capsys: Capture) -> None:
     assert [] == sign_in.asked
 
 
+def test_a_server_that_registers_nobody(app: FakeApp, sign_in: SignIn, capsys: Capture) -> None:
+    """What to create there, and the two commands that follow."""
+
+    needed = {"redirect_uri": "http://127.0.0.1:49200/callback", "redirect_port": 49200, "client_secret": "none"}
+    text = "github.example doesn't register apps automatically. Create a client there and enter its client ID."
+    app.replies[f"POST {ONE}"] = 409, {"error": "client_id_needed", "message": text, **needed}
+    assert 1 == main(["take-over", "toolhive/GitHub.v2", "--yes"])
+    assert (
+        "amberlight: github.example doesn't register apps automatically. Nothing was added.\n"
+        "Create a client there, with the redirect URL http://127.0.0.1:49200/callback\n"
+        "Then: amberlight add github https://github.example/mcp --client-id ID --redirect-port 49200\n"
+        "Then take it over: amberlight take-over toolhive/GitHub.v2\n"
+    ) == capsys.readouterr().err
+    assert [] == sign_in.asked
+
+
 def test_a_client_that_was_not_updated(app: FakeApp, sign_in: SignIn, capsys: Capture) -> None:
     """It's named, the sign-in begins nevertheless, and the code says that something is left to do."""
 

@@ -54,12 +54,12 @@ class EditingApi:
             if (not isinstance(value, str) or not value) and (field, draft.keys.get("kind")) != ("url", ACCOUNT)
         }
         if missing:
-            _refuse(Rejected(400, "bad_request", next(iter(missing.values())), missing))
+            refuse(Rejected(400, "bad_request", next(iter(missing.values())), missing))
         given = {key: value for key, value in draft.keys.items() if value is not None}
         draft = Draft(draft.name, given, draft.secret, draft.check)
         name = await asyncio.shield(self._detached("add a workload", self._control.add(draft)))
         if isinstance(name, Rejected):
-            _refuse(name)
+            refuse(name)
         return self._reply(request, name, 201)
 
     async def edit(self, request: web.Request) -> web.Response:
@@ -68,7 +68,7 @@ class EditingApi:
         job = self._control.edit(view.name, draft)
         edited = await asyncio.shield(self._detached(f"edit {view.name}", job))
         if isinstance(edited, Rejected):
-            _refuse(edited)
+            refuse(edited)
         if edited.name != view.name or edited.notes:  # beginning a sign-in that fits is no program's loop
             self._forget(view.name)
         answer = {"message": edited.message, "notes": list(edited.notes)}
@@ -86,7 +86,7 @@ class EditingApi:
         for name in names:
             self._forget(name)
         for each in removed.refused.values():
-            _refuse(each)
+            refuse(each)
         return json_reply({"notes": list(removed.notes)}, 202)
 
     async def workload_settings(self, request: web.Request) -> web.Response:
@@ -114,10 +114,10 @@ async def _draft(request: web.Request) -> Draft:
     keys = await read_object(request, {"check": bool, **dict.fromkeys(("name", "client_secret", *KEYS), object)})
     name, secret, check = keys.pop("name", None), keys.pop("client_secret", None), bool(keys.pop("check", False))
     if secret is not None and (not isinstance(secret, str) or not SECRET.fullmatch(secret)):
-        _refuse(Rejected(400, "bad_value", ASCII_HELP, {"client_secret": ASCII_HELP}))
+        refuse(Rejected(400, "bad_value", ASCII_HELP, {"client_secret": ASCII_HELP}))
     if name is not None and not isinstance(name, str):
         sentence = "The field name has to be a string."
-        _refuse(Rejected(400, "bad_request", sentence, {"name": sentence}))
+        refuse(Rejected(400, "bad_request", sentence, {"name": sentence}))
     return Draft(name or "", keys, None if secret is None else Secret(secret), check, _revision(request))
 
 
@@ -125,7 +125,8 @@ def _revision(request: web.Request) -> str:
     return request.headers.get("If-Match", "").strip().removeprefix("W/").strip('"').replace("*", "")
 
 
-def _refuse(rejected: Rejected) -> NoReturn:
+def refuse(rejected: Rejected) -> NoReturn:
+    """Raise the `Refusal` that says so."""
     details: dict[str, Json | str | int] = {}
     if rejected.fields:
         details["fields"] = dict(rejected.fields)
@@ -142,7 +143,7 @@ def _refuse(rejected: Rejected) -> NoReturn:
 
 def _table(table: SettingsTable | Rejected) -> web.Response:
     if isinstance(table, Rejected):
-        _refuse(table)
+        refuse(table)
     rows = [_row_json(row, table.notes) for row in table.rows]
     answer: Json = {"revision": table.revision, "file": table.file, "problem": table.problem, "settings": rows}
     return json_reply(answer, headers={"ETag": f'"{table.revision}"'})

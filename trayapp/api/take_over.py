@@ -10,8 +10,9 @@ from aiohttp import web
 
 from trayapp.api.clients import Detached
 from trayapp.api.controls import Control, Rejected
+from trayapp.api.editing import refuse
 from trayapp.core.snapshot import WorkloadView
-from trayapp.server.replies import Refusal, json_reply, read_object
+from trayapp.server.replies import json_reply, read_object
 
 T = TypeVar("T")
 
@@ -82,6 +83,5 @@ class TakeOverApi:
 
 def _done(result: T | Rejected) -> T:
     if isinstance(result, Rejected):
-        details = {"fields": dict(result.fields)} if result.fields else {}
-        raise Refusal(result.status, result.code, result.message, details=details)
+        refuse(result)
     return result

@@ -78,7 +78,7 @@ def _add(client: ApiClient, arguments: argparse.Namespace, keys: Mapping[str, An
         except ApiError as error:
             if error.code != "client_id_needed":
                 raise
-            _show_client_needed(arguments, keys, error)
+            show_client_needed(arguments, keys, error)
             if not sys.stdin.isatty() or not (typed := Questions(agree=False).text("Client ID (Enter to stop): ")):
                 return FAILED
             body |= {"client_id": typed, "redirect_port": error.body.get("redirect_port")}
@@ -90,7 +90,7 @@ def _add(client: ApiClient, arguments: argparse.Namespace, keys: Mapping[str, An
             return OK
 
 
-def _show_client_needed(arguments: argparse.Namespace, keys: Mapping[str, Any], error: ApiError) -> None:
+def show_client_needed(arguments: argparse.Namespace, keys: Mapping[str, Any], error: ApiError) -> None:
     """What to create at the server, and how to go on."""
     redirect, port = clean(error.body.get("redirect_uri")), error.body.get("redirect_port")
     secret = {"required": " --client-secret", "none": ""}.get(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from trayapp.cli.add_command import show_client_needed
 from trayapp.cli.client import BASE, ApiClient, ApiError
 from trayapp.cli.codes import FAILED, OK, USAGE
 from trayapp.cli.errors import api_error_text, sign_in_later
@@ -47,7 +48,14 @@ def take_over(arguments: argparse.Namespace, paths: Paths) -> int:
     if (code := _agreed(arguments, f"\nTake {clean(plan.get('name'))} over?")) is not None:
         return code
     body = {"sign_in": False} | ({"name": arguments.new} if arguments.new else {})
-    done = client.request("POST", path, body, LIMIT)
+    try:
+        done = client.request("POST", path, body, LIMIT)
+    except ApiError as error:
+        if error.code != "client_id_needed":
+            raise
+        show_client_needed(argparse.Namespace(name=plan.get("name")), {"url": clean(plan.get("url"))}, error)
+        print_error(f"Then take it over: amberlight take-over {arguments.name}")
+        return FAILED
     code = _report(done)
     return max(code, _sign_in(client, arguments, paths, str(done.get("name")), plan))
 
