@@ -17,6 +17,7 @@ import pytest
 from tests.app.test_connect import free_port, home, written
 from tests.app.test_runtime import CONFIG, Program
 from tests.engine.engines import login_of
+from tests.taken_ports import take
 from trayapp.app import listening
 from trayapp.cli import main
 from trayapp.cli.client import BASE, ApiClient, ApiError
@@ -177,7 +178,7 @@ def test_a_port_that_is_configured_anew_is_taken_without_a_restart(
 
     def is_free() -> bool:
         try:
-            socket.create_server(("127.0.0.1", first)).close()
+            take(first).close()
         except OSError:
             return False
         return True

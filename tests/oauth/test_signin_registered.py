@@ -16,6 +16,7 @@ from tests.oauth.attempts import NOW, Attempt, browse, get, quiet_log
 from tests.oauth.authserver import AuthServer, auth_server
 from tests.oauth.fake_web import AS, MCP, Web, internet
 from tests.oauth.tls import bare_wire
+from tests.taken_ports import take
 from trayapp.core.model import Moment, Problem, Secret, Spec
 from trayapp.core.outcomes import Reply
 from trayapp.engine.ports import NewLogin
@@ -147,15 +148,6 @@ async def test_a_registration_lost_during_the_sign_in_is_made_anew_next_time(whe
     assert "c-2" == server.authorized[-1]["client_id"]
 
 
-def other_program(port: int) -> socket.socket:
-    """Listens on this port. By the option, also in Wine, where Linux refuses a port whose connections have just ended."""
-    taken = socket.socket()
-    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    taken.bind(("127.0.0.1", port))
-    taken.listen()
-    return taken
-
-
 async def test_a_registration_whose_port_is_taken_is_made_anew() -> None:
     """A server may compare the whole address, so another port is another registration."""
 
@@ -164,7 +156,7 @@ async def test_a_registration_whose_port_is_taken_is_made_anew() -> None:
         await signed_in(server, clients)
         port = urlsplit(server.authorized[0]["redirect_uri"]).port
         assert port is not None
-        with other_program(port):
+        with take(port):
             await signed_in(server, clients)
 
     assert ["c-1", "c-2"] == list(server.clients)
@@ -196,7 +188,7 @@ async def test_a_redirect_port_that_is_taken(fixed: bool) -> None:
     async with auth_server(registers=True) as server:
         clients = ClientRecords()
         await signed_in(server, clients, bare(server, redirect_port=port))
-        with other_program(port):
+        with take(port):
             if fixed:
                 problem = await refused(server, clients, bare(server, redirect_port=port))
                 assert f"Port {port} (redirect_port of github) is used by another program" in problem.summary
