@@ -147,6 +147,7 @@ def test_without_a_token_exec_starts_nothing(
 def test_metrics(program: Program, server: OAuthServer) -> None:
     """Refreshes are counted by outcome and trigger; no secret is among them."""
 
+    program.green()
     program.act(Verb.RETRY, "one")
     program.until(lambda: server.count("token") == 2, "the second refresh")
     program.until(lambda: counter(program, "amberlight_refreshes_total") == 2, "its end")
