@@ -189,7 +189,7 @@ async def test_a_proxy_that_hangs_has_no_more_time_than_a_server(monkeypatch: py
     async with raw_server(respond_and_hang(b"")) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
         begun = asyncio.get_running_loop().time()
-        reply = await refresh(f"https://{NAME}/token", limit=60.0, connect=0.2)
+        reply = await refresh(f"https://{NAME}/token", limit=60.0, connect=1.0)
 
         assert (False, "proxy") == told(reply)
         assert asyncio.get_running_loop().time() - begun < AMPLE
@@ -204,7 +204,7 @@ async def test_a_server_that_thinks_long_is_waited_for() -> None:
         writer.write(GRANTED)
 
     async with raw_server(think) as server:
-        assert isinstance(await refresh(f"http://127.0.0.1:{server.port}/", connect=0.1), Answer)
+        assert isinstance(await refresh(f"http://127.0.0.1:{server.port}/", connect=0.4), Answer)
 
 
 # --- a network that changes ------------------------------------------------------------------------------------------
