@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.web.conftest import Open
-from tests.web.stage import workload_view
+from tests.web.stage import other_view, workload_view
 from tests.web.window import Window
 from trayapp.core.model import Problem
 from trayapp.core.outages import Cause, Outage
@@ -46,3 +46,40 @@ def test_no_configuration_is_no_empty_one(window: Window, show: Open) -> None:
     assert not window.find("#setup-body h2")
     assert "config.toml:7: workloads.one.url" in window.text("#app-trouble")
     assert "cross red" == window.js("return document.querySelector('link[rel=icon]').dataset.shows")
+
+
+HOLD = """
+const fetched = window.fetch;
+window.held = [];
+window.fetch = async (address, ...rest) => {
+  const answer = await fetched(address, ...rest);
+  if (address.endsWith("/status")) await new Promise((done) => held.push(done));
+  return answer;
+};
+"""
+
+
+def test_news_outrun_an_older_answer(window: Window, show: Open) -> None:
+    """An answer that was asked for before the news, and comes after them, changes nothing."""
+
+    stage = show(workload_view("github"))
+    window.js(HOLD)
+    stage.stop()
+    stage.start()
+    window.until(lambda: window.js("return held.length"), "not asked", 12)
+    stage.fail(broken="/home/ada/.config/amberlight/config.toml:7: workloads.one.url: is missing")
+    window.until(lambda: window.text("#summary") == "Can't read the configuration", "the heading")
+
+    window.driver.execute_async_script("held.forEach((done) => done()); setTimeout(arguments[0], 300)")
+
+    assert "Can't read the configuration" == window.text("#summary")
+
+
+def test_what_stopped_elsewhere_is_no_workload_here(window: Window, show: Open) -> None:
+    """Without a configuration its sentence is shown, whatever else another program has stopped."""
+
+    stage = show(other_view("slack", "stopped"))
+    assert "Choose your servers" == window.text("#setup-body h2")
+    stage.fail(broken="/home/ada/.config/amberlight/config.toml:7: workloads.one.url: is missing")
+    window.until(lambda: window.find("#summary"), "set-up stays")
+    assert "Can't read the configuration" == window.text("#summary")

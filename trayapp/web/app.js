@@ -221,14 +221,16 @@ function lock(why) {
 function complain(app) {
   own = app;
   document.body.dataset.logins = app.this_run_only ? "this-run" : ""; // what style.css shows then
-  if (app.broken && sections.view === "setup" && !list.rows.size) sections.go("#workloads");
+  if (app.broken && sections.view === "setup" && !drawn().length) sections.go("#workloads");
   drawOwn($("app-trouble"), app);
   changed([]);
 }
 
 async function checkUp() {
+  const before = own;
   try {
-    complain(await ask("GET", "/status"));
+    const answer = await ask("GET", "/status");
+    if (own === before) complain(answer); // else there is newer news
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
   }
