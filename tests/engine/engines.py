@@ -52,8 +52,8 @@ QUICK = Policy(
     refresh_spacing=0.02,
     usable_margin=0.05,
     hot_wait=2.0,
-    attempt_limit=0.3,
-    connect_limit=0.3,
+    attempt_limit=2.0,
+    connect_limit=2.0,
 )
 
 

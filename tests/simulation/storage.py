@@ -245,6 +245,13 @@ class SimulatedWorker(Worker):
         return True
 
 
+class _Memory(sqlite3.Connection):
+    """Closed with the world whose disk it is."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class Disk:
     """The disk with state.db. What was committed survives a crash, unless the file is deleted."""
 
@@ -256,7 +263,7 @@ class Disk:
         self.db = self._fresh()
 
     def _fresh(self) -> sqlite3.Connection:
-        db = sqlite3.connect(":memory:", isolation_level=None)
+        db = sqlite3.connect(":memory:", isolation_level=None, factory=_Memory)
         _prepare(db)
         return db
 

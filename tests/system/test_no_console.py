@@ -18,6 +18,7 @@ WITHOUT = {  # file and function: why no flag is needed
     "system/browser.py:_run": "Linux",
     "system/clipboard.py:_pipe_to": "Linux and macOS",
     "system/running.py:_by_ps": "macOS",
+    "system/running.py:_named_by_ps": "macOS",
     "system/session_bus.py:_of_systemd": "Linux",
 }
 STARTS = {
