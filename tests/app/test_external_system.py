@@ -18,7 +18,7 @@ from tests.external.fake_owner import CANARY, FakeOwner, workload
 from tests.hanging import hanging_mount
 from tests.osevents.test_process_ends import child, end
 from trayapp.app import external, external_owner, notifier
-from trayapp.app.external import ExternalWatch
+from trayapp.app.external import HEALING, ExternalWatch
 from trayapp.cli.client import ApiError
 from trayapp.clients.places import Machine
 from trayapp.config.loader import Settings
@@ -26,6 +26,7 @@ from trayapp.core.presentation import Verb
 from trayapp.external import owners as native
 from trayapp.external.owner import ExternalError
 from trayapp.oauthtest import OAuthServer
+from trayapp.osevents.events import WakeDetected
 
 pytestmark = pytest.mark.linux("inotify, pidfd_open and POSIX files")
 
@@ -253,6 +254,29 @@ def test_a_click_restarts_it_and_the_setting_hides_it(program: Program, owner: F
         assert ({}, []) == (words(program), program.client.external()[1])
         program.write(text)
         program.until(lambda: program.last.external, "its rows again")
+
+
+def test_after_a_wake_it_is_restarted_if_that_is_switched_on(
+    program: Program, owner: FakeOwner, server: OAuthServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system says that it woke; the history says why the workload was restarted."""
+
+    monkeypatch.setattr(external, "HEAL_AFTER", 0.05)
+    text = CONFIG.format(port=0, server=server)
+    with program:
+        program.until(lambda: program.last.external, "its rows")
+        for heal in (False, True):
+            if heal:
+                program.write(text.replace("[settings]", "[settings]\ntoolhive_heal = true"))
+                program.until(lambda: program.runtime.configuration.settings.toolhive_heal, "the setting")
+            runtime = program.runtime
+            runtime.engine._loop.call_soon_threadsafe(runtime.watcher.watch.receive, WakeDetected())
+            if heal:
+                program.until(lambda: owner.acts() == ["restart Docs.v2"], "the restart")
+                program.until(lambda: told(program) == ["EOF", HEALING], "the history")
+            else:
+                time.sleep(0.5)
+                assert [] == owner.acts()
 
 
 def test_what_cannot_be_read_is_in_the_api_and_in_doctor(program: Program, owner: FakeOwner) -> None:
