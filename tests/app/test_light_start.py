@@ -95,6 +95,7 @@ UNUSED = (
     "zipfile",
     "trayapp.aggregate",
     "trayapp.app.external_owner",
+    "trayapp.app.take_over",
     "trayapp.catalog",
     "trayapp.cli.client",
     "trayapp.cli.commands",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from trayapp.api.controls import PortChanged
@@ -13,7 +14,6 @@ from trayapp.app.removing import Removing
 from trayapp.app.renames import Renames
 from trayapp.app.renaming import Renaming
 from trayapp.app.start_at_login import StartAtLogin
-from trayapp.app.take_over import MovableEntries, Others, TakeOver
 from trayapp.core.model import Problem
 from trayapp.oauth.lazy_sign_in import LazySignIn
 from trayapp.server.keys import Keys
@@ -21,15 +21,15 @@ from trayapp.storage.journal import Journal
 from trayapp.vault.keystore import Keystore, MemoryKeystore
 
 if TYPE_CHECKING:
+    from trayapp.app.take_over import MovableEntries, Others, TakeOver
     from trayapp.engine.engine import Engine
 
+    class ClientEntries(MovableEntries, Protocol):
+        """Entries in clients' files: `client_files.py`. Each returns what was done and what is left, a sentence each."""
 
-class ClientEntries(MovableEntries, Protocol):
-    """Entries in clients' files: `client_files.py`. Each returns what was done and what is left, a sentence each."""
+        async def repoint(self, name: str, new: str) -> Sequence[str]: ...
 
-    async def repoint(self, name: str, new: str) -> Sequence[str]: ...
-
-    async def take_out(self, names: Sequence[str]) -> Sequence[str]: ...
+        async def take_out(self, names: Sequence[str]) -> Sequence[str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,8 @@ class ConfigurationEdits:
         self._keys = keys
         self._sign_in = sign_in
         self._hooks = hooks
+        self._engine = engine
+        self._configuration = configuration
         self.renames = Renames(configuration.paths.renames_file, keystore, journal, self._renamed)
         renaming = Renaming(engine, configuration, self.renames, keystore, hooks.clients.repoint, hooks.forget_endpoint)
         self.editing = Editing(engine, configuration, sign_in, renaming.rename)
@@ -75,18 +77,24 @@ class ConfigurationEdits:
             self.renames.concerns,
             hooks.clients.take_out,
         )
-        self.take_over = TakeOver(
-            hooks.others,
-            hooks.clients,
-            engine,
-            self.editing.add,
-            self.removing.remove,
-            lambda name, browser: engine.sign_ins.begin(name, browser=browser, accept=False),
-            configuration.paths.state_dir,
-        )
         self.settings = AppSettings(configuration, at_login, hooks.muted, hooks.mute, hooks.change_port)
         engine.effects.before_reading = self.renames.complete
         engine.effects.removals.on_deleted = sign_in.forget
+
+    @cached_property
+    def take_over(self) -> TakeOver:
+        """Loaded when somebody takes a workload over, or renames one: few do, and every app would have it in memory."""
+        from trayapp.app.take_over import TakeOver
+
+        return TakeOver(
+            self._hooks.others,
+            self._hooks.clients,
+            self._engine,
+            self.editing.add,
+            self.removing.remove,
+            lambda name, browser: self._engine.sign_ins.begin(name, browser=browser, accept=False),
+            self._configuration.paths.state_dir,
+        )
 
     def configured(self, names: Collection[str]) -> None:
         """config.toml names these workloads, which the engine takes next."""
