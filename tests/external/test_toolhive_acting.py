@@ -238,8 +238,8 @@ HTML = Answer(200, b"<!doctype html><p>Welcome to the guest network", {"Content-
         (Answer(500, CANARY.encode()), "it failed (500); its log says why"),
         (Answer(503), "it failed (503); its log says why"),
         (Answer(302, headers={"Location": "/elsewhere"}), "it answered unexpectedly (302)"),
-        (Answer(raw=b"SSH-2.0-OpenSSH_9.6\r\n"), "it didn't answer (the answer isn't http)"),
-        (Answer(raw=b""), "it didn't answer (the answer isn't http)"),
+        (Answer(raw=b"SSH-2.0-OpenSSH_9.6\r\n"), "it answered with something that isn't HTTP"),
+        (Answer(raw=b""), "it answered with something that isn't HTTP"),
         (Answer(202, b"x" * (5 << 20)), "it answered with more than 4 MiB"),
     ],
 )

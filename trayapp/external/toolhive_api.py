@@ -119,8 +119,9 @@ class Api:
         except (OSError, http.client.HTTPException) as error:
             if late.is_set():
                 raise _slow(limit) from None
-            what = error.strerror if isinstance(error, OSError) and error.strerror else "the answer isn't HTTP"
-            raise ApiError(f"didn't answer ({what.lower()})") from None
+            if isinstance(error, OSError) and error.strerror:
+                raise ApiError(f"didn't answer ({error.strerror.lower()})") from None
+            raise ApiError("answered with something that isn't HTTP") from None
         finally:
             timer.cancel()
             connection.close()
