@@ -16,7 +16,7 @@ import pytest
 from tests import ROOT
 from tests.desktop.desk import Desk
 from tests.real import thv
-from tests.real.app import App
+from tests.real.app import HURRIED, App
 from tests.real.protected_servers import free_port
 from tests.real.thv import Thv, until
 from trayapp.oauthtest import EchoWorkload, OAuthServer
@@ -55,6 +55,7 @@ def app(desk: Desk, server: OAuthServer, echo: EchoWorkload, tmp_path: Path) -> 
     browser.write_text(BROWSER.format(python=sys.executable, root=str(ROOT)), encoding="utf-8")
     browser.chmod(0o755)
     app = App({**desk.env, "BROWSER": str(browser)}, tmp_path, "notes", "--no-tray")
+    app.program = ("-c", HURRIED)
     app.configure(CONFIG.format(url=echo.url, issuer=server.issuer, client_id=server.client_id))
     with app:
         app.until_up()
