@@ -121,6 +121,23 @@ def test_a_word_of_a_later_version_fits_its_row() -> None:
     assert label(watched("  ")) == "unknown"
 
 
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://mcp.example/mcp?project=a", "https://mcp.example/mcp?project=a"),
+        ("https://ann:pass@mcp.example/mcp", "https://mcp.example/mcp"),
+        ("https://mcp.example/mcp?project=a&api_key=pass&x=1", "https://mcp.example/mcp?project=a&api_key=***&x=1"),
+        ("https://mcp.example/mcp?Token=pass#top", "https://mcp.example/mcp?Token=***#top"),
+        ("https://mcp.example/\n\x1b[31m", "https://mcp.example/  [31m"),
+    ],
+)
+def test_an_address_is_shown_without_its_keys(url: str, shown: str) -> None:
+    view = external_view("toolhive", "ToolHive", ExternalWorkload("n", url, url, "running"), ())
+
+    assert view.external is not None
+    assert (view.url, view.external.client_url) == (shown, shown)
+
+
 def test_what_is_being_done_is_said() -> None:
     view = watched("unauthenticated", context=REFUSED, doing="ToolHive is restarting it.")
 

@@ -245,6 +245,9 @@ def test_without_a_time_it_is_that_of_the_file(tree: Tree) -> None:
         ("stdio", "127.0.0.1", 80, "https://x.example/mcp", ""),
         ("streamable-http", "127.0.0.1", 0, "https://x.example/mcp", ""),
         ("streamable-http", "127.0.0.1", 80, "https://[x", ""),
+        ("streamable-http", "a host\n", 80, "https://x.example/mcp", ""),
+        ("streamable-http", "user@x.example/", 80, "https://x.example/mcp", ""),
+        ("streamable-http", "127.0.0.1", 80, "no address", "http://127.0.0.1:80"),
     ],
 )
 def test_where_clients_reach_it(mode: str, host: str, port: int, url: str, wanted: str) -> None:

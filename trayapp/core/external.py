@@ -39,6 +39,9 @@ _DETAILS: Mapping[Status, Detail] = {
     Status.POLICY_STOPPED: Detail.PAUSED,
 }
 
+_USER_IN_URL = re.compile(r"^([a-z][a-z0-9+.-]*://)[^/?#]*@", re.I)
+_KEY_IN_QUERY = re.compile(r"([?&][^=&#]*(?:key|token|secret|passw|auth|code|sig)[^=&#]*=)[^&#]+", re.I)
+
 # A refusal by the server: a restart would only open another program's sign-in page.
 _REFUSED = re.compile(
     r"invalid_grant|invalid_client|unauthorized_client|invalid_scope|unsupported_grant_type|access_denied|new token",
@@ -92,7 +95,7 @@ def external_view(
     detail = _DETAILS.get(status, Detail.OK)
     return WorkloadView(
         name=external_name(owner_id, found.name),
-        url=found.url,
+        url=_shown_url(found.url),
         status=status,
         status_context=doing or redact(clean(found.context).strip())[:CONTEXT_MAX],
         health=style.health if status is not Status.UNKNOWN else Health.UNKNOWN,
@@ -103,11 +106,16 @@ def external_view(
             owner=owner,
             name=found.name,
             word=clean(found.word).strip()[:WORD_MAX] or Status.UNKNOWN.value,
-            client_url=found.client_url,
+            client_url=_shown_url(found.client_url),
             actions=tuple(actions),
             doing=doing,
         ),
     )
+
+
+def _shown_url(url: str) -> str:
+    """An address without a password and keys in it, which the other program's configuration may well have."""
+    return _KEY_IN_QUERY.sub(r"\1***", _USER_IN_URL.sub(r"\1", clean(url).strip()))
 
 
 def external_advice(view: WorkloadView) -> tuple[str, str]:

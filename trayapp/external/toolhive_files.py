@@ -23,6 +23,7 @@ from trayapp.system.plain_files import read_plain
 
 # What ToolHive allows, but for a first character that its own command would take for an option or a hidden file.
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+HOST = re.compile(r"[A-Za-z0-9._:%\[\]-]*")
 STATUS_MAX = 1 << 16  # bytes of a status file; they have a few hundred
 SERVER_MAX = 1 << 14  # bytes of `server.json`
 STREAMABLE, SSE, STDIO = "streamable-http", "sse", "stdio"
@@ -148,9 +149,9 @@ def client_url(mode: str, host: str, port: int, name: str, url: str) -> str:
         path = urlsplit(url).path
     except ValueError:
         return ""
-    if not 0 < port < 1 << 16 or mode not in (STREAMABLE, SSE):
+    if not 0 < port < 1 << 16 or mode not in (STREAMABLE, SSE) or not HOST.fullmatch(host):
         return ""
-    path = "" if path == "/" else path
+    path = path if path.startswith("/") and path != "/" else ""
     base = f"http://{address(host)}:{port}"
     return f"{base}{path}" if mode == STREAMABLE else f"{base}{path or '/sse'}#{quote(name)}"
 
