@@ -281,25 +281,21 @@ run_windows() {
 }
 
 run_all() {
-    local bad=0 measured="--cov --cov-report="
+    local bad=0 others="not (slow or alone or $OUTSIDE)"
     beside lint lint
-    # Simulated laptops: measuring their coverage would take minutes.
-    beside simulation pytest -p no:cacheprovider -m slow
-    # shellcheck disable=SC2086 # two options
-    pytest_retried $measured -n 2 -m "not (slow or alone or $OUTSIDE)" || bad=1
+    beside simulation pytest -p no:cacheprovider -m slow # simulated laptops
+    # The tests of the rules alone reach every branch of them. Measuring the others would take minutes.
+    pytest_retried --cov=trayapp.core --cov-report= -n 2 -m "$others" tests/core || bad=1
+    pytest_retried -n 2 -m "$others" --ignore=tests/core || bad=1
     joined lint || bad=1
     joined simulation || bad=1
     beside windows prepare_windows
     # A file at a time, as its tests share a desktop, and in the order of their names: the long ones do not come last.
-    # shellcheck disable=SC2086
-    pytest_retried $measured --cov-append -n 3 --dist loadfile --no-loadscope-reorder \
-        -m "($OUTSIDE) and not alone" || bad=1
+    pytest_retried -n 3 --dist loadfile --no-loadscope-reorder -m "($OUTSIDE) and not alone" || bad=1
     joined windows || bad=1
-    # shellcheck disable=SC2086
-    pytest_retried $measured --cov-append -m alone || bad=1
+    pytest_retried -m alone || bad=1
     say "the same tests in Wine, with CPython for Windows:"
     run_windows || bad=1
-    "$VENV/bin/python" -m coverage report --skip-covered --skip-empty || bad=1
     "$VENV/bin/python" -m coverage report --skip-covered --show-missing \
         --include='trayapp/core/*' --fail-under=100 || bad=1
     return $bad

@@ -24,6 +24,7 @@ from trayapp.core.external import (
     heal,
     is_passing,
     look_after,
+    split_name,
 )
 from trayapp.core.labels import label
 from trayapp.core.menu import ROWS_MAX, summary, tray_view
@@ -92,6 +93,23 @@ def test_a_row_says_whose_it_is() -> None:
         "doing": None,
     }
     assert status_json(watched("running"))["owner"] == "ToolHive"
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("toolhive/GitHub.v2", ("toolhive", "GitHub.v2")),
+        ("github", None),
+        ("toolhive/", None),
+        ("/github", None),
+        ("toolhive/a/b", None),
+        ("ToolHive/github", None),
+        ("toolhive/a b", None),
+        ("../github", None),
+    ],
+)
+def test_a_name_has_an_owner_and_a_name_there(name: str, parts: tuple[str, str] | None) -> None:
+    assert split_name(name) == parts
 
 
 @pytest.mark.parametrize("url", ["", "http://127.0.0.1:999999/mcp", "http://[::1/mcp"])

@@ -164,12 +164,12 @@ PARTS = {  # of each command, as the patterns of a shell
     "test": (
         *LINT,
         "python -m pytest*-m slow",
-        "python -m pytest*-m not (slow or alone or *",
+        "python -m pytest*--cov=trayapp.core*tests/core",
+        "python -m pytest*-m not (slow or alone or *--ignore=tests/core",
         "python -m pytest*-m (* and not alone",
         "python -m pytest*-m alone",
         "python -m pytest -m windows*",
         "python -m pytest -m wine*",
-        "python -m coverage report*--skip-empty",
         "python -m coverage report*--fail-under=100",
     ),
     "test --fast": (
