@@ -184,7 +184,7 @@ def test_a_login_that_lacks_something_says_so(window: Window, show: Open) -> Non
     assert "All 4 workloads connected" == window.text("#summary")
     for name, sentence in (("year", "Can't be renewed; ends on "), ("endless", "Can't be renewed; no known end.")):
         window.go(f"workload/{name}")
-        assert sentence in window.text("#detail-facts")
+        window.until(lambda: sentence in window.text("#detail-facts"), "not said")  # noqa: B023
 
 
 def test_the_account_tells_two_workloads_of_one_server_apart(window: Window, show: Open) -> None:
@@ -201,6 +201,7 @@ def test_the_account_tells_two_workloads_of_one_server_apart(window: Window, sho
     assert [f"{url}\nanna@example.com", f"{url}\n{script}", url] == titles
     for name, text in (("home", "anna@example.com"), ("odd", script), ("plain", None)):
         window.go(f"workload/{name}")
+        window.until(lambda: name == window.text("#detail-name"), "not shown")  # noqa: B023
         assert ("Account" in window.text("#detail-facts")) is (text is not None)
         assert text is None or text in window.text("#detail-facts").replace("\n", "")
         assert window.js("return document.documentElement.scrollWidth <= innerWidth")
