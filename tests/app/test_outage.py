@@ -26,6 +26,7 @@ from trayapp.core.outages import Cause
 from trayapp.core.presentation import Verb
 from trayapp.oauthtest import OAuthServer
 from trayapp.server import server as server_module
+from trayapp.system.plain_files import read_plain
 
 __all__ = ["home"]  # fixture
 
@@ -119,10 +120,11 @@ def test_change_port_finds_one_and_tells_the_clients(program: Program, home: Pat
     program.until(lambda: program.last.outage is None, "the end of the outage")
     new = program.client.port
     assert port < new <= port + 50
-    text = program.paths.config_file.read_text()
+    text = read_plain(program.paths.config_file, 1 << 16).decode().replace("\r\n", "\n")
     assert f"port = {new}\n# mine\n" in text
-    program.until(lambda: f"127.0.0.1:{new}/w/one" in file.read_text(), "the client's file")
-    servers = json.loads(file.read_text())["mcpServers"]
+    # Windows refuses a plain read while the file is replaced.
+    program.until(lambda: f"127.0.0.1:{new}/w/one" in read_plain(file, 1 << 16).decode(), "the client's file")
+    servers = json.loads(read_plain(file, 1 << 16))["mcpServers"]
     assert "https://else.test" == servers["else"]["url"]
     assert program.client.client("one")["headers"] == servers["one"]["headers"]
 

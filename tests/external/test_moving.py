@@ -265,7 +265,7 @@ def test_a_file_that_is_broken_by_then(world: World) -> None:
     assert texts["Cursor"].endswith(".")
     assert "{ oops" == file.read_text()
 
-    file.write_text(CURSOR)
+    file.write_bytes(CURSOR.encode())
     record, done = move(world.machine, world.changes, OURS, record, originals(record.entries))
     assert ["Cursor"] == fine(done)
     fine(world.back(record))
