@@ -246,7 +246,7 @@ class SimulatedWorker(Worker):
 
 
 class _Memory(sqlite3.Connection):
-    """Closed with the world whose disk it is."""
+    """Closed with the world whose disk it is, in whichever thread that is collected."""
 
     def __del__(self) -> None:
         self.close()
@@ -263,7 +263,7 @@ class Disk:
         self.db = self._fresh()
 
     def _fresh(self) -> sqlite3.Connection:
-        db = sqlite3.connect(":memory:", isolation_level=None, factory=_Memory)
+        db = sqlite3.connect(":memory:", isolation_level=None, factory=_Memory, check_same_thread=False)
         _prepare(db)
         return db
 
