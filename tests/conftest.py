@@ -9,10 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import linux_only
 from tests.own_places import Guard, protect
 from trayapp.config.paths import Paths
+
+if settings.get_current_profile_name() == "default":  # CI has one of its own
+    # In a fresh checkout the first text takes seconds, as the table of all characters is made for it.
+    settings.register_profile("laptop", suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("laptop")
+
 
 if TYPE_CHECKING:  # neither is loaded for a run that needs none
     import trustme
