@@ -40,7 +40,8 @@ class ActionsEngine(Protocol):
 
 class AppActions:
     """Carries them out, on the engine's loop. `quit_` ends the program; `muted_file` keeps the choice of *Mute*;
-    `sign_in_page` gives the address that a sign-in waits for; `change_port` moves the loopback server; `restart` has another program restart a workload of its."""
+    `sign_in_page` gives the address that a sign-in waits for; `change_port` moves the loopback server;
+    `restart` has another program restart its workload."""
 
     def __init__(
         self,

@@ -194,11 +194,11 @@ def _back(client: Client, name: str, entries: Sequence[Entry]) -> Edit:
             known = edits.servers(client, text)
             if (there := _ours(known, each.name, name)) is None:
                 continue
-            if there != each.name and each.name not in known:
+            if there != each.name:
+                if each.name in known:
+                    continue
                 text = edits.drop(client, text, there)
-                text = edits.put(client, text, each.name, moved_back(client, known[there], each.before))
-            elif there == each.name:
-                text = edits.put(client, text, each.name, moved_back(client, known[there], each.before))
+            text = edits.put(client, text, each.name, moved_back(client, known[there], each.before))
         return text
 
     return edit

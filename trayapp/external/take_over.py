@@ -100,13 +100,17 @@ def _there(entry: ImportableEntry, configured: Mapping[str, Spec], name: str, be
         return before
     if not entry.already_configured:
         return None
-    same = [each for each, spec in configured.items() if comparable_url(spec.url) == comparable_url(entry.url)]
+    same = _of_same_url(entry, configured)
     return name if name in same else entry.name or None
+
+
+def _of_same_url(entry: ImportableEntry, configured: Mapping[str, Spec]) -> list[str]:
+    return [each for each, spec in configured.items() if comparable_url(spec.url) == comparable_url(entry.url)]
 
 
 def _name_problem(made: Plan, entry: ImportableEntry, configured: Mapping[str, Spec], name: str) -> str:
     if made.configured_as is None and entry.ambiguous:
-        same = [each for each, spec in configured.items() if comparable_url(spec.url) == comparable_url(entry.url)]
+        same = _of_same_url(entry, configured)
         command = f"amberlight take-over {external_name(made.owner_id, made.theirs)} --name {sorted(same)[0]}"
         return f"{' and '.join(sorted(same))} have its URL. Say which one takes its place: {command}"
     if made.configured_as is not None:

@@ -20,6 +20,7 @@ from trayapp.clients.places import Machine
 from trayapp.external.reachability import Server
 from trayapp.importers import toolhive as importer
 from trayapp.system.plain_files import read_plain
+from trayapp.system.xdg_directories import data_home
 
 # What ToolHive allows, but for a first character that its own command would take for an option or a hidden file.
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
@@ -77,17 +78,8 @@ class StatusFile:
 def places(machine: Machine) -> Places:
     """The directories of the Go library that ToolHive uses (github.com/adrg/xdg), for this user."""
     run_configs = importer.folder(machine.platform, machine.environ, machine.home)
-    return Places(run_configs, _data_home(machine) / "toolhive" / "statuses", run_configs.with_name("server"))
-
-
-def _data_home(machine: Machine) -> Path:
-    if (data := machine.environ.get("XDG_DATA_HOME", "")) and Path(data).is_absolute():
-        return Path(data)
-    if machine.platform == "darwin":
-        return machine.home / "Library" / "Application Support"
-    if machine.platform == "win32":
-        return Path(machine.environ.get("LOCALAPPDATA") or machine.home / "AppData" / "Local")
-    return machine.home / ".local" / "share"
+    data = data_home(machine.platform, machine.environ, machine.home)
+    return Places(run_configs, data / "toolhive" / "statuses", run_configs.with_name("server"))
 
 
 def names(at: Places) -> Iterator[str]:

@@ -16,6 +16,7 @@ from typing import Any
 from trayapp.clients import files
 from trayapp.importers.entries import NO_LOGIN, ImportableEntry, SkippedEntry, make_entry
 from trayapp.system.plain_files import within
+from trayapp.system.xdg_directories import state_home
 
 FOLDER = Path("toolhive", "runconfigs")
 RUN_CONFIG_MAX = 1 << 20  # bytes of one of its run configurations; they have a few thousand
@@ -33,13 +34,7 @@ _FIELDS: Mapping[str, tuple[str, str]] = {
 
 def folder(platform: str, environ: Mapping[str, str], home: Path) -> Path:
     """Where ToolHive keeps its run configurations: the state directory of the Go library that it uses."""
-    if (state := environ.get("XDG_STATE_HOME", "")) and Path(state).is_absolute():
-        return Path(state) / FOLDER
-    if platform == "darwin":
-        return home / "Library" / "Application Support" / FOLDER
-    if platform == "win32":
-        return Path(environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / FOLDER
-    return home / ".local" / "state" / FOLDER
+    return state_home(platform, environ, home) / FOLDER
 
 
 def entries(directory: Path) -> list[ImportableEntry | SkippedEntry | None]:
