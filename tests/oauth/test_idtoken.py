@@ -270,6 +270,19 @@ async def test_a_prepared_validator_is_used_and_closed(site: Site) -> None:
     assert process.returncode is not None
 
 
+async def test_the_process_of_a_check_that_nobody_runs_ends_with_the_program() -> None:
+    """The sign-in was given up after the server's answer, before its login was stored."""
+
+    makers = IdTokens(Wire("0", bare))
+    child = makers.start_validator(("openid",))
+    assert child is not None
+    makers.with_check(login(signed()), Endpoints("", f"{ISSUER}/token", issuer=ISSUER), Moment(0.0, 0.0, WALL), child)
+    await makers.close()
+    process = await child._starting
+    assert process is not None
+    assert process.returncode is not None
+
+
 async def test_a_system_without_processes_keeps_the_login(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the system raises, closing the validator succeeds and validating reports the failure."""
 

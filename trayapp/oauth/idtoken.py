@@ -63,6 +63,7 @@ class IdTokens:
     def __init__(self, wire: Wire, check_signature: SignatureCheck | None = None) -> None:
         self._wire = wire
         self._check_signature = check_signature
+        self._waiting: set[ValidatorProcess] = set()  # those of checks that have not begun
 
     def start_validator(self, scopes: Collection[str]) -> ValidatorProcess | None:
         """A process that gets ready while the person signs in, if an ID token is expected; None otherwise."""
@@ -75,6 +76,8 @@ class IdTokens:
         if new.id_token is None:
             return new
         expected = ExpectedClaims(new.login.client_id, endpoints.issuer, wall=now.wall)
+        if validator is not None:
+            self._waiting.add(validator)
         return replace(new, check=self.check(new.id_token, endpoints, expected, new.login.client_secret, validator))
 
     def check(
@@ -106,13 +109,20 @@ class IdTokens:
             )
 
         async def check_and_close() -> Checked:
+            if validator is None:
+                return await run_checks()
+            self._waiting.discard(validator)
             try:
                 return await run_checks()
             finally:
-                if validator is not None:
-                    await validator.close()
+                await validator.close()
 
         return check_and_close
+
+    async def close(self) -> None:
+        """End the processes of checks that nobody has run: their sign-ins were given up after the server's answer."""
+        while self._waiting:
+            await self._waiting.pop().close()
 
     async def _signature(
         self, token: Secret, endpoints: Endpoints, client_secret: Secret | None, check_signature: SignatureCheck

@@ -220,6 +220,7 @@ class BrowserSignIn:
         """Stop serving the pages of finished sign-ins. Sign-ins that still run aren't affected."""
         for listener in list(self._serving_last_page):
             await listener.close()
+        await self._id_tokens.close()
         await self._page_tasks.end()
         if self._record_tasks.needed:
             await asyncio.wait(set(self._record_tasks.needed), timeout=RECORD_LIMIT)
