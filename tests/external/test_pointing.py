@@ -101,6 +101,17 @@ def test_which_entries_point_there(value: Any, points: bool) -> None:
     assert points is points_at(value, PROXY)
 
 
+@pytest.mark.parametrize("own", ["http://127.0.0.1:8765/mcp", "http://localhost:8765/w/x"])
+def test_our_own_port_is_nobodys_proxy(own: str) -> None:
+    """The files of the other program may be old, or wrong: the entry for all workloads here stays."""
+
+    together = {"url": "http://127.0.0.1:8765/mcp"}
+    found = [Found(BY_NAME["cursor"], Path("a"), True, {"amberlight": together, "all": together})]
+    assert [] == pointing(found, "http://127.0.0.1:8765/github", own)
+    assert [] != pointing(found, "http://127.0.0.1:8765/github")
+    assert [] != pointing(found, "http://127.0.0.1:8765/github", own.replace("8765", "8766"))
+
+
 def test_all_in_the_files() -> None:
     """Files that can't be read have none."""
 

@@ -146,13 +146,16 @@ class ClientFiles:
         from trayapp.clients.projects import everywhere
         from trayapp.external.pointing import pointing
 
+        together = self._addresses.aggregate()
+        own = "" if together is None else together.url
+
         def look(machine: Machine) -> tuple[Sequence[Pointing], Sequence[str]]:
             found = everywhere(machine, self._changes())
             unread = [each for each in found if each.problem and each.installed]
             notes = [
                 f"{each.client.title} may use it, too, but its file can't be read: {each.problem}." for each in unread
             ]
-            entries = [changed(each, shown=short(each.file, machine.home)) for each in pointing(found, client_url)]
+            entries = [changed(each, shown=short(each.file, machine.home)) for each in pointing(found, client_url, own)]
             return entries, notes
 
         return await self._run(look)

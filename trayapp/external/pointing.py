@@ -31,8 +31,13 @@ class Pointing:
     shown: str = ""
 
 
-def pointing(found: Iterable[Found], client_url: str) -> list[Pointing]:
-    """All entries that go to the proxy whose clients reach it at `client_url`."""
+def pointing(found: Iterable[Found], client_url: str, own: str = "") -> list[Pointing]:
+    """All entries that go to the proxy whose clients reach it at `client_url`.
+
+    `own` is an address of ours: a proxy can't be on the same port, whatever its program's files say.
+    """
+    if own and is_same_port(own, client_url):
+        return []
     return [
         Pointing(each.client, each.file, name, value)
         for each in found
@@ -57,6 +62,12 @@ def is_proxy(url: str, client_url: str) -> bool:
     if one is None or proxy is None or one[1] != proxy[1]:
         return False
     return one[0] in (*LOOPBACK, proxy[0]) and one[2] in (proxy[2], *PATHS)
+
+
+def is_same_port(one: str, other: str) -> bool:
+    """Whether both are addresses of HTTP with the same port."""
+    places = _place(one), _place(other)
+    return None not in places and len({place[1] for place in places if place}) == 1
 
 
 def _place(url: str) -> tuple[str, int, str] | None:
