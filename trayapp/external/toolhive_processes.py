@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import socket
 import time
 from collections.abc import Collection
@@ -12,6 +13,7 @@ from trayapp.system.running import names_of
 CONNECT_LIMIT = 0.2  # s; a loopback address answers within a millisecond
 CONNECTS_LIMIT = 2.0  # s for all of one reading: Windows takes its time to say that nobody listens
 OURS = ("thv", "toolhive")  # in the names of ToolHive's programs
+HERE = ("", "localhost")  # hosts that aren't addresses, and mean this machine
 
 
 class Liveness:
@@ -27,16 +29,38 @@ class Liveness:
         return "" if pid in self.processes else self._names.get(pid, "")
 
     def listens(self, host: str, port: int) -> bool:
-        """Whether anything listens there. False for what can't be found out within the limit."""
-        if not port or self._spent >= CONNECTS_LIMIT:
+        """Whether anything listens there. False for another machine, which isn't asked, and for what can't be found out
+        within the limit."""
+        address = own_address(host)
+        if not address or not 0 < port < 1 << 16 or self._spent >= CONNECTS_LIMIT:
             return False
         began = time.monotonic()
         try:
-            with contextlib.suppress(OSError), socket.create_connection((host.strip("[]"), port), CONNECT_LIMIT):
-                return True
+            # From the same address: the system refuses that for one that isn't this machine's.
+            with (
+                contextlib.suppress(OSError),
+                socket.create_connection((address, port), CONNECT_LIMIT, source_address=(address, 0)) as connection,
+            ):
+                return bool(connection.getsockname() != connection.getpeername())  # connected to itself otherwise
             return False
         finally:
             self._spent += time.monotonic() - began
+
+
+def own_address(host: str) -> str:
+    """The address that a host of this machine is reached at; empty for a name, which isn't looked up: that has no limit
+    of time."""
+    host = host.removeprefix("[").removesuffix("]")
+    if host.lower() in HERE:
+        return "127.0.0.1"
+    try:
+        found = ipaddress.ip_address(host)
+    except ValueError:
+        return ""
+    if found.is_unspecified:
+        return "127.0.0.1"
+    is_zoned = isinstance(found, ipaddress.IPv6Address) and found.scope_id is not None
+    return "" if is_zoned or found.is_multicast or (found.is_reserved and not found.is_loopback) else str(found)
 
 
 def _is_of(name: str) -> bool:

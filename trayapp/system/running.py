@@ -14,6 +14,7 @@ from pathlib import Path
 
 PROC = Path("/proc")
 PS_LIMIT = 5.0  # s; it takes milliseconds
+PS_MAX = 99_999 if sys.platform == "darwin" else (1 << 31) - 1  # `ps` names none of a list with a higher number
 
 
 def runs(programs: Collection[str], proc: Path = PROC) -> bool:
@@ -51,7 +52,10 @@ def _name_on_linux(stat: Path) -> str:
 
 
 def _named_by_ps(processes: Collection[int]) -> Mapping[int, str]:
-    command = ["/bin/ps", "-o", "pid=,stat=,comm=", "-p", ",".join(str(pid) for pid in processes)]
+    possible = [str(pid) for pid in processes if 0 < pid <= PS_MAX]
+    if not possible:
+        return {}
+    command = ["/bin/ps", "-o", "pid=,stat=,comm=", "-p", ",".join(possible)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=PS_LIMIT, check=False)
     except (OSError, subprocess.TimeoutExpired):
