@@ -304,8 +304,24 @@ def test_a_list_that_is_none(tree: Tree, body: bytes, what: str) -> None:
         "unix:///tmp/../etc/passwd",
         "npipe://thv",
         "file:///etc/passwd",
+        "http://[::1%lo]:8080",
+        "http://[::1%a b\x7f]:8080",
+        "http://[fe80::1%lo]:8080",
+        "http://127.0.0.1:-1",
+        "http://127.0.0.1:0",
+        "http://127.0.0.1:\ud800",
+        f"http://127.0.0.1:{'9' * 5000}",
+        "http://127.0.0.1\0:8080",
+        "unix:///x%00",
+        "unix:///\0",
+        "unix:///\ud800",
+        "unix:///%ED%A0%80",
+        f"unix:///{'x' * 5000}",
         "",
         7,
+        True,
+        None,
+        [],
     ],
 )
 def test_an_address_elsewhere_is_not_asked(failed: Tree, url: str) -> None:
@@ -316,6 +332,49 @@ def test_an_address_elsewhere_is_not_asked(failed: Tree, url: str) -> None:
         "ToolHive didn't restart a: its API doesn't run, and there's no program thv on the PATH. "
         "Start ToolHive and try again."
     ) == refusal(failed)
+
+
+@pytest.mark.parametrize("nonce", ["\ud800", "nonce\r\nX: y", "nonce\n", "\xe9", "\0", " ", "x" * 10000, 7, True, None])
+def test_a_nonce_that_no_answer_can_have(failed: Tree, nonce: object) -> None:
+    """It is as if there were no API."""
+
+    with ApiServer().on_port() as api:
+        failed.serves(api.url, nonce=nonce)  # type: ignore[arg-type]
+        assert "its API doesn't run" in refusal(failed)
+        assert RESTART not in api.asked
+
+
+@pytest.mark.parametrize("given", ["n\xf6nce", "nonce\xff", ""])
+def test_a_nonce_of_somebody_else(failed: Tree, given: str) -> None:
+    """Whatever bytes it has."""
+
+    with ApiServer().on_port() as api:
+        api.answers["GET /health"] = Answer(204, headers={"X-Toolhive-Nonce": given})
+        failed.serves(api.url)
+        assert "its API doesn't run" in refusal(failed)
+
+
+@pytest.mark.parametrize("pid", [1 << 70, -1, True, 1.5, "7", None])
+def test_a_number_of_its_process_that_is_none(failed: Tree, pid: object) -> None:
+    """Then it doesn't say which it is."""
+
+    with ApiServer().on_port() as api:
+        failed.serves(api.url, pid=pid)  # type: ignore[arg-type]
+        assert frozenset({11}) == failed.owner().read().processes
+        api.acts("a", "restart")
+        failed.owner().restart("a")
+
+
+@pytest.mark.linux("Unix sockets")
+def test_a_socket_whose_path_is_too_long(failed: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that can't be connected to isn't there."""
+
+    deep = tmp_path / ("d" * 100)
+    deep.mkdir()
+    monkeypatch.chdir(deep)
+    with ApiServer().on_socket(Path("thv.sock")):
+        failed.serves(f"unix://{deep}/thv.sock")
+        assert "its API doesn't run" in refusal(failed)
 
 
 def test_what_was_left_by_one_that_crashed(failed: Tree) -> None:

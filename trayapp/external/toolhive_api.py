@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from trayapp.external.toolhive_files import DamagedError, Places, server_info
+from trayapp.external.toolhive_files import PROCESS_MAX, DamagedError, Places, number, server_info
 
 BASE = "/api/v1beta/workloads"
 NONCE = "X-Toolhive-Nonce"
@@ -149,12 +149,12 @@ def find(at: Places) -> Api | None:
         info = server_info(at)
         if info is None or not _is_own(at.server_file):
             return None
-        url, nonce, pid = info.get("url"), info.get("nonce"), info.get("pid")
-        if not isinstance(url, str) or not isinstance(nonce, str) or not nonce:
+        url, nonce = _text(info, "url"), _text(info, "nonce")
+        if not (nonce.isascii() and nonce.isprintable() and nonce.strip()):  # nothing else comes through as a header
             return None
-        api = _at(url, pid if isinstance(pid, int) and not isinstance(pid, bool) and pid > 0 else 0)
+        api = _at(url, number(info, "pid", PROCESS_MAX))
         return api if api is not None and api.is_healthy(nonce) else None
-    except (DamagedError, OSError):
+    except (DamagedError, OSError, ValueError):  # a ValueError: a path that no system takes
         return None
 
 
@@ -170,10 +170,11 @@ def _at(url: str, pid: int) -> Api | None:
         is_plain = not (parts.netloc or parts.query or parts.fragment) and ".." not in path
         return Api("", 0, path, pid) if is_plain and path.startswith("/") and _is_own_socket(Path(path)) else None
     try:
-        is_loopback = ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
         return None
-    return Api(host, port, "", pid) if parts.scheme == "http" and is_loopback and port else None
+    is_here = address.is_loopback and "%" not in host  # no loopback address has a zone, which may be any text
+    return Api(str(address), port, "", pid) if parts.scheme == "http" and is_here and port else None
 
 
 def _is_own(file: Path) -> bool:

@@ -27,6 +27,8 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 HOST = re.compile(r"[A-Za-z0-9._:%\[\]-]*")
 STATUS_MAX = 1 << 16  # bytes of a status file; they have a few hundred
 SERVER_MAX = 1 << 14  # bytes of `server.json`
+PORT_MAX = (1 << 16) - 1
+PROCESS_MAX = (1 << 32) - 1  # on Windows; no system has higher numbers of processes
 STREAMABLE, SSE, STDIO = "streamable-http", "sse", "stdio"
 SIGN_IN_URLS = ("issuer", "token_url", "Issuer", "TokenURL")  # the latter in its older spelling
 EVERYWHERE = ("", "0.0.0.0", "::", "localhost", "127.0.0.1")  # noqa: S104 - only compared: reached at 127.0.0.1
@@ -99,8 +101,7 @@ def run_config(at: Places, name: str) -> RunConfig | None:
     url = _text(config, "remote_url").strip()
     if not url:
         return None
-    host, port = _text(config, "host"), _number(config, "port")
-    port = port if port < 1 << 16 else 0
+    host, port = _text(config, "host"), number(config, "port", PORT_MAX)
     mode = _mode(_text(config, "transport"), _text(config, "proxy_mode"))
     auth = config.get("remote_auth_config")
     urls = [url, *(_text(auth, key) for key in SIGN_IN_URLS)] if isinstance(auth, Mapping) else [url]
@@ -119,7 +120,7 @@ def status(at: Places, name: str) -> StatusFile | None:
         raise DamagedError("is damaged: it has no status")
     since = moment(_text(found, "updated_at"))
     since = file.stat().st_mtime if since is None else since
-    return StatusFile(word, _text(found, "status_context"), since, _number(found, "process_id"))
+    return StatusFile(word, _text(found, "status_context"), since, number(found, "process_id", PROCESS_MAX))
 
 
 def run_config_file(at: Places, name: str) -> Path:
@@ -141,7 +142,7 @@ def client_url(mode: str, host: str, port: int, name: str, url: str) -> str:
         path = urlsplit(url).path
     except ValueError:
         return ""
-    if not 0 < port < 1 << 16 or mode not in (STREAMABLE, SSE) or not HOST.fullmatch(host):
+    if not 0 < port <= PORT_MAX or mode not in (STREAMABLE, SSE) or not HOST.fullmatch(host):
         return ""
     path = path if path.startswith("/") and path != "/" else ""
     base = f"http://{address(host)}:{port}"
@@ -169,6 +170,12 @@ def server_info(at: Places) -> Mapping[str, Any] | None:
         return _object(at.server_file, SERVER_MAX, follow=False)
     except FileNotFoundError:
         return None
+
+
+def number(found: Mapping[str, Any], key: str, highest: int) -> int:
+    """A whole number from 1 to `highest`; 0 for anything else."""
+    value = found.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= highest else 0
 
 
 def _server(url: str) -> Server | None:
@@ -204,8 +211,3 @@ def _object(file: Path, size_max: int, *, follow: bool = True) -> Mapping[str, A
 def _text(found: Mapping[str, Any], key: str) -> str:
     value = found.get(key)
     return value if isinstance(value, str) else ""
-
-
-def _number(found: Mapping[str, Any], key: str) -> int:
-    value = found.get(key)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
