@@ -17,10 +17,25 @@ def data_home(platform: str, environ: Mapping[str, str], home: Path) -> Path:
 
 
 def _directory(variable: str, below_local: str, platform: str, environ: Mapping[str, str], home: Path) -> Path:
-    if (there := environ.get(variable, "")) and Path(there).is_absolute():
+    there = _expanded(environ.get(variable, ""), home)
+    if _is_possible(there):
         return Path(there)
     if platform == "darwin":
         return home / "Library" / "Application Support"
     if platform == "win32":
-        return Path(environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
+        local = environ.get("LOCALAPPDATA", "")
+        return Path(local) if _is_possible(local) else home / "AppData" / "Local"
     return home / ".local" / below_local
+
+
+def _expanded(path: str, home: Path) -> str:
+    """As that library reads it, where no shell did: what follows the sign is below the home, whoever's it may look."""
+    for sign in ("~", "$HOME"):
+        if path.startswith(sign):
+            return f"{home}/{path[len(sign) :]}"
+    return path
+
+
+def _is_possible(path: str) -> bool:
+    """Whether the system can have such a directory, wherever this runs."""
+    return "\0" not in path and Path(path).is_absolute()
