@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -107,6 +109,33 @@ async def test_a_directory_behind_a_link(tmp_path: Path) -> None:
 
     await hits.follows(elsewhere)
     changes.watch([tmp_path / "link" / "statuses"])
+    changes.close()
+
+
+@pytest.mark.parametrize(
+    "part", ["x" * 300, "x/" * 5000, "a\0b", "\ud800", "loop/x", "file/x", "forbidden/x", "forbidden"]
+)
+async def test_a_path_that_leads_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    """Too long, impossible, round in circles, through a file, or through a directory that we may not enter."""
+
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "forbidden").mkdir()
+    stat = Path.stat
+
+    def refuses(path: Path, **options: Any) -> Any:
+        if "forbidden" in str(path):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", refuses)
+    hits = Hits()
+    changes = DirectoryChanges(hits)
+    good = tmp_path / "good"
+    assert changes.watch([tmp_path / part, good])
+    await hits.follows(good.mkdir)
+    changes.watch([tmp_path / part, good])
+    await hits.follows((good / "a").touch)
     changes.close()
 
 

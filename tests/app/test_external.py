@@ -395,6 +395,66 @@ def test_without_reports_an_absent_program_is_looked_for_with_the_engines_passes
 
 
 @pytest.mark.usefixtures("reported")
+@pytest.mark.parametrize("failure", [PermissionError(13, "Permission denied"), ValueError("NUL"), HangingError()])
+def test_a_look_that_fails_is_not_the_last(monkeypatch: pytest.MonkeyPatch, failure: Exception) -> None:
+    """For a program that isn't known to be there: it is repeated with the engine's passes, and said once."""
+
+    looks: list[float] = []
+
+    async def fails(name: str, work: Callable[[], T], limit: float) -> T:
+        looks.append(asyncio.get_running_loop().time())
+        if len(looks) < 5:
+            raise failure
+        return work()
+
+    monkeypatch.setattr(external, "run_alone", fails)
+
+    async def story() -> None:
+        watch = ExternalWatch(lambda: Machine("linux", {}, Path("/nowhere")), Engine(), lambda *words: None)
+        task = asyncio.create_task(watch.run())
+        for _ in range(60):
+            await asyncio.sleep(30.0)
+            watch.passed()
+        await task
+
+    virtually(story, stalls=True)
+    assert 5 == len(looks)
+
+
+@pytest.mark.usefixtures("reported")
+def test_a_home_that_is_not_known_does_not_end_the_watching(caplog: pytest.LogCaptureFixture) -> None:
+    """As for a user without an entry, until there is one."""
+
+    found: list[Machine] = []
+
+    def machine() -> Machine:
+        found.append(Machine("linux", {}, Path("/nowhere")))
+        if len(found) < 4:
+            raise RuntimeError("Could not determine home directory.")
+        return found[-1]
+
+    async def story() -> None:
+        owner = FakeOwner([workload("github")])
+        watch = ExternalWatch(
+            machine,
+            engine := Engine(),
+            lambda *words: None,
+            lambda machine: [owner],
+            lambda owner, show: WatchedOwner(owner, show, NoThreads()),
+        )
+        engine.task("watch", watch.run())
+        for _ in range(20):
+            await asyncio.sleep(30.0)
+            watch.passed()
+        assert 1 == owner.reads()
+        assert [] == engine.failed()
+        await watch.close()
+
+    virtually(story)
+    assert 1 == caplog.text.count("can't be looked for")
+
+
+@pytest.mark.usefixtures("reported")
 def test_a_burst_of_changes_is_read_once() -> None:
     """Twenty changes within 50 ms."""
 

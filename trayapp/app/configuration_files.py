@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trayapp.osevents.inotify import Inotify
+from trayapp.system.plain_files import is_directory
 from trayapp.system.worker import ClosedError, HangingError, Worker
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ def entries_on_the_way(file: Path) -> Iterator[tuple[Path, str]]:
             links += 1
             here = Path(target.anchor) if target.is_absolute() else here
             parts += reversed(target.parts[1:] if target.is_absolute() else target.parts)
-        elif not parts or not entry.is_dir():
+        elif not parts or not is_directory(entry):
             yield here, part
             return
         else:
@@ -82,7 +83,7 @@ def entries_on_the_way(file: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _link_target(path: Path) -> Path | None:
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ValueError):
         return path.readlink()
     return None
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from trayapp.app.configuration_files import entries_on_the_way
 from trayapp.osevents.inotify import Inotify
+from trayapp.system.plain_files import is_directory
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ def _plan(directories: Iterable[Path]) -> _Plan:
     on_the_way: set[tuple[Path, str]] = set()
     for directory in directories:
         entries = list(entries_on_the_way(directory))
-        if directory.is_dir():
+        if is_directory(directory):
             whole.add(directory)
             entries = entries[:-1]  # symbolic links
         on_the_way.update(entries)

@@ -23,6 +23,7 @@ from trayapp.core.presentation import Verb
 from trayapp.core.sentences import SEE_LOG
 from trayapp.core.snapshot import WorkloadView
 from trayapp.engine.publisher import AppFields
+from trayapp.system.plain_files import is_directory
 from trayapp.system.worker import HangingError, run_alone
 
 if TYPE_CHECKING:  # loaded once one of these programs is there
@@ -88,6 +89,7 @@ class ExternalWatch:
         self._look = asyncio.Event()
         self._looked_at = float("-inf")
         self._absent = False  # one of the programs isn't there
+        self._unseen = ""  # why that isn't known
         self._directories: DirectoryChanges | None = None  # where the absent ones would appear
         self._shown: Mapping[str, WorkloadView] = {}
         self._heals = Heals()
@@ -120,9 +122,17 @@ class ExternalWatch:
                 self._drop(owner_id)
             try:
                 await self._look_for(self._machine())
+                self._unseen = ""
             except HangingError:
-                self._absent = True
-                log.info("where other programs keep their files, nothing is responding; looking again later")
+                self._not_seen("where other programs keep their files, nothing is responding; looking again later")
+            except Exception as error:  # noqa: BLE001 - nothing that is found there may end the watching
+                self._not_seen(f"other programs can't be looked for ({type(error).__name__}); trying again later")
+
+    def _not_seen(self, sentence: str) -> None:
+        """Whether they are there isn't known. That is said once."""
+        if sentence != self._unseen:
+            log.warning("%s", sentence)
+        self._unseen = sentence
 
     async def _look_for(self, machine: Machine) -> None:
         """Watch every program that is wanted and there, and wait for the others."""
@@ -176,7 +186,8 @@ class ExternalWatch:
         for watched, _ in self._watched.values():
             watched.passed()
         reported = self._directories is not None and self._directories.reported
-        if self._absent and not reported and asyncio.get_running_loop().time() - self._looked_at >= LOOK_EVERY:
+        due = self._unseen or (self._absent and not reported)
+        if due and asyncio.get_running_loop().time() - self._looked_at >= LOOK_EVERY:
             self._look.set()
 
     async def close(self) -> None:
@@ -313,6 +324,6 @@ class ExternalWatch:
 def _present(wanted: Mapping[str, Path], directories: DirectoryChanges) -> set[str]:
     """In a thread: which programs are there. Those that aren't are watched before the look, so none is missed."""
     directories.watch(wanted.values())
-    present = {each for each, at in wanted.items() if at.is_dir()}
+    present = {each for each, at in wanted.items() if is_directory(at)}
     directories.watch(at for each, at in wanted.items() if each not in present)
     return present

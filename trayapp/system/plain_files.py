@@ -75,6 +75,14 @@ def open_plain(path: Path, flags: int = 0, *, follow: bool = True) -> int:
     return descriptor
 
 
+def is_directory(path: Path) -> bool:
+    """Whether there is a directory that we may see. `Path.is_dir` raises for some of the others, depending on Python."""
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
 def check_plain(path: Path, found: os.stat_result) -> None:
     """Raise `NotPlainError` for anything but a plain file."""
     if stat.S_ISREG(found.st_mode):
