@@ -14,8 +14,9 @@ import pytest
 from tests.external.fake_owner import CANARY, FakeOwner, workload
 from tests.simulation.loop import StalledError, VirtualLoop
 from trayapp.app import directory_changes, external
+from trayapp.app.change_lines import LINES
 from trayapp.app.external import HEALING, ExternalWatch
-from trayapp.app.external_owner import DOING_LIMIT, KEPT, READ_LIMIT, WatchedOwner
+from trayapp.app.external_owner import BURST, BURST_MAX, DOING_LIMIT, KEPT, READ_LIMIT, WatchedOwner, next_pause
 from trayapp.clients.places import Machine
 from trayapp.config.loader import Settings
 from trayapp.core import gate
@@ -490,6 +491,78 @@ def test_a_program_whose_files_change_all_the_time_is_not_read_all_the_time() ->
         await stage.end()
 
     virtually(story)
+
+
+@pytest.mark.usefixtures("reported")
+def test_workloads_that_flip_all_the_time(caplog: pytest.LogCaptureFixture) -> None:
+    """Two hundred of them are read every two seconds at most, and a few lines of each are logged; after a rest, what is
+    new is seen at once."""
+
+    async def story() -> None:
+        stage = Stage(FakeOwner([workload(f"w{number}") for number in range(200)]))
+        await asyncio.sleep(60.0)
+        for turn in range(1200):
+            word = "error" if turn % 2 else "running"
+            stage.owner.workloads = [replace(each, word=word) for each in stage.owner.workloads]
+            stage.changed()
+            await asyncio.sleep(0.05)
+        reads = stage.owner.reads()
+        assert 25 <= reads <= 45
+        stage.owner.becomes("w7", "auth_retrying")
+        stage.changed()
+        await asyncio.sleep(BURST_MAX + BURST)
+        assert "auth_retrying" == stage.rows()["toolhive/w7"]
+        await asyncio.sleep(10.0)
+        stage.owner.becomes("w7", "running")
+        stage.changed()
+        await asyncio.sleep(2 * BURST)
+        assert "running" == stage.rows()["toolhive/w7"]
+        await stage.end()
+
+    with caplog.at_level(logging.INFO):
+        virtually(story)
+    lines = [record.getMessage() for record in caplog.records if "toolhive/w3 " in record.getMessage()]
+    assert LINES == len(lines)
+    assert lines[0] == "toolhive/w3 is running"
+    assert "its next changes within 10 minutes aren't logged" in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("found", "pauses"),
+    [
+        ([(0.01, 60.0, True)], [0.1]),
+        ([(0.01, 0.0, True)] * 9, [0.15, 0.22, 0.34, 0.51, 0.76, 1.14, 1.71, 2.0, 2.0]),
+        ([(0.01, 0.0, False)] * 6, [0.2, 0.4, 0.8, 1.6, 2.0, 2.0]),
+        ([(1.0, 0.0, True), (1.0, 3.0, True), (30.0, 0.1, True)], [1.0, 0.1, 2.0]),
+    ],
+)
+def test_how_soon_a_change_is_read(found: list[tuple[float, float, bool]], pauses: list[float]) -> None:
+    """The less rest there is, the later, and never for more than half of the time."""
+
+    pause, told = BURST, []
+    for took, rested, new in found:
+        pause = next_pause(pause, took=took, rested=rested, new=new)
+        told.append(pause)
+    assert pytest.approx(pauses, abs=0.01) == told
+
+
+@pytest.mark.usefixtures("reported")
+def test_files_that_break_and_mend_all_the_time(caplog: pytest.LogCaptureFixture) -> None:
+    """A few lines say so, however long it goes on."""
+
+    async def story() -> None:
+        stage = Stage(FakeOwner([workload("github")]))
+        await asyncio.sleep(SOON)
+        for turn in range(1000):
+            stage.owner.problems = ["ToolHive's file x is damaged."] if turn % 2 else []
+            stage.owner.failure = ExternalError("ToolHive's workloads can't be read.") if turn % 3 else None
+            stage.changed()
+            await asyncio.sleep(3.0)
+        await stage.end()
+
+    with caplog.at_level(logging.INFO):
+        virtually(story)
+    assert 2 * LINES < len(caplog.records) < 20 * LINES
 
 
 @pytest.mark.usefixtures("unreported")

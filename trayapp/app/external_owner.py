@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Protocol, TypeVar
 
+from trayapp.app.change_lines import ChangeLines
 from trayapp.app.directory_changes import DirectoryChanges
 from trayapp.core.external import (
     LOOK_EVERY,
@@ -38,7 +39,8 @@ log = logging.getLogger(__name__)
 READ_LIMIT = 10.0  # s for reading it once
 ACT_LIMIT = 45.0  # s for carrying out one action; a command waits for 60
 BURST = 0.1  # s from a change to its reading: programs write several files together
-BURST_MAX = 2.0  # s; the same while changes come again and again, and nothing of it is new
+BURST_MAX = 2.0  # s; the same while changes come again and again
+GROWTH, GROWTH_NEW = 2.0, 1.5  # of that time with each reading that found nothing new, or something
 DOING_LIMIT = 30.0  # s for which an action is shown that has no effect
 LOOK_EVERY_DOING = 1.0  # s between two looks meanwhile, where changes aren't reported
 KEPT = 60.0  # s for which workloads stay that can't be read any more
@@ -122,20 +124,20 @@ class WatchedOwner:
         self._asked_at: dict[str, float] = {}  # wall; when something was last done to it
         self._wall = wall
         self._looked_at = float("-inf")
+        self._lines = ChangeLines()
 
     # --- looking -----------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Watch until cancelled."""
-        loop = asyncio.get_running_loop()
         pause = BURST
         while True:
-            began = loop.time()
+            began = self._now()
             self._hint.clear()
             new = await self.look()
+            ended = self._now()
             if await self._hinted():
-                calm = new or loop.time() - began > BURST_MAX + BURST
-                pause = BURST if calm else min(2 * pause, BURST_MAX)
+                pause = next_pause(pause, took=ended - began, rested=self._now() - ended, new=new)
                 await asyncio.sleep(pause)
 
     async def _hinted(self) -> bool:
@@ -199,7 +201,7 @@ class WatchedOwner:
 
     def _take(self, reading: Reading) -> bool:
         if self._failed_at is not None:
-            log.info("%s can be read again", self.owner.title)
+            self._log(logging.INFO, "", f"{self.owner.title} can be read again")
         self._failed_at = None
         self._ends_reported = self._ends.watch(reading.processes)
         self._reading = reading
@@ -224,7 +226,7 @@ class WatchedOwner:
         """Make the views of the newest reading; unchanged ones stay the same objects."""
         for sentence in problems:
             if sentence not in self.problems:
-                log.warning("%s", sentence)
+                self._log(logging.WARNING, sentence, sentence)
         views: dict[str, WorkloadView] = {}
         for found in self._reading.workloads:
             if NAME.fullmatch(found.name) and external_name(self.owner.id, found.name) not in views:
@@ -235,7 +237,7 @@ class WatchedOwner:
         for name, view in views.items():
             before = self.views.get(name)
             if before is None or before.external is None or before.external.word != _word(view):
-                log.info("%s is %s", name, _word(view))
+                self._log(logging.INFO, name, f"{name} is {_word(view)}")
         for by_name in (self._since, self._asked_at):
             for name in [each for each in by_name if external_name(self.owner.id, each) not in views]:
                 del by_name[name]
@@ -243,6 +245,10 @@ class WatchedOwner:
         if not unchanged:
             self._show()
         return not unchanged
+
+    def _log(self, level: int, about: str, sentence: str) -> None:
+        if line := self._lines.line(about, sentence, self._now()):
+            log.log(level, "%s", line)
 
     def _view(self, found: ExternalWorkload) -> WorkloadView:
         doing = self._doing.get(found.name)
@@ -332,6 +338,15 @@ class WatchedOwner:
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
+
+
+def next_pause(pause: float, *, took: float, rested: float, new: bool) -> float:
+    """Seconds from a change to its reading, by the last one: how long it took, whether it found anything new, and how
+    long nothing changed after it. Changes without a rest are read more and more seldom, and at most half of the time.
+    """
+    if rested > BURST_MAX:
+        return BURST
+    return min(max(pause * (GROWTH_NEW if new else GROWTH), took), BURST_MAX)
 
 
 def _word(view: WorkloadView) -> str:
