@@ -797,7 +797,7 @@ def test_two_clicks_are_one_restart() -> None:
     ("error", "sentence"),
     [
         (ExternalError("ToolHive has no workload github."), "ToolHive has no workload github."),
-        (KeyError(CANARY), "ToolHive couldn't be asked. See Amberlight's log."),
+        (KeyError(CANARY), "The request to ToolHive failed. See Amberlight's log."),
     ],
 )
 def test_a_restart_that_fails_is_told(error: Exception, sentence: str, caplog: pytest.LogCaptureFixture) -> None:
@@ -849,7 +849,7 @@ def test_a_restart_that_the_program_cannot_do_now() -> None:
         problem = await stage.watch.restart("toolhive/github")
         assert problem is not None
         assert ("not_possible", []) == (problem.kind, stage.owner.acts())
-        assert problem.summary.startswith("ToolHive can't restart it now.")
+        assert problem.summary.startswith("ToolHive can't restart it right now.")
         await stage.end()
 
     virtually(story)

@@ -160,7 +160,7 @@ async def test_a_home_that_hangs_holds_up_nothing(
     monkeypatch.setattr(external, "PRESENCE_LIMIT", 0.2)
     with hanging_mount(tmp_path / "home"), caplog.at_level(logging.INFO):
         stage = Stage(tmp_path / "home", FakeOwner(), monkeypatch)
-        await stage.until(lambda: "nothing is responding" in caplog.text)
+        await stage.until(lambda: "files isn't responding" in caplog.text)
         await stage.watch.close()
     assert [] == stage.engine.failed()
     for task in stage.engine._tasks:
@@ -181,7 +181,7 @@ async def test_switched_off_nothing_is_looked_for(stage: Stage) -> None:
     assert "toolhive_watch is off" in stage.watch.checks()[0].text
     stage.watch.configured(Settings())
     await stage.until(lambda: stage.shown())
-    assert "ToolHive is watched: 1 workload." == stage.watch.checks()[0].text
+    assert "Watching ToolHive: 1 workload." == stage.watch.checks()[0].text
 
 
 # --- in the whole program --------------------------------------------------------------------------------------------
@@ -231,8 +231,8 @@ def test_from_a_change_to_the_api(program: Program, owner: FakeOwner, tmp_path: 
         (tmp_path / "statuses" / "x").write_text("")
         program.until(lambda: words(program)["toolhive/Docs.v2"] == "running", "green")
         program.until(lambda: told(program) == ["EOF", "ToolHive is restarting it.", "Running."], "the history")
-        assert ["toolhive"] == [check.name for check in program.client.doctor().checks if "watched" in check.text]
-        with pytest.raises(ApiError, match="No other program has a workload of this name"):
+        assert ["toolhive"] == [check.name for check in program.client.doctor().checks if "Watching" in check.text]
+        with pytest.raises(ApiError, match="No other program has a workload with this name"):
             program.client.post("toolhive/nothing", "restart")
         owner.failure = ExternalError("ToolHive refused.")
         with pytest.raises(ApiError, match="ToolHive refused"):
@@ -282,10 +282,10 @@ def test_after_a_wake_it_is_restarted_if_that_is_switched_on(
 def test_what_cannot_be_read_is_in_the_api_and_in_doctor(program: Program, owner: FakeOwner) -> None:
     """One sentence, the same in both."""
 
-    owner.failure = ExternalError("ToolHive's workloads can't be read: Permission denied.")
+    owner.failure = ExternalError("Can't read ToolHive's workloads: Permission denied.")
     with program:
         program.until(lambda: program.client.external()[1], "the problem")
-        said = "ToolHive's workloads can't be read: Permission denied."
+        said = "Can't read ToolHive's workloads: Permission denied."
         assert ([], [said]) == program.client.external()
         assert [("toolhive", "warning", said)] == [each for each in program.checks() if each[0] == "toolhive"]
         assert () == program.last.warnings

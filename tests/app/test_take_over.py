@@ -123,7 +123,7 @@ class World:
     async def ask(self, name: str, job: Callable[[ExternalOwner, str], T]) -> T | Problem:
         owner, _, own = name.partition("/")
         if owner != self.owner.id or not self.owner.has(own):
-            return Problem("unknown_workload", f"No other program has a workload {name}.")
+            return Problem("unknown_workload", f"No other program has a workload named {name}.")
         try:
             result = await asyncio.to_thread(lambda: job(self.owner, own))
         except ExternalError as error:
@@ -214,7 +214,7 @@ async def test_there_and_back(world: World) -> None:
         Moved(
             "github",
             "Took over github from ToolHive. Updated Codex and Cursor. Start a new session. Sign in to finish. "
-            "To go back: amberlight take-over --undo github.",
+            "To undo this: amberlight take-over --undo github.",
             ("Codex", "Cursor"),
             (),
             "https://login.example/authorize",
@@ -231,7 +231,7 @@ async def test_there_and_back(world: World) -> None:
     assert (
         GivenBack(
             "github",
-            "Gave github back to ToolHive. Pointed Codex and Cursor back. Start a new session.",
+            "Gave github back to ToolHive. Restored Codex and Cursor. Start a new session.",
             ("Codex", "Cursor"),
         )
         == await world.back()
@@ -261,7 +261,7 @@ async def test_the_plan_changes_nothing(world: World) -> None:
 async def test_nobody_has_it(world: World) -> None:
     answer = await world.take_over.plan("toolhive/nobody")
     assert isinstance(answer, Rejected)
-    assert (404, "No other program has a workload toolhive/nobody.") == (answer.status, answer.message)
+    assert (404, "No other program has a workload named toolhive/nobody.") == (answer.status, answer.message)
     assert 404 == (await world.refused("docker/github"))[0]
 
 
@@ -279,7 +279,7 @@ async def test_it_is_here_already_and_signed_in(world: World) -> None:
 
     back = await world.back("hub")
     assert ["stop github", "restart github"] == world.history
-    assert back.message.endswith("hub stays here: it was configured before.")
+    assert back.message.endswith("hub stays here: it was configured before the take-over.")
     assert CURSOR == cursor.read_text()
     assert "hub" in world.engine.specs
 
@@ -353,8 +353,7 @@ async def test_it_can_not_be_removed_again(world: World) -> None:
     world.refuse = Rejected(409, "configuration", "config.toml is read-only.")
     _, text = await world.refused()
     assert (
-        "ToolHive didn't stop github. github was added here and couldn't be removed again: config.toml is read-only."
-        == text
+        "ToolHive didn't stop github. github was added here and couldn't be removed: config.toml is read-only." == text
     )
 
 
@@ -397,7 +396,7 @@ async def test_nobody_can_sign_in_just_now(world: World) -> None:
     world.no_sign_in = Problem("no_name", "Can't find login.example.")
     made = await world.take()
     assert ("Can't find login.example. Try again: amberlight reauthorize github.",) == made.failed
-    assert made.message.endswith("To go back: amberlight take-over --undo github.")
+    assert made.message.endswith("To undo this: amberlight take-over --undo github.")
     assert "github" in world.engine.specs
 
 
@@ -463,7 +462,7 @@ async def test_its_owner_could_not_run_it(world: World) -> None:
     cursor = world.write(".cursor/mcp.json", CURSOR)
     await world.take()
     world.owner.actions = ()
-    text = "ToolHive can't be asked to run github now. Start ToolHive, then try again."
+    text = "ToolHive can't run github right now. Start ToolHive, then try again."
     answer = await world.take_over.give_back("github")
     assert isinstance(answer, Rejected)
     assert (409, text) == (answer.status, answer.message)
@@ -513,7 +512,7 @@ async def test_another_workload_of_its_name(world: World) -> None:
     world.engine.specs["github"] = Spec("github", "https://other.example/mcp")
     answer = await world.take_over.give_back("github")
     assert isinstance(answer, Rejected)
-    assert answer.message.endswith("its URL is another one. Rename or remove it first.")
+    assert answer.message.endswith("from the workload that was taken over. Rename or remove it first.")
     assert "github" in world.engine.specs
 
 

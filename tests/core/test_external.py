@@ -170,7 +170,7 @@ def test_advice_offers_only_what_can_be_done() -> None:
 
     assert offered == {BOTH: "restart", BOTH[:1]: "restart", BOTH[1:]: "take_over"}
     assert set(offered.values()) <= set(EXTERNAL_ACTIONS)
-    assert advice(watched("unauthenticated", actions=())) == ("", "ToolHive keeps it signed in. Look there.")
+    assert advice(watched("unauthenticated", actions=())) == ("", "ToolHive keeps it signed in. Check it there.")
     assert advice(watched("running")) == ("", "")
 
 
@@ -286,7 +286,7 @@ def test_a_workload_that_cannot_be_helped_from_here_has_no_buttons() -> None:
     _, (notice,), _ = told(ShownNotices(), snapshot(watched("unauthenticated", actions=())), WALL)
 
     assert notice.buttons == ()
-    assert notice.body == "ToolHive keeps it signed in. Look there."
+    assert notice.body == "ToolHive keeps it signed in. Check it there."
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------

@@ -68,7 +68,7 @@ class FileOwner:
         self._called(f"restart {name}", Verb.RESTART)
         servers = self._servers()
         if "no restart" in servers[name].get("why", ""):
-            raise ExternalError("Example Gateway couldn't restart it. Look there.")
+            raise ExternalError("Example Gateway couldn't restart it. Check it there.")
         self.writes({**servers, name: {**servers[name], "word": "running", "why": ""}})
 
     def stop(self, name: str) -> None:
@@ -88,7 +88,7 @@ class FileOwner:
         except FileNotFoundError:
             return {}
         except ValueError:
-            raise ExternalError("Example Gateway's file isn't JSON. Look there.") from None
+            raise ExternalError("Example Gateway's file isn't JSON. Check it there.") from None
 
     def _called(self, what: str, offered: Verb | None = None, name: str = "") -> None:
         with contextlib.suppress(RuntimeError):

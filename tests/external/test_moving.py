@@ -245,7 +245,7 @@ def test_an_entry_that_somebody_changes_meanwhile(world: World) -> None:
     file = world.write("cursor", CURSOR)
     text = CURSOR.replace("http://127.0.0.1:21000/mcp", "https://elsewhere.example")
     record, done = world.move(lambda: file.write_text(text))
-    assert ["Cursor (~/.cursor/mcp.json): github was changed meanwhile, so it stays as it is."] == [
+    assert ["Cursor (~/.cursor/mcp.json): github has changed since, so it was left as it is."] == [
         each.problem for each in done
     ]
     assert text == file.read_text()
@@ -340,7 +340,7 @@ def test_an_entry_that_was_changed_or_taken_out_since(world: World, there: str |
     entries = {"github": json.loads(there)} if there else {}
     file.write_text(json.dumps({"mcpServers": entries}))
     before = file.read_bytes()
-    assert ["Cursor (~/.cursor/mcp.json): github was changed since, so it stays as it is."] == [
+    assert ["Cursor (~/.cursor/mcp.json): github has changed since, so it was left as it is."] == [
         each.problem for each in world.back(record)
     ]
     assert before == file.read_bytes()

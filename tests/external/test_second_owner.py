@@ -154,7 +154,7 @@ RED = {**ONE, "word": "unauthenticated", "why": "invalid_grant"}
         (BOTH, ("restart", "Restart it in Example Gateway, or take it over so that Amberlight keeps it signed in.")),
         ((Verb.RESTART,), ("restart", "Restart it in Example Gateway.")),
         ((Verb.TAKE_OVER,), ("take_over", "Take it over so that Amberlight keeps it signed in.")),
-        ((), ("", "Example Gateway keeps it signed in. Look there.")),
+        ((), ("", "Example Gateway keeps it signed in. Check it there.")),
     ],
 )
 def test_only_what_it_offers_is_advised_and_done(
@@ -173,7 +173,7 @@ def test_only_what_it_offers_is_advised_and_done(
         program.until(lambda: word(program, "one") == "running", "the restart")
         assert ["restart one"] == owner.asked
         return
-    with pytest.raises(ApiError, match="Example Gateway can't restart it now") as refused:
+    with pytest.raises(ApiError, match="Example Gateway can't restart it right now") as refused:
         program.client.request("POST", f"{EXTERNAL}/gateway/one/restart")
     assert (409, []) == (refused.value.status, owner.asked)
 
@@ -191,7 +191,7 @@ def test_a_restart_that_fails_says_why(start: Start) -> None:
     """In the program's sentence; its row stays as it was."""
 
     program, _ = start(*BOTH, one={**RED, "why": "no restart"})
-    with pytest.raises(ApiError, match=r"Example Gateway couldn't restart it\. Look there\.") as refused:
+    with pytest.raises(ApiError, match=r"Example Gateway couldn't restart it\. Check it there\.") as refused:
         program.client.request("POST", f"{EXTERNAL}/gateway/one/restart")
     assert 409 == refused.value.status
     assert "unauthenticated" == word(program, "one")
@@ -229,7 +229,7 @@ def test_what_cannot_be_stopped_is_not_taken_over(start: Start) -> None:
     """A program that only restarts keeps it; nothing was asked and nothing added."""
 
     program, owner = start(Verb.RESTART, one=ONE)
-    with pytest.raises(ApiError, match="Example Gateway can't be asked to stop one now") as refused:
+    with pytest.raises(ApiError, match="Example Gateway can't stop one right now") as refused:
         program.client.request("POST", f"{EXTERNAL}/gateway/one/take-over", {"sign_in": False})
     assert (409, []) == (refused.value.status, owner.asked)
     assert ["one"] == [row["name"] for row in program.client.workloads()]
@@ -269,7 +269,7 @@ def test_a_file_that_cannot_be_read(start: Start) -> None:
     program, owner = start(*BOTH, one=ONE)
     owner.writes_text("{")
     program.until(lambda: get(program)["problems"], "the sentence")
-    assert ["Example Gateway's file isn't JSON. Look there."] == get(program)["problems"]
+    assert ["Example Gateway's file isn't JSON. Check it there."] == get(program)["problems"]
     assert {"gateway/one", "toolhive/one"} == program.last.external.keys()
     owner.writes({"two": ONE})
     program.until(lambda: program.last.external.keys() == {"gateway/two", "toolhive/one"}, "the new rows")

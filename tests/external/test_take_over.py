@@ -73,7 +73,7 @@ def test_two_accounts_at_its_address() -> None:
 
     two = here(work=URL, home=URL)
     assert (
-        "home and work have its URL. Say which one takes its place: amberlight take-over toolhive/github --name home"
+        "home and work have the same URL. Choose which one to use: amberlight take-over toolhive/github --name home"
         == plan(SOURCE, two).problem
     )
     assert ("work", "") == ((made := plan(SOURCE, two, name="work")).configured_as, made.problem)
@@ -116,11 +116,11 @@ def test_notes_name_it() -> None:
         ),
         (
             replace(SOURCE, entry=ImportableEntry("github", {"url": "http://127.0.0.1:8765/w/github"})),
-            "github gets its token from Amberlight already. There's nothing to take over.",
+            "github already gets its token from Amberlight, so there's nothing to take over.",
         ),
         (
             replace(SOURCE, actions=()),
-            "ToolHive can't be asked to stop github now. Start ToolHive, then try again.",
+            "ToolHive can't stop github right now. Start ToolHive, then try again.",
         ),
     ],
 )

@@ -139,7 +139,7 @@ def test_one_in_a_terminal_that_toolhive_does_not_stop(tree: Tree) -> None:
     with ApiServer().on_port() as api:
         tree.serves(api.url)
         api.acts("a", "stop")
-        assert "ToolHive was asked to stop a, which still runs" in refusal(tree, "stop")
+        assert "a is still running" in refusal(tree, "stop")
 
 
 def test_a_restart_while_its_server_is_out_of_reach(failed: Tree) -> None:
@@ -150,7 +150,7 @@ def test_a_restart_while_its_server_is_out_of_reach(failed: Tree) -> None:
         failed.serves(api.url)
         api.acts("a", "restart")
         assert (
-            "a wasn't restarted: mcp.example.com can't be reached, and ToolHive would open a sign-in page. "
+            "a wasn't restarted: mcp.example.com can't be reached, so ToolHive would only open a sign-in page. "
             "Try again when you're online."
         ) == refusal(failed)
         assert [] == api.asked
@@ -203,7 +203,7 @@ def test_a_stop_that_has_no_effect(tree: Tree) -> None:
         tree.serves(api.url)
         api.acts("a", "stop")
         assert (
-            "ToolHive was asked to stop a, which still runs after 15 seconds. Run `thv stop a` in a terminal to see why."
+            "a is still running 15 seconds after ToolHive was asked to stop it. Run `thv stop a` in a terminal to see why."
         ) == refusal(tree, "stop")
         assert 15 <= tree.slept < 16
 
@@ -233,13 +233,13 @@ HTML = Answer(200, b"<!doctype html><p>Welcome to the guest network", {"Content-
     [
         (Answer(401), "it refused, because its API requires a sign-in (401)"),
         (Answer(403), "it refused, because its API requires a sign-in (403)"),
-        (Answer(404), "it doesn't know this workload any more"),
+        (Answer(404), "it no longer has this workload"),
         (Answer(400, CANARY.encode()), "it refused (400)"),
-        (Answer(500, CANARY.encode()), "it failed (500); its log says why"),
-        (Answer(503), "it failed (503); its log says why"),
-        (Answer(302, headers={"Location": "/elsewhere"}), "it answered unexpectedly (302)"),
-        (Answer(raw=b"SSH-2.0-OpenSSH_9.6\r\n"), "it answered with something that isn't HTTP"),
-        (Answer(raw=b""), "it answered with something that isn't HTTP"),
+        (Answer(500, CANARY.encode()), "it failed (500); see its log"),
+        (Answer(503), "it failed (503); see its log"),
+        (Answer(302, headers={"Location": "/elsewhere"}), "it gave an unexpected answer (302)"),
+        (Answer(raw=b"SSH-2.0-OpenSSH_9.6\r\n"), "it didn't answer with HTTP"),
+        (Answer(raw=b""), "it didn't answer with HTTP"),
         (Answer(202, b"x" * (5 << 20)), "it answered with more than 4 MiB"),
     ],
 )
@@ -272,10 +272,10 @@ def test_an_answer_that_takes_too_long(failed: Tree, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("body", "what"),
     [
-        (b"<html>", "it answered with something that isn't a list of workloads"),
-        (b"[]", "it answered with something that isn't a list of workloads"),
-        (b'{"workloads": {}}', "it answered with something that isn't a list of workloads"),
-        (b"[" * 10000, "it answered with something that isn't a list of workloads"),
+        (b"<html>", "it didn't answer with a list of workloads"),
+        (b"[]", "it didn't answer with a list of workloads"),
+        (b'{"workloads": {}}', "it didn't answer with a list of workloads"),
+        (b"[" * 10000, "it didn't answer with a list of workloads"),
     ],
 )
 def test_a_list_that_is_none(tree: Tree, body: bytes, what: str) -> None:
@@ -286,7 +286,7 @@ def test_a_list_that_is_none(tree: Tree, body: bytes, what: str) -> None:
         api.answers["GET /api/v1beta/workloads?all=true"] = Answer(200, body)
         with pytest.raises(ExternalError) as error:
             tree.owner().read()
-        assert f"ToolHive's workloads can't be read: {what}." == str(error.value)
+        assert f"Can't read ToolHive's workloads: {what}." == str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -329,8 +329,7 @@ def test_an_address_elsewhere_is_not_asked(failed: Tree, url: str) -> None:
 
     failed.serves(url)
     assert (
-        "ToolHive didn't restart a: its API doesn't run, and there's no program thv on the PATH. "
-        "Start ToolHive and try again."
+        "ToolHive didn't restart a: its API isn't running, and `thv` isn't on the PATH. Start ToolHive and try again."
     ) == refusal(failed)
 
 
@@ -378,16 +377,16 @@ def test_a_socket_whose_path_is_too_long(failed: Tree, tmp_path: Path, monkeypat
 
 
 def test_what_was_left_by_one_that_crashed(failed: Tree) -> None:
-    """Nobody listens there, or somebody else does by now."""
+    """Nobody listens there, or somebody else does."""
 
     failed.serves(UNREACHABLE)
-    assert "its API doesn't run" in refusal(failed)
+    assert "its API isn't running" in refusal(failed)
     with ApiServer().on_port() as api:
         failed.serves(api.url, nonce="of the one before")
         api.acts("a", "restart")
-        assert "its API doesn't run" in refusal(failed)
+        assert "its API isn't running" in refusal(failed)
         failed.serves(api.url, nonce="")
-        assert "its API doesn't run" in refusal(failed)
+        assert "its API isn't running" in refusal(failed)
         assert RESTART not in api.asked
 
 
@@ -399,7 +398,7 @@ def test_a_link_in_place_of_its_record(failed: Tree, tmp_path: Path) -> None:
         failed.serves(api.url)
         (failed.server / "server.json").rename(tmp_path / "other.json")
         (failed.server / "server.json").symlink_to(tmp_path / "other.json")
-        assert "its API doesn't run" in refusal(failed)
+        assert "its API isn't running" in refusal(failed)
         assert [] == api.asked
 
 
@@ -464,7 +463,7 @@ def test_an_api_that_wants_a_sign_in_is_left_alone(failed: Tree, tmp_path: Path)
         (f"print('Error: token=sk-{CANARY}1234567890abcdef')\nsys.exit(1)", "failed: token=***"),
         ("sys.exit(3)", "failed (3)"),
         ("print('x' * 200000)\nsys.exit(1)", "failed (1)"),
-        ("import time\ntime.sleep(60)", "didn't end within 1 seconds"),
+        ("import time\ntime.sleep(60)", "didn't finish within 1 seconds"),
     ],
 )
 def test_a_command_that_fails(
@@ -521,7 +520,7 @@ def test_a_process_number_that_is_somebody_elses(tree: Tree, verb: str) -> None:
         tree.serves(api.url)
         api.acts("a", verb)
         text = refusal(tree, verb)
-        assert text.startswith("ToolHive's record of a is out of date: process 11 is libreoffice by now")
+        assert text.startswith("ToolHive's record of a is out of date: process 11 is now libreoffice")
         assert text.endswith(f"Delete {tree.statuses / 'a.json'} and try again.")
         assert [] == api.asked
 

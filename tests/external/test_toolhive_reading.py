@@ -368,7 +368,7 @@ def test_the_entry_to_take_over(tree: Tree) -> None:
     assert isinstance(tree.owner().entry("b"), SkippedEntry)
     assert isinstance(tree.owner().entry("gone"), SkippedEntry)
     tree.configure("c", remote_url="")
-    with pytest.raises(ExternalError, match="c isn't a remote one any more"):
+    with pytest.raises(ExternalError, match="c is no longer a remote workload"):
         tree.owner().entry("c")
     with pytest.raises(ExternalError, match="ToolHive has no workload"):
         tree.owner().entry("../a")
@@ -382,7 +382,7 @@ def test_a_directory_that_may_not_be_read(tree: Tree) -> None:
     tree.add("a", "running", 1)
     tree.run_configs.chmod(0)
     try:
-        with pytest.raises(ExternalError, match="ToolHive's workloads can't be read: Permission denied"):
+        with pytest.raises(ExternalError, match="Can't read ToolHive's workloads: Permission denied"):
             tree.owner().read()
     finally:
         tree.run_configs.chmod(0o700)
@@ -393,5 +393,5 @@ def test_a_file_in_place_of_its_directory(tree: Tree) -> None:
 
     tree.run_configs.parent.mkdir(parents=True)
     tree.run_configs.write_text(json.dumps({}), encoding="utf-8")
-    with pytest.raises(ExternalError, match="ToolHive's workloads can't be read"):
+    with pytest.raises(ExternalError, match="Can't read ToolHive's workloads"):
         tree.owner().read()

@@ -179,7 +179,7 @@ def test_there_and_back(toolhive: Thv, app: App, echo: EchoWorkload, server: OAu
 
     back = app.command("take-over", "--undo", "github-1", "--yes")
     assert 0 == back.returncode, back
-    assert "Pointed Codex, Cursor and Windsurf back." in back.stdout
+    assert "Restored Codex, Cursor and Windsurf." in back.stdout
     assert text == mine.read_text()
     assert "github-1" not in app.command("list", "--all").stdout
     assert families <= set(server.live_families())

@@ -61,7 +61,7 @@ Owners = Callable[["Machine"], Sequence["ExternalOwner"]]
 
 def no_such_workload(name: str) -> Problem:
     """The answer for a name that no program's workload has."""
-    return Problem("unknown_workload", f"No other program has a workload {name}.")
+    return Problem("unknown_workload", f"No other program has a workload named {name}.")
 
 
 class ExternalWatch:
@@ -124,9 +124,9 @@ class ExternalWatch:
                 await self._look_for(self._machine())
                 self._unseen = ""
             except HangingError:
-                self._not_seen("where other programs keep their files, nothing is responding; looking again later")
+                self._not_seen("the disk with other programs' files isn't responding; looking again later")
             except Exception as error:  # noqa: BLE001 - nothing that is found there may end the watching
-                self._not_seen(f"other programs can't be looked for ({type(error).__name__}); trying again later")
+                self._not_seen(f"couldn't look for other programs ({type(error).__name__}); trying again later")
 
     def _not_seen(self, sentence: str) -> None:
         """Whether they are there isn't known. That is said once."""
@@ -215,15 +215,15 @@ class ExternalWatch:
     def _check(self, owner_id: str) -> Check:
         title = TITLES.get(owner_id, owner_id)
         if not self._wanted(owner_id):
-            return Check(owner_id, OK, f"{title}'s workloads aren't shown, as {owner_id}_watch is off.")
+            return Check(owner_id, OK, f"{title}'s workloads aren't shown because {owner_id}_watch is off.")
         if (found := self._watched.get(owner_id)) is None:
             return Check(owner_id, OK, f"{title} hasn't been used here.")
         watched = found[0]
         if watched.problems:
             return Check(owner_id, WARNING, " ".join(watched.problems), SEE_LOG)
         count = len(watched.views)
-        workloads = "no workload that signs in" if not count else "1 workload" if count == 1 else f"{count} workloads"
-        return Check(owner_id, OK, f"{watched.owner.title} is watched: {workloads}.")
+        workloads = "no workloads that sign in" if not count else "1 workload" if count == 1 else f"{count} workloads"
+        return Check(owner_id, OK, f"Watching {watched.owner.title}: {workloads}.")
 
     # --- what they are asked to do -----------------------------------------------------------------------------------
 
@@ -268,14 +268,14 @@ class ExternalWatch:
             return None
         view, title = watched.views[name], watched.owner.title
         if view.external is None or Verb.RESTART not in view.external.actions:
-            return Problem("not_possible", f"{title} can't restart it now. Start {title}, or look there.")
+            return Problem("not_possible", f"{title} can't restart it right now. Start {title}, or check it there.")
         result = await watched.act(
             own_name, lambda owner: owner.restart(own_name), doing or f"{title} is restarting it."
         )
         if isinstance(result, Problem):
             log.warning("%s was not restarted: %s", name, result.summary)
             return result
-        log.info("%s was restarted%s", name, ", as the network is back" if doing else "")
+        log.info("%s was restarted%s", name, " because the network is back" if doing else "")
         return None
 
     def restart_clicked(self, name: str) -> None:

@@ -274,7 +274,7 @@ class WatchedOwner:
         """Have the program do something to one of its workloads, in a thread; meanwhile and until that shows, its row
         says `doing`. A second call during the first fails."""
         if name in self._doing:
-            return Problem("busy", f"{self.owner.title} is already being asked about {name}.")
+            return Problem("busy", f"{self.owner.title} is already busy with {name}.")
         self.begin(name, doing)
         try:
             result = await self.ask(job)
@@ -298,7 +298,7 @@ class WatchedOwner:
             return Problem("external", str(error))
         except Exception as error:  # noqa: BLE001 - the same
             log.warning("%s wasn't asked: %s", self.owner.title, _where(error))
-            return Problem("external", f"{self.owner.title} couldn't be asked. See Amberlight's log.")
+            return Problem("external", f"The request to {self.owner.title} failed. See Amberlight's log.")
 
     def is_busy(self, name: str) -> bool:
         """Whether it is being asked to do something to this workload, or that doesn't show yet."""

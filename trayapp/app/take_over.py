@@ -191,13 +191,13 @@ class TakeOver:
                 return added
         problem = await self._stop(theirs) if plan.runs else None
         if problem is None:
-            log.info("%s is taken over as %s", theirs, plan.name)
+            log.info("%s was taken over as %s", theirs, plan.name)
             return None
-        log.warning("%s isn't taken over: %s", theirs, problem.summary)
+        log.warning("%s wasn't taken over: %s", theirs, problem.summary)
         if plan.configured_as is None:
             removed = await self._remove([plan.name])
             if (left := removed.refused.get(plan.name)) is not None:
-                text = f"{problem.summary} {plan.name} was added here and couldn't be removed again: {left.message}"
+                text = f"{problem.summary} {plan.name} was added here and couldn't be removed: {left.message}"
                 return Rejected(409, CANNOT, text)
         await self._keep(plan.name, before)
         return Rejected(409, CANNOT, f"{problem.summary} It stays in {plan.owner}, and nothing was changed.")
@@ -221,7 +221,7 @@ class TakeOver:
             return moved
         kept = await self._keep(plan.name, moved[0])
         if kept is not None:
-            log.warning("how to put back clients' entries of %s isn't recorded: %s", plan.name, kept.message)
+            log.warning("how to restore client entries for %s isn't recorded: %s", plan.name, kept.message)
         return moved[1]
 
     async def _finish(self, plan: Plan, done: Sequence[Done] | Problem, *, browser: bool, sign_in: bool) -> Moved:
@@ -243,7 +243,7 @@ class TakeOver:
             else:
                 url = result
                 parts.append("Sign in to finish.")
-        parts.append(f"To go back: amberlight take-over --undo {name}.")
+        parts.append(f"To undo this: amberlight take-over --undo {name}.")
         return Moved(name, " ".join(filter(None, parts)), updated, tuple(failed), url)
 
     # --- giving back -------------------------------------------------------------------------------------------------
@@ -255,7 +255,7 @@ class TakeOver:
             if record is None:
                 return Rejected(404, UNKNOWN, f"{name} wasn't taken over from another program.")
             if not self._is_the_same(name, record):
-                text = f"{name} isn't what was taken over: its URL is another one. Rename or remove it first."
+                text = f"{name} has a different URL from the workload that was taken over. Rename or remove it first."
                 return Rejected(409, CANNOT, text)
             theirs = external_name(record.owner, record.theirs)
             source = await self._give_back_to(theirs, name, record)
@@ -273,7 +273,7 @@ class TakeOver:
                         return refused
                     parts += removed.notes
                 elif name in self._engine.workloads:
-                    parts.append(f"{name} stays here: it was configured before.")
+                    parts.append(f"{name} stays here: it was configured before the take-over.")
                 runs = status_of(source.workload.word) not in GONE
                 if record.ran and not runs:
                     problem = await self._others.ask(theirs, lambda owner, own: owner.restart(own))
@@ -282,7 +282,7 @@ class TakeOver:
                         return GivenBack(name, " ".join(filter(None, parts)), updated, tuple(failed))
                 if (rejected := await self._keep(name, None)) is not None:
                     failed.append(rejected.message)
-            log.info("%s is given back as %s", name, theirs)
+            log.info("%s was given back as %s", name, theirs)
             return GivenBack(name, " ".join(filter(None, parts)), updated, tuple(failed))
 
     def _is_the_same(self, name: str, record: TakenOver) -> bool:
@@ -300,7 +300,7 @@ class TakeOver:
             return _rejected(replace(source, summary=gone) if source.kind == UNKNOWN_WORKLOAD else source)
         runs = status_of(source.workload.word) not in GONE
         if record.ran and not runs and Verb.RESTART not in source.actions:
-            text = f"{source.owner} can't be asked to run {record.theirs} now. Start {source.owner}, then try again."
+            text = f"{source.owner} can't run {record.theirs} right now. Start {source.owner}, then try again."
             return Rejected(409, CANNOT, text)
         return source
 
@@ -331,7 +331,7 @@ class TakeOver:
             try:
                 await asyncio.to_thread(self._records().rename, name, new)
             except FileError as error:
-                log.warning("%s can't be given back any more: %s", new, error)
+                log.warning("%s can no longer be given back: %s", new, error)
 
 
 def _record(plan: Plan, before: TakenOver | None) -> TakenOver:
@@ -380,7 +380,7 @@ def _updated_text(titles: Sequence[str]) -> str:
 def _put_back_text(titles: Sequence[str]) -> str:
     from trayapp.clients.connecting import joined
 
-    return f"Pointed {joined(titles)} back." if titles else ""
+    return f"Restored {joined(titles)}." if titles else ""
 
 
 def _rejected(problem: Problem) -> Rejected:

@@ -132,7 +132,7 @@ def external_advice(view: WorkloadView) -> tuple[str, str]:
         return Verb.RESTART.value, f"Restart it in {facts.owner}."
     if Verb.TAKE_OVER in facts.actions:
         return Verb.TAKE_OVER.value, "Take it over so that Amberlight keeps it signed in."
-    return "", f"{facts.owner} keeps it signed in. Look there."
+    return "", f"{facts.owner} keeps it signed in. Check it there."
 
 
 def drawn(views: Iterable[WorkloadView]) -> Iterable[WorkloadView]:

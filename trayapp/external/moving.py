@@ -108,8 +108,7 @@ def _move_file(
     if written is Written.OVERWRITTEN:
         return entries, Done(client.title, problem=overwritten_text(client))
     if left:
-        text = f"{client.title} ({short(file, machine.home)}): {left[0]} was changed meanwhile, so it stays as it is."
-        return entries, Done(client.title, problem=text)
+        return entries, Done(client.title, problem=_left_text(machine, client, file, left[0]))
     refusals.forget(machine, client, [each.name for each in entries])
     patch = _patch(client, record, entries, bases)
     return [replace(each, moved=True, patch=patch) for each in entries], Done(
@@ -171,7 +170,6 @@ def _put_back_file(
     entries: Sequence[Entry],
 ) -> Done | None:
     """What was done; None if there was nothing to do."""
-    place = short(file, machine.home)
     try:
         left = _left_alone(client, read(client, file).text, name, record, entries)
         written = write(changes, client, file, _back(client, name, entries))
@@ -180,8 +178,7 @@ def _put_back_file(
     if written is Written.OVERWRITTEN:
         return Done(client.title, problem=overwritten_text(client))
     if left:
-        text = f"{client.title} ({place}): {left[0]} was changed since, so it stays as it is."
-        return Done(client.title, problem=text)
+        return Done(client.title, problem=_left_text(machine, client, file, left[0]))
     return Done(client.title, client.restart, note=running_text(client)) if written is Written.CHANGED else None
 
 
@@ -218,6 +215,10 @@ def _left_alone(client: Client, text: str, name: str, record: TakenOver, entries
         for each in entries
         if _ours(known, each.name, name) is None and not points_at(known.get(each.name), record.client_url)
     ]
+
+
+def _left_text(machine: Machine, client: Client, file: Path, name: str) -> str:
+    return f"{client.title} ({short(file, machine.home)}): {name} has changed since, so it was left as it is."
 
 
 def _failed(machine: Machine, client: Client, file: Path, error: Exception) -> str:

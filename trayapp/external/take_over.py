@@ -72,7 +72,7 @@ def plan(
         return replace(made, problem=f"Amberlight can't keep {theirs.name} signed in: {source.entry.reason}.")
     if PROXY_URL.fullmatch(source.entry.url):
         return replace(
-            made, problem=f"{theirs.name} gets its token from Amberlight already. There's nothing to take over."
+            made, problem=f"{theirs.name} already gets its token from Amberlight, so there's nothing to take over."
         )
     [entry] = assign_names([source.entry], configured)
     there = _there(entry, configured, name, before)
@@ -89,7 +89,7 @@ def plan(
     if problem := _name_problem(named, entry, configured, name):
         return replace(named, problem=problem)
     if made.runs and Verb.TAKE_OVER not in source.actions:
-        text = f"{source.owner} can't be asked to stop {theirs.name} now. Start {source.owner}, then try again."
+        text = f"{source.owner} can't stop {theirs.name} right now. Start {source.owner}, then try again."
         return replace(named, problem=text)
     return named
 
@@ -112,7 +112,7 @@ def _name_problem(made: Plan, entry: ImportableEntry, configured: Mapping[str, S
     if made.configured_as is None and entry.ambiguous:
         same = _of_same_url(entry, configured)
         command = f"amberlight take-over {external_name(made.owner_id, made.theirs)} --name {sorted(same)[0]}"
-        return f"{' and '.join(sorted(same))} have its URL. Say which one takes its place: {command}"
+        return f"{' and '.join(sorted(same))} have the same URL. Choose which one to use: {command}"
     if made.configured_as is not None:
         if name in ("", made.configured_as):
             return ""

@@ -74,7 +74,7 @@ class ToolHive:
             has_files = self._at.run_configs.is_dir()
             found = list(self._all(problems))
         except OSError as error:
-            raise ExternalError(f"ToolHive's workloads can't be read: {error.strerror}.") from None
+            raise ExternalError(f"Can't read ToolHive's workloads: {error.strerror}.") from None
         command = self._machine.which(COMMAND)
         api = toolhive_api.find(self._at) if not (command and has_files) else None
         if api is not None and not has_files:
@@ -114,7 +114,7 @@ class ToolHive:
         try:
             rows = api.list()
         except toolhive_api.ApiError as error:
-            raise ExternalError(f"ToolHive's workloads can't be read: it {error}.") from None
+            raise ExternalError(f"Can't read ToolHive's workloads: it {error}.") from None
         return Reading(
             workloads=[
                 ExternalWorkload(row.name, "", row.client_url, row.word, row.context)
@@ -132,7 +132,7 @@ class ToolHive:
         self._check(name)
         found = importer.read_file(toolhive_files.run_config_file(self._at, name))
         if found is None:
-            raise ExternalError(f"ToolHive's workload {name} isn't a remote one any more.")
+            raise ExternalError(f"{name} is no longer a remote workload in ToolHive.")
         return found
 
     # --- acting ------------------------------------------------------------------------------------------------------
@@ -169,7 +169,7 @@ class ToolHive:
             return  # ToolHive says itself what it can do then
         if config is not None and (host := self._unreachable(config.servers, REACH_LIMIT)):
             raise ExternalError(
-                f"{name} wasn't restarted: {host} can't be reached, and ToolHive would open a sign-in page. "
+                f"{name} wasn't restarted: {host} can't be reached, so ToolHive would only open a sign-in page. "
                 "Try again when you're online."
             )
 
@@ -189,7 +189,7 @@ class ToolHive:
             return None  # ToolHive says itself what it can do then
         if status is not None and status.pid and (stranger := self._liveness([status.pid]).stranger(status.pid)):
             raise ExternalError(
-                f"ToolHive's record of {name} is out of date: process {status.pid} is {stranger} by now, and ToolHive "
+                f"ToolHive's record of {name} is out of date: process {status.pid} is now {stranger}, and ToolHive "
                 f"would end it. Delete {toolhive_files.status_file(self._at, name)} and try again."
             )
         return status
@@ -213,7 +213,7 @@ class ToolHive:
         if refusal is not None:
             raise ExternalError(f"ToolHive didn't {verb} {name}: it {refusal}. {_advice(verb, name)}")
         raise ExternalError(
-            f"ToolHive didn't {verb} {name}: its API doesn't run, and there's no program {COMMAND} on the PATH. "
+            f"ToolHive didn't {verb} {name}: its API isn't running, and `{COMMAND}` isn't on the PATH. "
             "Start ToolHive and try again."
         )
 
@@ -224,7 +224,7 @@ class ToolHive:
         while not self._has_stopped(name, before):
             if self._clock() >= until:
                 raise ExternalError(
-                    f"ToolHive was asked to stop {name}, which still runs after {STOP_LIMIT:g} seconds. "
+                    f"{name} is still running {STOP_LIMIT:g} seconds after ToolHive was asked to stop it. "
                     f"{_advice('stop', name)}"
                 )
             self._sleep(STOP_POLL)

@@ -66,7 +66,7 @@ class Api:
             found = None
         rows = found.get("workloads") if isinstance(found, Mapping) else None
         if not isinstance(found, Mapping) or not isinstance(rows, list | None):
-            raise ApiError("answered with something that isn't a list of workloads")
+            raise ApiError("didn't answer with a list of workloads")
         return [
             Listed(*(_text(row, key) for key in ("name", "url", "status", "status_context")))
             for row in rows or ()
@@ -121,7 +121,7 @@ class Api:
                 raise _slow(limit) from None
             if isinstance(error, OSError) and error.strerror:
                 raise ApiError(f"didn't answer ({error.strerror.lower()})") from None
-            raise ApiError("answered with something that isn't HTTP") from None
+            raise ApiError("didn't answer with HTTP") from None
         finally:
             timer.cancel()
             connection.close()
@@ -192,10 +192,10 @@ def _refusal(status: int) -> ApiError:
     if status in (401, 403):
         return ApiError(f"refused, because its API requires a sign-in ({status})", refused=True)
     if status == 404:
-        return ApiError("doesn't know this workload any more")
+        return ApiError("no longer has this workload")
     if status < 400:
-        return ApiError(f"answered unexpectedly ({status})")
-    return ApiError(f"refused ({status})" if status < 500 else f"failed ({status}); its log says why")
+        return ApiError(f"gave an unexpected answer ({status})")
+    return ApiError(f"refused ({status})" if status < 500 else f"failed ({status}); see its log")
 
 
 def _slow(limit: float) -> ApiError:

@@ -40,7 +40,7 @@ def run(program: str, verb: str, name: str, environ: Mapping[str, str]) -> None:
                 start_new_session=os.name == "posix",
             )
         except subprocess.TimeoutExpired:
-            raise CommandError(f"didn't end within {LIMIT:g} seconds") from None
+            raise CommandError(f"didn't finish within {LIMIT:g} seconds") from None
         except OSError as error:
             raise CommandError(f"can't be started: {error.strerror}") from None
         if done.returncode:
