@@ -99,7 +99,9 @@ async def test_a_restart_that_fails_says_why(site: Site) -> None:
     site.control.restart_answer = Problem("external", "ToolHive isn't responding.")
     status, body, _ = await site.ask("POST", f"{ONE}/restart")
     assert (409, "ToolHive isn't responding.") == (status, body["message"])
-    site.control.restart_answer = Problem("unknown_workload", "No other program has a workload toolhive/GitHub.v2.")
+    site.control.restart_answer = Problem(
+        "unknown_workload", "No other program has a workload named toolhive/GitHub.v2."
+    )
     assert 404 == (await site.ask("POST", f"{ONE}/restart"))[0]
 
 

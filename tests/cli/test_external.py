@@ -347,7 +347,7 @@ def test_what_is_no_name(app: FakeApp, capsys: Capture, name: str) -> None:
 
     for command in ("restart", "status"):
         assert 2 == main([command, name])
-        assert "is like toolhive/github" in capsys.readouterr().err
+        assert "a name like toolhive/github" in capsys.readouterr().err
     assert [] == app.requests
 
 

@@ -19,10 +19,10 @@ ONE = "/external/toolhive/GitHub.v2/take-over"
 BACK = "/workloads/github/give-back"
 SHOWN = """\
 toolhive/GitHub.v2 becomes the workload github (https://github.example/mcp). ToolHive stops it, and you sign in once.
-Entries of clients that are pointed to Amberlight:
+Client entries that will point to Amberlight:
   Cursor (/elsewhere/mcp.json): gh
 """
-DONE = "Took over GitHub.v2 from ToolHive as github. Updated Cursor. To go back: amberlight take-over --undo github."
+DONE = "Took over GitHub.v2 from ToolHive as github. Updated Cursor. To undo this: amberlight take-over --undo github."
 
 
 def plan(**changes: Any) -> dict[str, Any]:
@@ -172,7 +172,7 @@ def test_a_sign_in_that_fails(app: FakeApp, sign_in: SignIn, capsys: Capture) ->
 
     sign_in.code = NEEDS_SIGN_IN
     assert NEEDS_SIGN_IN == main(["take-over", "toolhive/GitHub.v2", "--yes"])
-    assert "To go back: amberlight take-over --undo github\n" in capsys.readouterr().err
+    assert "To undo this: amberlight take-over --undo github\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("status", "asked"), [("running", 0), ("auth_retrying", 0), ("unauthenticated", 1)])
@@ -183,7 +183,10 @@ def test_one_that_was_here_already(app: FakeApp, sign_in: SignIn, capsys: Captur
     app.replies["GET /workloads/github/status"] = 200, row("github", status)
     assert 0 == main(["take-over", "toolhive/GitHub.v2", "--yes"])
     assert asked == len(sign_in.asked)
-    assert "toolhive/GitHub.v2 is configured here as github (https://github.example/mcp)." in capsys.readouterr().out
+    assert (
+        "toolhive/GitHub.v2 is already configured here as github (https://github.example/mcp)."
+        in capsys.readouterr().out
+    )
 
 
 def test_a_client_secret(app: FakeApp, sign_in: SignIn, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,7 +213,7 @@ def test_the_way_back(app: FakeApp, capsys: Capture, monkeypatch: pytest.MonkeyP
     assert ("Gave github back to ToolHive.\n", "") == capsys.readouterr()
     typed(monkeypatch, "n\n")
     assert 0 == main(["take-over", "--undo", "github"])
-    assert "Give github back? It's removed here with its login" in capsys.readouterr().out
+    assert "Give github back? Its workload and login here are removed" in capsys.readouterr().out
     assert [{}] == app.bodies(f"POST {BACK}")
 
 
@@ -223,10 +226,10 @@ def test_the_way_back_of_what_was_never_taken_over(app: FakeApp, capsys: Capture
 @pytest.mark.parametrize(
     ("words", "code", "text"),
     [
-        ([], 2, "give either OWNER/NAME, or --undo NAME"),
-        (["toolhive/a", "--undo", "a"], 2, "give either OWNER/NAME, or --undo NAME"),
-        (["--undo", "a", "--dry-run"], 2, "--undo goes with --yes and --format alone"),
-        (["github"], 1, "github is Amberlight's own already."),
+        ([], 2, "give OWNER/NAME or --undo NAME"),
+        (["toolhive/a", "--undo", "a"], 2, "give OWNER/NAME or --undo NAME"),
+        (["--undo", "a", "--dry-run"], 2, "--undo can only be combined with --yes and --format"),
+        (["github"], 1, "github is already an Amberlight workload."),
     ],
 )
 def test_what_is_asked_wrongly(app: FakeApp, capsys: Capture, words: list[str], code: int, text: str) -> None:

@@ -72,7 +72,7 @@ def test_what_each_client_has(window: Window, stage: Stage) -> None:
     assert ["Signs in to github separately", "Replace"] == lines(window, "Gemini CLI")[2:]
     assert ["Has another server called github", "Replace"] == lines(window, "Kiro")[2:]
     assert "~/.kiro/settings/mcp.json · a backup is kept" == lines(window, "Kiro")[1]
-    assert ["~/.factory/mcp.json", "Has an old key", "Reconnect", "Disconnect"] == lines(window, "Factory Droid")[1:]
+    assert ["~/.factory/mcp.json", "Uses an old key", "Reconnect", "Disconnect"] == lines(window, "Factory Droid")[1:]
     assert "~/.config/zed/settings.json: it isn't valid JSON" in lines(window, "Zed")[1]
     assert not row(window, "Zed").find_elements("css selector", "button:not([hidden])")
     assert 7 == len(window.find("#connect-list li"))

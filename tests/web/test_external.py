@@ -367,7 +367,7 @@ def yes(window: Window) -> WebElement:
 
 
 def test_what_would_change_is_said_first(window: Window, taking: Stage) -> None:
-    """Its name here, its address, each client's entry, and how to go back; nothing is changed before the button is pressed."""
+    """Its name here, its address, each client's entry, and how to undo it; nothing changes before the button is pressed."""
 
     assert "Take over" == yes(window).text
     text = window.text("#take-over-dialog")
@@ -375,7 +375,7 @@ def test_what_would_change_is_said_first(window: Window, taking: Stage) -> None:
         "Take over github from ToolHive?",
         "github-2",
         "https://mcp.github.example/mcp",
-        "ToolHive's workload github is stopped.",
+        "ToolHive stops its workload github and keeps its settings.",
         "Cursor ~/.cursor/mcp.json (entry github)",
         "Zed ~/.config/zed/settings.json\n",
         "The sign-in page opens in your browser.",
@@ -444,7 +444,7 @@ def test_what_cannot_be_taken_over_says_why(window: Window, show: Open) -> None:
     """Whether the plan says so or cannot be made; there is no button then."""
 
     stage = show(RED)
-    stopped = "ToolHive can't be asked to stop github now. Start ToolHive, then try again."
+    stopped = "ToolHive can't stop github right now. Start ToolHive, then try again."
     stage.control.take_over_plan = replace(scenes.PLAN, problem=stopped)
     silent = "ToolHive isn't responding."
     for text, rejected in ((stopped, None), (silent, scenes.refused(silent))):
@@ -465,7 +465,7 @@ def test_one_that_is_here_already_takes_its_place(window: Window, show: Open) ->
     stage.control.take_over_plan = replace(scenes.PLAN, name="github", configured_as="github", clients=(), notes=())
     page_of(window)
     window.see("#detail [data-do=take_over]").click()
-    window.until(lambda: "github takes its place" in window.text("#take-over-dialog"), "not said")
+    window.until(lambda: "github already uses this address" in window.text("#take-over-dialog"), "not said")
     assert "These clients" not in window.text("#take-over-dialog")
 
 

@@ -246,7 +246,7 @@ class Control(Protocol):
         ...
 
     def external_problems(self) -> list[str]:
-        """Why workloads of other programs are missing or old, a sentence each."""
+        """Why other programs' workloads are missing or out of date, a sentence each."""
         ...
 
     async def restart_external(self, name: str) -> Problem | None:
@@ -262,7 +262,7 @@ class Control(Protocol):
         ...
 
     async def give_back(self, name: str) -> GivenBack | Rejected:
-        """Undo that."""
+        """Undo a take-over."""
         ...
 
     async def change_port(self, port: int | None) -> PortChanged | Problem:

@@ -40,7 +40,7 @@ class ExternalApi:
             raise Refusal(400, "bad_name", f"The name of another program's workload is {rule}.")
         view = self._control.snapshot().external.get(name)
         if view is None:
-            raise Refusal(404, UNKNOWN, "No other program has a workload of this name.")
+            raise Refusal(404, UNKNOWN, "No other program has a workload with this name.")
         return view
 
     async def listing(self, request: web.Request) -> web.Response:

@@ -21,25 +21,25 @@ OPERATIONS: tuple[Operation, ...] = (
         {200: ref("ExternalList")},
         query=(Query("all", FLAG, "Stopped ones too."),),
     ),
-    Operation("external_status", "GET", ONE_EXTERNAL, "How one of them is.", {200: ref("WorkloadStatus")}),
+    Operation("external_status", "GET", ONE_EXTERNAL, "The status of one of them.", {200: ref("WorkloadStatus")}),
     Operation(
         "external_history",
         "GET",
         f"{ONE_EXTERNAL}/history",
-        "What it looked like and when, while Amberlight ran.",
+        "Its states and when they changed, while Amberlight ran.",
         {200: ref("History")},
         query=(*SINCE_QUERIES, DAYS_QUERY),
     ),
     click(
         "external_restart",
         f"{ONE_EXTERNAL}/restart",
-        "Have its program restart it. A second request while that is under way changes nothing.",
+        "Have its program restart it. A second request while that is in progress changes nothing.",
         refusals=(409,),
     ),
 )
 SCHEMAS: Mapping[str, Json] = {
     "ExternalList": object_of(
-        "The workloads of other programs by name; `problems` says why some are missing or old, a sentence each.",
+        "Other programs' workloads by name; `problems` says why some are missing or out of date, a sentence each.",
         {"workloads": array(ref("Workload")), "problems": array(TEXT)},
     ),
 }

@@ -31,7 +31,7 @@ def listed_name(text: str) -> str:
     from trayapp.core.external import split_name
 
     if split_name(text) is None:
-        raise ArgumentTypeError("the name of another program's workload is like toolhive/github; see: amberlight list")
+        raise ArgumentTypeError("another program's workload has a name like toolhive/github; see: amberlight list")
     return text
 
 

@@ -12,7 +12,7 @@ from trayapp.cli.parser import Parser, add_command, add_format
 def external_commands(commands: Any) -> None:
     """`restart` and `take-over`."""
     summary = "have ToolHive restart one of its workloads"
-    more = "It starts to sign in anew, which ends its retries; ToolHive may open a sign-in page."
+    more = "ToolHive signs in again, which ends its retries, and may open a sign-in page."
     restart = add_command(commands, "restart", summary, "amberlight restart toolhive/github", more)
     owned_name(restart)
     add_format(restart)
@@ -23,15 +23,15 @@ def external_commands(commands: Any) -> None:
         "amberlight take-over --undo github"
     )
     more = (
-        "ToolHive stops it, the entries of clients are pointed to Amberlight, and you sign in once. ToolHive's own login is "
-        "never read."
+        "ToolHive stops it, client entries are pointed to Amberlight, and you sign in once. ToolHive's own login is never "
+        "read."
     )
     take_over = add_command(commands, "take-over", summary, example, more)
     take_over.usage = "amberlight take-over OWNER/NAME [options]\n       amberlight take-over --undo NAME [--yes]"
     owned_name(take_over, nargs="?")
-    help_text = "give it back: clients' entries are put back, and ToolHive runs it again"
+    help_text = "give it back: client entries are restored, and ToolHive runs it again"
     take_over.add_argument("--undo", metavar="NAME", type=workload_name, help=help_text)
-    help_text = "what to call it here (its name there)"
+    help_text = "the name to use here (its name there)"
     take_over.add_argument("--name", metavar="NAME", type=new_name, dest="new", help=help_text)
     take_over.add_argument("--yes", action="store_true", help="don't ask")
     take_over.add_argument("--dry-run", action="store_true", help=DRY_RUN)
@@ -42,6 +42,6 @@ def external_commands(commands: Any) -> None:
 
 
 def owned_name(command: Parser, **more: Any) -> None:
-    """Its argument is another program's workload; one of ours is refused by the command itself, which knows better."""
+    """Its argument is another program's workload; the command itself refuses one of ours, with a better reason."""
     help_text = "the workload, as `list` shows it"
     command.add_argument("name", metavar="OWNER/NAME", type=listed_name, help=help_text, **more)

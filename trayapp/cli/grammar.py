@@ -294,7 +294,7 @@ def _client_commands(commands: Any) -> None:
 
 def _show_commands(commands: Any) -> None:
     example = "amberlight list --all\namberlight list --watch\namberlight list --format json"
-    more = "Those of ToolHive are named toolhive/NAME."
+    more = "ToolHive's workloads are named toolhive/NAME."
     listing = add_command(commands, "list", "list the workloads", example, more)
     listing.add_argument("--all", action="store_true", help="include paused and stopped ones")
     listing.add_argument("--watch", action="store_true", help="keep showing changes until Ctrl-C")

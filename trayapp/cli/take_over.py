@@ -1,4 +1,4 @@
-"""`amberlight take-over`: move a workload of another program here, and back. The app does it; this asks and shows."""
+"""`amberlight take-over`: move another program's workload here, or back. The app does the work; this asks and reports."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from trayapp.config.paths import Paths
 from trayapp.core.snapshot import Status
 from trayapp.external.take_over import secret_first
 
-LIMIT = 180.0  # s; its server is looked at, its program stops it, and clients' files are written
-DELETES = "It's removed here with its login, unless it was configured before the take-over."
+LIMIT = 180.0  # s; its server is checked, its program stops it, and clients' files are written
+DELETES = "Its workload and login here are removed, unless it was configured before the take-over."
 
 
 def take_over(arguments: argparse.Namespace, paths: Paths) -> int:
-    """Show what would change, ask, have it done, and wait for the sign-in; with `--undo` the way back."""
+    """Show what would change, ask, have it done, and wait for the sign-in; with `--undo`, give it back."""
     if (arguments.name is None) == (arguments.undo is None):
-        print_error("amberlight: give either OWNER/NAME, or --undo NAME. See: amberlight take-over --help")
+        print_error("amberlight: give OWNER/NAME or --undo NAME. See `amberlight take-over --help`.")
         return USAGE
     if arguments.undo is not None:
         return _give_back(arguments, paths)
     if "/" not in arguments.name:
-        print_error(f"amberlight: {arguments.name} is Amberlight's own already.")
+        print_error(f"amberlight: {arguments.name} is already an Amberlight workload.")
         return FAILED
     client = ApiClient.of(paths)
     owner, _, name = arguments.name.partition("/")
@@ -45,7 +45,7 @@ def take_over(arguments: argparse.Namespace, paths: Paths) -> int:
     if arguments.dry_run:
         print_line("\nNothing was changed.")
         return OK
-    if (code := _agreed(arguments, f"\nTake {clean(plan.get('name'))} over?")) is not None:
+    if (code := _agreed(arguments, f"\nTake over {clean(plan.get('name'))}?")) is not None:
         return code
     body = {"sign_in": False} | ({"name": arguments.new} if arguments.new else {})
     try:
@@ -62,7 +62,7 @@ def take_over(arguments: argparse.Namespace, paths: Paths) -> int:
 
 def _give_back(arguments: argparse.Namespace, paths: Paths) -> int:
     if arguments.dry_run or arguments.new or arguments.no_browser:
-        print_error("amberlight: --undo goes with --yes and --format alone.")
+        print_error("amberlight: --undo can only be combined with --yes and --format.")
         return USAGE
     client, name = ApiClient.of(paths), arguments.undo
     if (code := _agreed(arguments, f"Give {name} back? {DELETES}")) is not None:
@@ -96,12 +96,12 @@ def _show(theirs: str, plan: Mapping[str, Any]) -> None:
     """The plan, a line for each thing that would change."""
     owner, name, url = clean(plan.get("owner")), clean(plan.get("name")), clean(plan.get("url"))
     if plan.get("configured_as"):
-        print_line(f"{clean(theirs)} is configured here as {name} ({url}).")
+        print_line(f"{clean(theirs)} is already configured here as {name} ({url}).")
     elif name:
         print_line(f"{clean(theirs)} becomes the workload {name} ({url}). {owner} stops it, and you sign in once.")
     clients = [each for each in plan.get("clients") or () if isinstance(each, Mapping)]
     if clients:
-        print_line("Entries of clients that are pointed to Amberlight:")
+        print_line("Client entries that will point to Amberlight:")
     for each in clients:
         print_line(f"  {clean(each.get('title'))} ({clean(each.get('file'))}): {clean(each.get('entry'))}")
     for note in plan.get("notes") or ():
@@ -109,7 +109,7 @@ def _show(theirs: str, plan: Mapping[str, Any]) -> None:
 
 
 def _sign_in(client: ApiClient, arguments: argparse.Namespace, paths: Paths, name: str, plan: Mapping[str, Any]) -> int:
-    """Wait for the sign-in, unless there is no need for one or its client's secret is missing."""
+    """Wait for the sign-in, unless none is needed or the client's secret is missing."""
     if plan.get("needs_secret") is True and not _stored_secret(client, name):
         print_line(secret_first(name))
         return OK
@@ -121,12 +121,12 @@ def _sign_in(client: ApiClient, arguments: argparse.Namespace, paths: Paths, nam
         print_error(f"amberlight: {api_error_text(error, arguments, paths)}\n{sign_in_later(name)}")
         code = FAILED
     if code != OK:
-        print_error(f"{name} stays in Amberlight without a login. To go back: amberlight take-over --undo {name}")
+        print_error(f"{name} stays in Amberlight without a login. To undo this: amberlight take-over --undo {name}")
     return code
 
 
 def _stored_secret(client: ApiClient, name: str) -> bool:
-    """Ask for the client's secret, which stays with its owner; whether there is one now."""
+    """Ask for the client's secret, which stays with its owner; whether one is stored now."""
     if not sys.stdin.isatty():
         return False
     from trayapp.cli.secrets import read_secret

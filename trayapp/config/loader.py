@@ -76,7 +76,7 @@ class Settings:
     quiet_hours: str = ""  # "22:00-07:00"; empty: none
     activity: bool = True  # record which client used which workload
     toolhive_watch: bool = True  # show its workloads
-    toolhive_heal: bool = False  # have it restart what failed for a passing reason, once the network is back
+    toolhive_heal: bool = False  # have it restart what failed temporarily, once the network is back
     allowed_users: tuple[int, ...] = ()  # ids of users who may connect to the loopback server besides this one
     client_metadata_url: str = ""  # of workloads without one of their own
     settle: float = 0.25

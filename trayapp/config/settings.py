@@ -81,12 +81,11 @@ _APP = (
         "record for 7 days which client used which workload; turning it off also deletes what was recorded",
         True,
     ),
-    Setting("toolhive_watch", flag, "show ToolHive's remote workloads, too", True),
+    Setting("toolhive_watch", flag, "also show ToolHive's remote workloads", True),
     Setting(
         "toolhive_heal",
         flag,
-        "have ToolHive restart workloads that couldn't refresh for a passing reason, once the network is back or the computer "
-        "wakes",
+        "after a temporary failure, have ToolHive restart the workload once the network is back or the computer wakes",
         False,
     ),
     Setting("allowed_users", users, "other users of this computer who may connect with a local key (Linux)", ()),

@@ -69,9 +69,9 @@ export const WORDS = {
   takeOverDo: "Take over",
   readingPlan: "Checking what would change…",
   takingOver: "Taking over…",
-  addItFirst: "To do that, choose Add workload… with this address. Then take it over.",
+  addItFirst: "To do that, choose Add workload… and enter this address. Then take it over.",
   whatChanges: "What changes",
-  repointed: "These clients are pointed to Amberlight. A backup of each file is kept.",
+  repointed: "These clients will point to Amberlight. A backup of each file is kept.",
   signInOpens: "The sign-in page opens in your browser. Clients have access again once you're signed in.",
   // activity
   activityText: "Which client used which workload. Kept on this computer for 7 days; no arguments and no content.",
@@ -119,9 +119,9 @@ export const WORDS = {
 };
 
 // What a client has of a workload that no longer fits.
-export const STALE = { old_port: "Has an old port", old_key: "Has an old key" };
+export const STALE = { old_port: "Uses an old port", old_key: "Uses an old key" };
 
-// The states of another program's workload; any other word of its is shown as it is.
+// The states of another program's workload; any other word is shown as the program writes it.
 export const STATES = {
   running: first.LABELS.connected,
   auth_retrying: first.LABELS.reconnecting,
@@ -218,12 +218,12 @@ export const say = {
   renameTitle: (name) => `Rename ${name}`,
   editTitle: (name) => `Edit ${name}`,
   takeOverTitle: (name, owner) => `Take over ${name} from ${owner}?`,
-  keptHere: (owner) => `Amberlight keeps it signed in from then on, and ${owner} no longer does.`,
-  stops: (name, owner) => `${owner}'s workload ${name} is stopped. Its settings there stay.`,
-  takesPlace: (name) => `Amberlight has this address already: ${name} takes its place.`,
+  keptHere: (owner) => `From then on, Amberlight keeps it signed in instead of ${owner}.`,
+  stops: (name, owner) => `${owner} stops its workload ${name} and keeps its settings.`,
+  takesPlace: (name) => `${name} already uses this address and takes its place.`,
   secretFirst: (name, owner) => `Its client secret stays in ${owner}. Store it here with \`amberlight secret set ${name}\`, then sign in.`,
   entry: (entry) => `(entry ${entry})`,
-  goBack: (name) => `To go back later: \`amberlight take-over --undo ${name}\``,
+  goBack: (name) => `To undo this later: \`amberlight take-over --undo ${name}\``,
   needsClientId: (where) => `Needs a client ID of your own. Create one ${where} and enter it below.`,
   needsId: (about) => `${about} · needs a client ID`,
   moreFrom: (vendor) => `More from ${vendor}`,

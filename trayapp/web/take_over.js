@@ -1,4 +1,4 @@
-// The dialog that asks before a workload is taken over from another program: it shows what would change, and changes nothing
+// The dialog that asks before a workload is taken over from another program: it shows what would change; nothing changes
 // until the button is pressed.
 
 import { asked } from "./actions.js";
@@ -58,7 +58,7 @@ function build() {
   return made;
 }
 
-// What would change, and how to go back.
+// What would change, and how to undo it.
 function planned({ name, url, configured_as: known, clients, notes, needs_secret: secret }, theirs, owner) {
   const fact = (term, text) => make("div", {}, make("dt", { textContent: term }), make("dd", { textContent: text }));
   const signIn = secret ? say.secretFirst(name, owner) : WORDS.signInOpens;
