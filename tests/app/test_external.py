@@ -452,7 +452,7 @@ def test_a_home_that_is_not_known_does_not_end_the_watching(caplog: pytest.LogCa
         await watch.close()
 
     virtually(story)
-    assert 1 == caplog.text.count("can't be looked for")
+    assert 1 == caplog.text.count("look for other programs")
 
 
 @pytest.mark.usefixtures("reported")

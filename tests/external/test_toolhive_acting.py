@@ -339,7 +339,7 @@ def test_a_nonce_that_no_answer_can_have(failed: Tree, nonce: object) -> None:
 
     with ApiServer().on_port() as api:
         failed.serves(api.url, nonce=nonce)  # type: ignore[arg-type]
-        assert "its API doesn't run" in refusal(failed)
+        assert "its API isn't running" in refusal(failed)
         assert RESTART not in api.asked
 
 
@@ -350,7 +350,7 @@ def test_a_nonce_of_somebody_else(failed: Tree, given: str) -> None:
     with ApiServer().on_port() as api:
         api.answers["GET /health"] = Answer(204, headers={"X-Toolhive-Nonce": given})
         failed.serves(api.url)
-        assert "its API doesn't run" in refusal(failed)
+        assert "its API isn't running" in refusal(failed)
 
 
 @pytest.mark.parametrize("pid", [1 << 70, -1, True, 1.5, "7", None])
@@ -373,7 +373,7 @@ def test_a_socket_whose_path_is_too_long(failed: Tree, tmp_path: Path, monkeypat
     monkeypatch.chdir(deep)
     with ApiServer().on_socket(Path("thv.sock")):
         failed.serves(f"unix://{deep}/thv.sock")
-        assert "its API doesn't run" in refusal(failed)
+        assert "its API isn't running" in refusal(failed)
 
 
 def test_what_was_left_by_one_that_crashed(failed: Tree) -> None:
