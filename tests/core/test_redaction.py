@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from time import process_time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trayapp.core.redaction import GONE, redact, redact_all
+from trayapp.core.redaction import GONE, redact, redact_all, redact_start
 
 
 @pytest.mark.parametrize(
@@ -56,3 +58,28 @@ def test_every_text_of_a_value_is_redacted() -> None:
 
     found = redact_all(value, secrets=["abcdef"])
     assert {"url": f"https://x?{GONE}", "rows": [{"text": GONE}, [GONE, 1, None, True]]} == found
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("all of it", "all of it"),
+        ("a " * 200, "a " * 50),
+        ("x" * 299 + " https://me:secret-that-is-cut@x.example", "x" * 100),
+        ("https://me:" + "pw" * 500 + "@x.example", GONE),
+        ("seen password=" + "p" * 1000, "seen"),
+    ],
+)
+def test_the_start_of_a_long_text(text: str, shown: str) -> None:
+    """No part of a secret is shown because its end isn't looked at."""
+
+    assert shown == redact_start(text, 100)
+
+
+@pytest.mark.parametrize("piece", ["token", "a", "a.", "a-", "a@", "token-1:", "basic ", "eyJabcd."])
+def test_a_long_word_is_not_read_again_and_again(piece: str) -> None:
+    """Many thousand characters take less than a second, so that no other program's text holds up the app."""
+
+    began = process_time()
+    redact(piece * (4000 // len(piece)))
+    assert process_time() - began < 2

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from trayapp.core.labels import label
 from trayapp.core.one_line import clean
 from trayapp.core.presentation import Action, Colour, Notice, Verb
-from trayapp.core.redaction import redact
+from trayapp.core.redaction import redact_start
 from trayapp.core.snapshot import AuthView, Detail, External, Health, Status, WorkloadView
 from trayapp.core.view import style_of
 
+URL_MAX = 2000  # characters of an address
 WORD_MAX = 40  # characters of a status word that we don't know
 CONTEXT_MAX = 500  # characters of a program's own explanation
 LOOK_EVERY = 60.0  # s between two looks, where the program doesn't report changes
@@ -40,7 +41,8 @@ _DETAILS: Mapping[Status, Detail] = {
 }
 
 _USER_IN_URL = re.compile(r"^([a-z][a-z0-9+.-]*://)[^/?#]*@", re.I)
-_KEY_IN_QUERY = re.compile(r"([?&][^=&#]*(?:key|token|secret|passw|auth|code|sig)[^=&#]*=)[^&#]+", re.I)
+_IN_QUERY = re.compile(r"([?&])([^?=&#]*)=[^&#]+")
+_KEY = re.compile(r"key|token|secret|passw|auth|code|sig", re.I)
 
 # A refusal by the server: a restart would only open another program's sign-in page.
 _REFUSED = re.compile(
@@ -97,7 +99,7 @@ def external_view(
         name=external_name(owner_id, found.name),
         url=_shown_url(found.url),
         status=status,
-        status_context=doing or redact(clean(found.context).strip())[:CONTEXT_MAX],
+        status_context=doing or redact_start(clean(found.context).strip(), CONTEXT_MAX),
         health=style.health if status is not Status.UNKNOWN else Health.UNKNOWN,
         colour=style.colour,
         glyph=style.glyph,
@@ -115,7 +117,11 @@ def external_view(
 
 def _shown_url(url: str) -> str:
     """An address without a password and keys in it, which the other program's configuration may well have."""
-    return _KEY_IN_QUERY.sub(r"\1***", _USER_IN_URL.sub(r"\1", clean(url).strip()))
+    return _IN_QUERY.sub(_without_key, _USER_IN_URL.sub(r"\1", clean(url).strip()))[:URL_MAX]
+
+
+def _without_key(found: re.Match[str]) -> str:
+    return f"{found[1]}{found[2]}=***" if _KEY.search(found[2]) else found[0]
 
 
 def external_advice(view: WorkloadView) -> tuple[str, str]:

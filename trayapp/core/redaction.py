@@ -10,20 +10,24 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 GONE = "***"
+LOOKED_AT = 3  # times as much of a text as is shown of it
 SECRET_MIN = 6  # characters; shorter known secrets would take pieces out of words
 
-_NAMES = (  # of what holds a secret
-    r"[\w-]*(?:token|secret|password|passphrase|passwd|api[_-]?key|authorization|cookie|verifier|assertion)[\w-]*"
+_NAMES = (  # of what holds a secret; from the first character on, or a long word is read once for each of them
+    r"(?<![\w-])[\w-]*(?:token|secret|password|passphrase|passwd|api[_-]?key|authorization|cookie|verifier|assertion)[\w-]*"
 )
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s/@\"'<>]*@"), rf"\1{GONE}@"),  # a name and password in a URL
-    (re.compile(r"(?i)(\b[a-z][a-z0-9+.-]*://[^\s?#\"'<>]*)[?#][^\s\"'<>]*"), rf"\1?{GONE}"),  # its query and fragment
+    (re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,40}://)[^\s/@\"'<>]*@"), rf"\1{GONE}@"),  # a name and password in a URL
+    (
+        re.compile(r"(?i)(\b[a-z][a-z0-9+.-]{0,40}://[^\s?#\"'<>]*)[?#][^\s\"'<>]*"),
+        rf"\1?{GONE}",
+    ),  # its query and fragment
     (re.compile(r"(?i)\b(bearer|basic|dpop|digest)[ =]+[^\s\"',;]+"), rf"\1 {GONE}"),
     (re.compile(r"\beyJ[\w-]{4,}(?:\.[\w-]*){0,4}"), GONE),  # a JWT
     (re.compile(rf"(?i)({_NAMES}(?:\s*=|[\"']\s*[=:])\s*[\"']?)[^\s\"',;&]+"), rf"\1{GONE}"),
     (re.compile(rf"(?i)({_NAMES}:\s*)(?=[^\s\"',;&]*[0-9]|[^\s\"',;&]{{16}})[^\s\"',;&]+"), rf"\1{GONE}"),  # not prose
     (re.compile(r"(?i)\b(code|state|nonce|sid|session|user_code|device_code)=[^\s\"',;&]+"), rf"\1={GONE}"),
-    (re.compile(r"[\w.+-]+@((?:[\w-]+\.)+[a-z]{2,})", re.IGNORECASE), rf"{GONE}@\1"),  # an e-mail address
+    (re.compile(r"[\w.+-]{1,64}@((?:[\w-]+\.)+[a-z]{2,})", re.IGNORECASE), rf"{GONE}@\1"),  # an e-mail address
     (re.compile(r"(?<![\w+=~-])(?=[\w+=~-]*[0-9])(?=[\w+=~-]*[A-Za-z])[\w+=~-]{24,}"), GONE),  # opaque
 )
 
@@ -38,6 +42,15 @@ def redact(text: str, *, secrets: Collection[str] = (), home: str = "") -> str:
     for pattern, replacement in _RULES:
         text = pattern.sub(replacement, text)
     return text
+
+
+def redact_start(text: str, most: int) -> str:
+    """The first `most` characters of a text of any length, redacted. What looks like a secret only as a whole isn't cut
+    before that: a word at the end of what is looked at is left out."""
+    start = text[: LOOKED_AT * most]
+    if len(start) < len(text):
+        start = start.rpartition(" ")[0] or GONE
+    return redact(start)[:most]
 
 
 def redact_all(value: Any, *, secrets: Collection[str] = (), home: str = "") -> Any:

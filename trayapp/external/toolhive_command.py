@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Mapping
 
 from trayapp.core.one_line import clean
-from trayapp.core.redaction import redact
+from trayapp.core.redaction import redact_start
 from trayapp.system.processes import NO_WINDOW
 
 LIMIT = 15.0  # s; a restart takes two
@@ -53,4 +53,4 @@ def _reason(output: str) -> str:
     """Why it failed, as it says itself: its line `Error: …`."""
     lines = [clean(line).strip() for line in output.splitlines()]
     found = next((line.removeprefix(_PREFIX).strip() for line in reversed(lines) if line.startswith(_PREFIX)), "")
-    return redact(found)[:REASON_MAX].rstrip(".")
+    return redact_start(found, REASON_MAX).rstrip(".")
