@@ -280,6 +280,25 @@ def test_a_name_that_cannot_be_used_is_said(name: str) -> None:
 
 
 @pytest.mark.usefixtures("reported")
+def test_sentences_about_it_can_be_shown_anywhere() -> None:
+    """Also with a path that no text can hold, and thousands of them."""
+
+    async def story() -> None:
+        stage = Stage(FakeOwner([workload("github")], problems=["\udcff\u202e\n" * 9999, *map(str, range(9999))]))
+        await asyncio.sleep(SOON)
+        stage.owner.failure = ExternalError("can't read /\udcff\n")
+        problem = await stage.watch.restart("toolhive/github")
+        assert problem is not None
+        for sentence in (*stage.watch.problems(), problem.summary, *(each.text for each in stage.watch.checks())):
+            assert sentence.isprintable()
+            assert len(sentence.encode()) < 5000
+        assert len(stage.watch.problems()) < 100
+        await stage.end()
+
+    virtually(story)
+
+
+@pytest.mark.usefixtures("reported")
 def test_of_two_with_the_same_name_the_first_counts() -> None:
     """Nothing breaks, and nothing flickers."""
 

@@ -107,3 +107,13 @@ def test_a_full_disk_says_nothing_on_standard_error(tmp_path: Path, capsys: pyte
             handler.close()
         assert (disk.path / "a.log").read_text().endswith("written again\n")
     assert "" == capsys.readouterr().err
+
+
+def test_half_a_character_is_written_all_the_same(
+    say: Callable[[str], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in the name of a file that isn't UTF-8: the line isn't lost, and nothing is said on standard error."""
+
+    say("can't read /home/\udcff/x and \ud800")
+    assert "can't read /home/\\udcff/x and \\ud800\n" in (tmp_path / "log" / "a.log").read_text(encoding="utf-8")
+    assert "" == capsys.readouterr().err

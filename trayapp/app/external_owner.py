@@ -29,6 +29,7 @@ from trayapp.core.external import (
     status_of,
 )
 from trayapp.core.model import Problem
+from trayapp.core.one_line import clean
 from trayapp.core.snapshot import Status, WorkloadView
 from trayapp.external.owner import ExternalError, ExternalOwner, Reading
 from trayapp.osevents.process_ends import ProcessEnds
@@ -44,6 +45,8 @@ GROWTH, GROWTH_NEW = 2.0, 1.5  # of that time with each reading that found nothi
 DOING_LIMIT = 30.0  # s for which an action is shown that has no effect
 LOOK_EVERY_DOING = 1.0  # s between two looks meanwhile, where changes aren't reported
 KEPT = 60.0  # s for which workloads stay that can't be read any more
+PROBLEMS_MAX = 20  # sentences about what can't be read
+PROBLEM_MAX = 1000  # characters of one; it may have a path in it
 SHOWN_MAX = 40  # characters of a bad name
 ROUNDS = 3  # of reading it, until everything that belongs to it is watched
 
@@ -224,6 +227,7 @@ class WatchedOwner:
 
     def _update(self, problems: tuple[str, ...]) -> bool:
         """Make the views of the newest reading; unchanged ones stay the same objects."""
+        problems = tuple(clean(sentence)[:PROBLEM_MAX] for sentence in problems[:PROBLEMS_MAX])
         for sentence in problems:
             if sentence not in self.problems:
                 self._log(logging.WARNING, sentence, sentence)
@@ -295,7 +299,7 @@ class WatchedOwner:
         except HangingError:
             return Problem("hanging", f"{self.owner.title} isn't responding.")
         except ExternalError as error:
-            return Problem("external", str(error))
+            return Problem("external", clean(error)[:PROBLEM_MAX])
         except Exception as error:  # noqa: BLE001 - the same
             log.warning("%s wasn't asked: %s", self.owner.title, _where(error))
             return Problem("external", f"The request to {self.owner.title} failed. See Amberlight's log.")

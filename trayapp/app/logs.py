@@ -58,7 +58,9 @@ class _RotatingFile(logging.FileHandler):
 
     def _open(self) -> TextIOWrapper[Any]:
         return TextIOWrapper(
-            os.fdopen(open_private(self._numbered(0), os.O_WRONLY | os.O_APPEND), "ab"), encoding="utf-8"
+            os.fdopen(open_private(self._numbered(0), os.O_WRONLY | os.O_APPEND), "ab"),
+            encoding="utf-8",
+            errors="backslashreplace",  # for half a character, as in the name of a file
         )
 
 
