@@ -88,13 +88,13 @@ class Tree:
         found = {"url": url, "pid": pid, "nonce": nonce, "started_at": SINCE}
         (self.server / "server.json").write_text(json.dumps(found), encoding="utf-8")
 
-    def owner(self) -> ToolHive:
-        """What is tested. Time passes only while it sleeps."""
+    def owner(self, *, real: bool = False) -> ToolHive:
+        """What is tested. Time passes only while it sleeps. With `real`, this machine's processes and ports are asked."""
         return ToolHive(
             self.machine,
             clock=lambda: self.slept,
             sleep=self._sleep,
-            liveness=lambda recorded: Running(self.processes, recorded, self.ports),
+            liveness=lambda recorded: Liveness(recorded) if real else Running(self.processes, recorded, self.ports),
             unreachable=lambda servers, _: self.unreachable if servers else "",
         )
 

@@ -102,7 +102,7 @@ class ToolHive:
                     yield _Found(config, status)
             except FileNotFoundError:
                 continue  # removed meanwhile
-            except (DamagedError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - also a mistake of ours must not hide the other workloads
                 file = toolhive_files.run_config_file(self._at, name)
                 if config is not None:
                     file = toolhive_files.status_file(self._at, name)
@@ -277,8 +277,12 @@ def _has_ended(config: RunConfig, status: StatusFile, live: Liveness) -> bool:
     return not live.listens(toolhive_files.address(config.host), config.port)
 
 
-def _wrong(error: DamagedError | OSError) -> str:
-    return f"can't be read: {error.strerror}" if isinstance(error, OSError) else str(error)
+def _wrong(error: Exception) -> str:
+    if isinstance(error, DamagedError):
+        return str(error)
+    return (
+        f"can't be read: {error.strerror}" if isinstance(error, OSError) else f"can't be read: {type(error).__name__}"
+    )
 
 
 def _advice(verb: str, name: str) -> str:
