@@ -16,7 +16,8 @@ from tests.simulation.loop import StalledError, VirtualLoop
 from trayapp.app import directory_changes, external
 from trayapp.app.change_lines import LINES
 from trayapp.app.external import HEALING, ExternalWatch
-from trayapp.app.external_owner import BURST, BURST_MAX, DOING_LIMIT, KEPT, READ_LIMIT, WatchedOwner, next_pause
+from trayapp.app.external_claims import EFFECT_LIMIT
+from trayapp.app.external_owner import BURST, BURST_MAX, KEPT, READ_LIMIT, WatchedOwner, next_pause
 from trayapp.clients.places import Machine
 from trayapp.config.loader import Settings
 from trayapp.core import gate
@@ -118,7 +119,7 @@ class Stage:
             self.engine,
             lambda *words: self.told.append(words),
             lambda machine: owners,
-            lambda owner, show: WatchedOwner(owner, show, self.threads, lambda: self.engine.now().wall),
+            lambda owner, show, claims: WatchedOwner(owner, show, claims, self.threads, lambda: self.engine.now().wall),
         )
         if settings is not None:
             self.watch.configured(settings)
@@ -460,7 +461,7 @@ def test_a_home_that_is_not_known_does_not_end_the_watching(caplog: pytest.LogCa
             engine := Engine(),
             lambda *words: None,
             lambda machine: [owner],
-            lambda owner, show: WatchedOwner(owner, show, NoThreads()),
+            lambda owner, show, claims: WatchedOwner(owner, show, claims, NoThreads()),
         )
         engine.task("watch", watch.run())
         for _ in range(20):
@@ -781,7 +782,7 @@ def test_a_restart_without_effect_is_shown_for_a_limit() -> None:
         stage = Stage(FakeOwner([workload("github")]))
         await asyncio.sleep(SOON)
         stage.watch.restart_clicked("toolhive/github")
-        await asyncio.sleep(DOING_LIMIT - SOON)
+        await asyncio.sleep(EFFECT_LIMIT - SOON)
         assert stage.doing()
         await asyncio.sleep(2 * SOON)
         assert not stage.doing()
@@ -898,22 +899,19 @@ def test_other_questions_and_steps() -> None:
     async def story() -> None:
         stage = Stage(FakeOwner([workload("github")]))
         await asyncio.sleep(SOON)
-        with stage.watch.shown_as("toolhive/github", "Amberlight is taking it over."):
+        with stage.watch.claimed("toolhive/github", "Amberlight is taking it over.") as claimed:
+            assert not isinstance(claimed, Problem)
             assert "Amberlight is taking it over." == stage.doing()
             entry = await stage.watch.ask("toolhive/github", lambda owner, name: owner.entry(name))
-            assert None is await stage.watch.ask("toolhive/github", lambda owner, name: owner.stop(name))
+            assert None is await claimed.ask(lambda owner, name: owner.stop(name))
         assert "" == stage.doing()
         assert not isinstance(entry, Problem)
         assert ["entry github", "stop github"] == stage.owner.acts()
-        for call in (
-            stage.watch.ask("toolhive/x", lambda owner, name: owner.stop(name)),
-            stage.watch.act("toolhive/x", lambda owner, name: owner.stop(name), "Stopping."),
-        ):
-            answer = await call
-            assert isinstance(answer, Problem)
-            assert "unknown_workload" == answer.kind
-        with stage.watch.shown_as("toolhive/x", "Nothing."):
-            assert ["toolhive/github"] == list(stage.rows())
+        answer = await stage.watch.ask("toolhive/x", lambda owner, name: owner.entry(name))
+        with stage.watch.claimed("toolhive/x", "Nothing.") as claimed:
+            for each in (answer, claimed):
+                assert isinstance(each, Problem)
+                assert "unknown_workload" == each.kind
         await stage.end()
 
     virtually(story)
@@ -954,7 +952,7 @@ def test_what_failed_for_a_passing_reason_is_restarted_once_the_network_is_back(
         assert 2 == len(stage.owner.acts())
         for _ in range(5):
             await returns(stage)
-            await asyncio.sleep(DOING_LIMIT)
+            await asyncio.sleep(EFFECT_LIMIT)
         assert 6 == len(stage.owner.acts())
         await asyncio.sleep(3600.0)
         await returns(stage)

@@ -17,6 +17,7 @@ from tests.external.stopping_owner import StoppingOwner
 from tests.external.test_moving import CODEX, CURSOR, KEY
 from trayapp.api.controls import Draft, GivenBack, Moved, Rejected, Removed, TakeOverPlan
 from trayapp.app.client_files import ClientFiles
+from trayapp.app.external import no_such_workload
 from trayapp.app.take_over import TakeOver
 from trayapp.clients.places import Machine
 from trayapp.core.client_settings import ClientAccess
@@ -90,6 +91,20 @@ class FakeAddresses:
         return [self._access(name) for name in names] if self.port else None
 
 
+@dataclass
+class Claimed:
+    """A workload that nobody else asks for anything; `test_one_owner.py` is about those who would."""
+
+    world: World
+    name: str
+
+    async def ask(self, job: Callable[[ExternalOwner, str], T]) -> T | Problem:
+        return await self.world.ask(self.name, job)
+
+    async def restart(self) -> Problem | None:
+        return await self.ask(lambda owner, name: owner.restart(name))
+
+
 class World:
     """An owner, clients' files, and a configuration. `history` is what happened, in its order."""
 
@@ -121,9 +136,9 @@ class World:
     # --- what it needs of others
 
     async def ask(self, name: str, job: Callable[[ExternalOwner, str], T]) -> T | Problem:
-        owner, _, own = name.partition("/")
-        if owner != self.owner.id or not self.owner.has(own):
-            return Problem("unknown_workload", f"No other program has a workload named {name}.")
+        if not self._has(name):
+            return no_such_workload(name)
+        own = name.partition("/")[2]
         try:
             result = await asyncio.to_thread(lambda: job(self.owner, own))
         except ExternalError as error:
@@ -132,9 +147,13 @@ class World:
         return result
 
     @contextlib.contextmanager
-    def shown_as(self, name: str, doing: str) -> Iterator[None]:
+    def claimed(self, name: str, doing: str) -> Iterator[Claimed | Problem]:
         assert doing.endswith(".")
-        yield
+        yield Claimed(self, name) if self._has(name) else no_such_workload(name)
+
+    def _has(self, name: str) -> bool:
+        owner, _, own = name.partition("/")
+        return owner == self.owner.id and self.owner.has(own)
 
     async def _add(self, draft: Draft) -> str | Rejected:
         assert draft.check, "it is looked at before anything else happens"

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, Unpack
 
@@ -28,6 +29,7 @@ from trayapp.system.worker import HangingError, run_alone
 
 if TYPE_CHECKING:  # loaded once one of these programs is there
     from trayapp.app.directory_changes import DirectoryChanges
+    from trayapp.app.external_claims import Claim, Claims
     from trayapp.app.external_owner import WatchedOwner
     from trayapp.clients.places import Machine
     from trayapp.external.owner import ExternalOwner
@@ -64,6 +66,24 @@ def no_such_workload(name: str) -> Problem:
     return Problem("unknown_workload", f"No other program has a workload named {name}.")
 
 
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A workload that nobody else asks its program to do anything to meanwhile, also if that isn't watched any more."""
+
+    watched: WatchedOwner
+    name: str  # its own
+    claim: Claim
+
+    async def ask(self, job: Callable[[ExternalOwner, str], T]) -> T | Problem:
+        """Ask the program about it, or have it do something, in a thread with a limit."""
+        return await self.watched.ask(lambda owner: job(owner, self.name), self.claim)
+
+    async def restart(self) -> Problem | None:
+        """Have it restarted: nobody else gets it until that shows."""
+        result = await self.watched.restart_claimed(self.name, self.claim)
+        return result if isinstance(result, Problem) else None
+
+
 class ExternalWatch:
     """Belongs to the engine's loop. `machine` is None where other programs are left alone: the demo.
 
@@ -77,7 +97,7 @@ class ExternalWatch:
         engine: ExternalEngine,
         tell: Tell,
         owners: Owners | None = None,
-        watched: Callable[[ExternalOwner, Callable[[], None]], WatchedOwner] | None = None,
+        watched: Callable[[ExternalOwner, Callable[[], None], Claims], WatchedOwner] | None = None,
     ) -> None:
         self._machine = machine
         self._engine = engine
@@ -86,6 +106,7 @@ class ExternalWatch:
         self._make = watched
         self._settings = Settings()
         self._watched: dict[str, tuple[WatchedOwner, asyncio.Task[None]]] = {}  # by the owner's id
+        self._claims: dict[str, Claims] = {}  # the same, of those that aren't watched any more, too
         self._look = asyncio.Event()
         self._looked_at = float("-inf")
         self._absent = False  # one of the programs isn't there
@@ -167,12 +188,14 @@ class ExternalWatch:
             self._directories = None
 
     def _watch(self, owners: Sequence[ExternalOwner]) -> None:
+        from trayapp.app.external_claims import Claims
         from trayapp.app.external_owner import WatchedOwner
 
         for owner in owners:
             if self._wanted(owner.id) and owner.id not in self._watched:
                 log.info("watching the workloads of %s", owner.title)
-                watched = (self._make or WatchedOwner)(owner, self._show)
+                claims = self._claims.setdefault(owner.id, Claims())
+                watched = (self._make or WatchedOwner)(owner, self._show, claims)
                 self._watched[owner.id] = watched, self._engine.task(f"watch {owner.title}", watched.run())
 
     def _drop(self, owner_id: str) -> None:
@@ -240,42 +263,41 @@ class ExternalWatch:
         watched, own_name = found
         return await watched.ask(lambda owner: job(owner, own_name))
 
-    async def act(self, name: str, job: Callable[[ExternalOwner, str], T], doing: str) -> T | Problem:
-        """The same to have it do something; its row says `doing` meanwhile and until that shows."""
-        if (found := self._find(name)) is None:
-            return no_such_workload(name)
-        watched, own_name = found
-        return await watched.act(own_name, lambda owner: job(owner, own_name), doing)
-
     @contextlib.contextmanager
-    def shown_as(self, name: str, doing: str) -> Iterator[None]:
-        """Meanwhile its row says `doing`, and offers no action. For what takes several steps with `ask`."""
-        found = self._find(name)
-        if found is not None:
-            found[0].begin(found[1], doing)
+    def claimed(self, name: str, doing: str) -> Iterator[Claimed | Problem]:
+        """For what takes several steps: meanwhile its row says `doing`, and nobody else has its program do anything to
+        it. A problem if anybody does already."""
+        if (found := self._find(name)) is None:
+            yield no_such_workload(name)
+            return
+        watched, own_name = found
+        claim = watched.claim(own_name, doing)
+        if isinstance(claim, Problem):
+            yield claim
+            return
         try:
-            yield
+            yield Claimed(watched, own_name, claim)
         finally:
-            if found is not None:
-                found[0].end(found[1])
+            watched.claims.release(claim)
 
     async def restart(self, name: str, doing: str = "") -> Problem | None:
-        """Have it restarted by its program; None also while that is under way."""
+        """Have it restarted by its program; None also while that is under way. With `doing` nobody has asked for it,
+        and it is only restarted if its login still fails for a reason that passes."""
         if (found := self._find(name)) is None:
             return no_such_workload(name)
         watched, own_name = found
-        if watched.is_busy(own_name):
+        if (claim := watched.claims.get(own_name)) is not None and claim.restarts:
             return None
         view, title = watched.views[name], watched.owner.title
         if view.external is None or Verb.RESTART not in view.external.actions:
             return Problem("not_possible", f"{title} can't restart it right now. Start {title}, or check it there.")
-        result = await watched.act(
-            own_name, lambda owner: owner.restart(own_name), doing or f"{title} is restarting it."
-        )
+        result = await watched.restart(own_name, doing or f"{title} is restarting it.", only_passing=bool(doing))
         if isinstance(result, Problem):
-            log.warning("%s was not restarted: %s", name, result.summary)
+            level = logging.INFO if result.kind == "busy" else logging.WARNING
+            log.log(level, "%s was not restarted: %s", name, result.summary)
             return result
-        log.info("%s was restarted%s", name, " because the network is back" if doing else "")
+        if result:
+            log.info("%s was restarted%s", name, " because the network is back" if doing else "")
         return None
 
     def restart_clicked(self, name: str) -> None:

@@ -12,12 +12,13 @@ import logging
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Protocol, TypeVar
 
 from trayapp.app.change_lines import ChangeLines
 from trayapp.app.directory_changes import DirectoryChanges
+from trayapp.app.external_claims import Claim, Claims
 from trayapp.core.external import (
     LOOK_EVERY,
     LOOK_EVERY_TROUBLED,
@@ -25,12 +26,12 @@ from trayapp.core.external import (
     ExternalWorkload,
     external_name,
     external_view,
+    is_passing,
     look_after,
-    status_of,
 )
 from trayapp.core.model import Problem
 from trayapp.core.one_line import clean
-from trayapp.core.snapshot import Status, WorkloadView
+from trayapp.core.snapshot import WorkloadView
 from trayapp.external.owner import ExternalError, ExternalOwner, Reading
 from trayapp.osevents.process_ends import ProcessEnds
 from trayapp.system.worker import ClosedError, HangingError, Worker, run_alone
@@ -42,15 +43,12 @@ ACT_LIMIT = 45.0  # s for carrying out one action; a command waits for 60
 BURST = 0.1  # s from a change to its reading: programs write several files together
 BURST_MAX = 2.0  # s; the same while changes come again and again
 GROWTH, GROWTH_NEW = 2.0, 1.5  # of that time with each reading that found nothing new, or something
-DOING_LIMIT = 30.0  # s for which an action is shown that has no effect
 LOOK_EVERY_DOING = 1.0  # s between two looks meanwhile, where changes aren't reported
 KEPT = 60.0  # s for which workloads stay that can't be read any more
 PROBLEMS_MAX = 20  # sentences about what can't be read
 PROBLEM_MAX = 1000  # characters of one; it may have a path in it
 SHOWN_MAX = 40  # characters of a bad name
 ROUNDS = 3  # of reading it, until everything that belongs to it is watched
-
-PASSING = frozenset({Status.STARTING, Status.STOPPING, Status.STOPPED})  # on the way from before a restart to after it
 
 T = TypeVar("T")
 
@@ -63,7 +61,7 @@ class Threads(Protocol):
         ...
 
     async def ask(self, work: Callable[[], T]) -> T:
-        """Run it beside everything else."""
+        """Run it beside everything else. After the limit, and if the caller is cancelled, it still runs to its end."""
         ...
 
     def end(self) -> None:
@@ -91,28 +89,22 @@ class OwnThreads:
         self._reader.end()
 
 
-@dataclass(frozen=True, slots=True)
-class _Doing:
-    """What the program is being asked to do to a workload: a sentence, its state before, and how long that is shown."""
-
-    sentence: str
-    before: tuple[str, float]
-    until: float | None = None  # of the loop's clock; None: until it was asked
-
-
 class WatchedOwner:
-    """Belongs to the engine's loop. `show` is called when `views` have changed."""
+    """Belongs to the engine's loop. `show` is called when `views` have changed; `claims` are of those before it, too."""
 
     def __init__(
         self,
         owner: ExternalOwner,
         show: Callable[[], None],
+        claims: Claims,
         threads: Threads | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.owner = owner
         self.views: Mapping[str, WorkloadView] = {}
         self.problems: tuple[str, ...] = ()
+        self.claims = claims
+        claims.changed = self._claims_changed
         self._show = show
         self._threads = threads or OwnThreads(owner.title)
         self._hint = asyncio.Event()
@@ -122,7 +114,6 @@ class WatchedOwner:
         self._looking = asyncio.Lock()
         self._reading = Reading()
         self._failed_at: float | None = None  # since when it can't be read
-        self._doing: dict[str, _Doing] = {}  # by its own name for the workload
         self._since: dict[str, tuple[tuple[str, float], float]] = {}  # each one's state, and since when (wall)
         self._asked_at: dict[str, float] = {}  # wall; when something was last done to it
         self._wall = wall
@@ -154,8 +145,8 @@ class WatchedOwner:
 
     def _next_look(self) -> float | None:
         """Seconds until a look is due by time alone; None: nothing but a change asks for one."""
-        waits = [each.until - self._now() for each in self._doing.values() if each.until is not None]
-        if self._doing and not self._reported:
+        waits = self.claims.waits()
+        if self.claims and not self._reported:
             waits.append(LOOK_EVERY_DOING)
         if self._failed_at is not None:
             waits.append(LOOK_EVERY_TROUBLED if self.views else LOOK_EVERY)
@@ -208,7 +199,7 @@ class WatchedOwner:
         self._failed_at = None
         self._ends_reported = self._ends.watch(reading.processes)
         self._reading = reading
-        self._end_doing(reading)
+        self.claims.seen({each.name: each for each in reading.workloads}, self._looked_at)
         bad = [each.name for each in reading.workloads if not NAME.fullmatch(each.name)]
         names = [
             f"{self.owner.title} has a workload whose name can't be used here: {_shown(name)}." for name in bad[:1]
@@ -222,7 +213,7 @@ class WatchedOwner:
             self._failed_at = now
         elif now - self._failed_at >= KEPT:
             self._reading = Reading()
-        self._end_doing(None)
+        self.claims.seen({}, self._looked_at)
         return self._update((sentence,))
 
     def _update(self, problems: tuple[str, ...]) -> bool:
@@ -255,10 +246,10 @@ class WatchedOwner:
             log.log(level, "%s", line)
 
     def _view(self, found: ExternalWorkload) -> WorkloadView:
-        doing = self._doing.get(found.name)
+        claim = self.claims.get(found.name)
         found = replace(found, since=self._dated(found))
         return external_view(
-            self.owner.id, self.owner.title, found, self._reading.actions, doing.sentence if doing else ""
+            self.owner.id, self.owner.title, found, self._reading.actions, claim.doing if claim else ""
         )
 
     def _dated(self, found: ExternalWorkload) -> float:
@@ -274,28 +265,40 @@ class WatchedOwner:
 
     # --- acting ------------------------------------------------------------------------------------------------------
 
-    async def act(self, name: str, job: Callable[[ExternalOwner], T], doing: str) -> T | Problem:
-        """Have the program do something to one of its workloads, in a thread; meanwhile and until that shows, its row
-        says `doing`. A second call during the first fails."""
-        if name in self._doing:
-            return Problem("busy", f"{self.owner.title} is already busy with {name}.")
-        self.begin(name, doing)
+    async def restart(self, name: str, doing: str, *, only_passing: bool = False) -> bool | Problem:
+        """Have it restarted, in a thread; meanwhile and until that shows, its row says `doing`. `only_passing`: only if
+        its login has failed for a reason that passes; False if it hasn't."""
+        claim = self.claim(name, doing, restarts=True)
+        if isinstance(claim, Problem):
+            return claim
         try:
-            result = await self.ask(job)
-        except BaseException:
-            self.end(name)
-            raise
-        if isinstance(result, Problem):
-            self.end(name)
-        elif (asked := self._doing.get(name)) is not None:
-            self._doing[name] = _Doing(asked.sentence, asked.before, self._now() + DOING_LIMIT)
-        self._hint.set()
-        return result
+            return await self.restart_claimed(name, claim, only_passing=only_passing)
+        finally:
+            self.claims.release(claim)
 
-    async def ask(self, job: Callable[[ExternalOwner], T]) -> T | Problem:
-        """The same without a word in the row: for what changes nothing."""
+    async def restart_claimed(self, name: str, claim: Claim, *, only_passing: bool = False) -> bool | Problem:
+        """The same for whoever has the claim."""
+
+        def restart(owner: ExternalOwner) -> bool:
+            found = next((each for each in owner.read().workloads if each.name == name), None)
+            if found is None:
+                raise ExternalError(f"{owner.title} has no workload {name} any more.")
+            if only_passing and not is_passing(external_view(owner.id, owner.title, found, ())):
+                return False
+            claim.before, claim.effect = (found.word, found.since), True
+            try:
+                owner.restart(name)
+            except BaseException:
+                claim.effect = False
+                raise
+            return True
+
+        return await self.ask(restart, claim)
+
+    async def ask(self, job: Callable[[ExternalOwner], T], claim: Claim | None = None) -> T | Problem:
+        """Ask the program something, in a thread; with a claim to the workload, for what changes it."""
         try:
-            return await self._threads.ask(lambda: job(self.owner))
+            return await self._ask(job, claim)
         except HangingError:
             return Problem("hanging", f"{self.owner.title} isn't responding.")
         except ExternalError as error:
@@ -304,34 +307,32 @@ class WatchedOwner:
             log.warning("%s wasn't asked: %s", self.owner.title, _where(error))
             return Problem("external", f"The request to {self.owner.title} failed. See Amberlight's log.")
 
-    def is_busy(self, name: str) -> bool:
-        """Whether it is being asked to do something to this workload, or that doesn't show yet."""
-        return name in self._doing
+    async def _ask(self, job: Callable[[ExternalOwner], T], claim: Claim | None) -> T:
+        if claim is None:
+            return await self._threads.ask(lambda: job(self.owner))
+        with self.claims.asked(claim) as ended:
 
-    def begin(self, name: str, doing: str) -> None:
-        """Show in the workload's row what is being done, until `end`."""
+            def work() -> T:
+                try:
+                    return job(self.owner)
+                finally:
+                    ended()
+
+            return await self._threads.ask(work)
+
+    def claim(self, name: str, doing: str, *, restarts: bool = False) -> Claim | Problem:
+        """Begin to do something to a workload, which its row says until `claims.release`; a problem if it's busy."""
         found = next((each for each in self._reading.workloads if each.name == name), None)
-        self._doing[name] = _Doing(doing, (found.word, found.since) if found else ("", 0.0))
-        self._asked_at[name] = self._wall()
-        self._update(self.problems)
-
-    def end(self, name: str) -> None:
-        """It is over, or has failed."""
-        if self._doing.pop(name, None) is not None:
+        before = (found.word, found.since) if found else ("", 0.0)
+        claim = self.claims.make(name, doing, before, restarts=restarts)
+        if isinstance(claim, Claim):
+            self._asked_at[name] = self._wall()
             self._update(self.problems)
-            self._hint.set()
+        return claim
 
-    def _end_doing(self, reading: Reading | None) -> None:
-        """What was asked for is over once the workload's state is another one that lasts, or after a limit."""
-        now = self._now()
-        state = {each.name: (each.word, each.since) for each in reading.workloads} if reading else {}
-        for name, doing in list(self._doing.items()):
-            if doing.until is None:
-                continue
-            found = state.get(name)
-            lasting = found is not None and status_of(found[0]) not in PASSING and found != doing.before
-            if lasting or now >= doing.until:
-                del self._doing[name]
+    def _claims_changed(self) -> None:
+        self._update(self.problems)
+        self._hint.set()
 
     def close(self) -> None:
         """Stop watching."""

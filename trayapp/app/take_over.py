@@ -2,8 +2,9 @@
 
 The order leaves nobody with nothing, and no login with two owners: it is added here without a login, then the other
 program stops it, then clients' entries are pointed to us, then a person signs in. The record for the way back is written
-before anything else is changed, so a take-over that was cut short is completed by asking for it again. The other
-program's own login is never read and never ended.
+before anything else is changed, so a take-over that was cut short is completed by asking for it again. Nobody else has the
+other program do anything to the workload meanwhile: a restart that ended after the stop would make a second owner. The
+other program's own login is never read and never ended.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from trayapp.api.controls import Draft, GivenBack, Moved, Rejected, Removed, TakeOverPlan
+from trayapp.app import take_over_answers as answers
 from trayapp.app.external import no_such_workload
 from trayapp.config.corrections import corrected_name
 from trayapp.core.external import GONE, external_name, status_of
@@ -36,8 +38,21 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-CANNOT, UNKNOWN = "cannot_take_over", "not_taken_over"
-UNKNOWN_WORKLOAD = "unknown_workload"  # the kind of problem that is a 404
+CANNOT = "cannot_take_over"
+UNCLEAR = "unclear"  # the kind of problem with a stop after which nobody can say whether it has stopped
+STOP_LOOKS, STOP_LOOK_EVERY = 10, 1.0  # how often to look again at one that is stopping, and s between
+
+
+class Claimed(Protocol):
+    """A workload of another program that nobody else has it do anything to meanwhile."""
+
+    async def ask(self, job: Callable[[ExternalOwner, str], T]) -> T | Problem:
+        """Have it do something, in a thread with a limit."""
+        ...
+
+    async def restart(self) -> Problem | None:
+        """Have it restart the workload, which stays kept until that shows."""
+        ...
 
 
 class Others(Protocol):
@@ -47,8 +62,8 @@ class Others(Protocol):
         """Ask the program that has it something, in a thread with a limit."""
         ...
 
-    def shown_as(self, name: str, doing: str) -> AbstractContextManager[None]:
-        """Its row says meanwhile what is being done."""
+    def claimed(self, name: str, doing: str) -> AbstractContextManager[Claimed | Problem]:
+        """Keep it for oneself, while its row says what is being done; a problem if it's busy, or nobody has it."""
         ...
 
 
@@ -124,16 +139,18 @@ class TakeOver:
             made.problem,
         )
 
-    async def _plan(self, theirs: str, name: str) -> tuple[Plan, dict[str, TakenOver]] | Rejected:
+    async def _plan(
+        self, theirs: str, name: str, claimed: Claimed | None = None
+    ) -> tuple[Plan, dict[str, TakenOver]] | Rejected:
         """The plan, and what was taken over before."""
         from trayapp.external.take_over import plan
 
-        source = await self._source(theirs)
+        source = await self._source(theirs, claimed)
         if isinstance(source, Problem):
-            return _rejected(source)
+            return answers.rejection(source)
         found = await self._clients.pointing(source.workload.client_url)
         if isinstance(found, Problem):
-            return _rejected(found)
+            return answers.rejection(found)
         records = await asyncio.to_thread(self._records().all)
         at = (source.owner_id, source.workload.name)
         before = next((each for each, record in records.items() if (record.owner, record.theirs) == at), "")
@@ -144,7 +161,7 @@ class TakeOver:
             made = replace(made, problem=unreachable.summary)
         return made, records
 
-    async def _source(self, theirs: str) -> Source | Problem:
+    async def _source(self, theirs: str, claimed: Claimed | None) -> Source | Problem:
         from trayapp.external.take_over import Source
 
         def look(owner: ExternalOwner, name: str) -> Source | None:
@@ -152,7 +169,7 @@ class TakeOver:
             there = next((each for each in reading.workloads if each.name == name), None)
             return None if there is None else Source(owner.title, owner.id, there, reading.actions, owner.entry(name))
 
-        found = await self._others.ask(theirs, look)
+        found = await (self._others.ask(theirs, look) if claimed is None else claimed.ask(look))
         return no_such_workload(theirs) if found is None else found
 
     # --- taking over -------------------------------------------------------------------------------------------------
@@ -161,14 +178,18 @@ class TakeOver:
         self, theirs: str, name: str = "", *, browser: bool = True, sign_in: bool = True
     ) -> Moved | Rejected:
         """Take `OWNER/NAME` over. `browser`: the sign-in's page is opened here."""
-        async with self._turn:
-            with self._others.shown_as(theirs, "Amberlight is taking it over."):
-                found = await self._take(theirs, name)
-        return found if isinstance(found, Rejected) else await self._finish(*found, browser=browser, sign_in=sign_in)
+        with self._others.claimed(theirs, "Amberlight is taking it over.") as claimed:
+            if isinstance(claimed, Problem):
+                return answers.rejection(claimed)
+            async with self._turn:
+                found = await self._take(theirs, name, claimed)
+            if isinstance(found, Rejected):
+                return found
+            return await self._finish(*found, browser=browser, sign_in=sign_in)
 
-    async def _take(self, theirs: str, name: str) -> tuple[Plan, Sequence[Done] | Problem] | Rejected:
+    async def _take(self, theirs: str, name: str, claimed: Claimed) -> tuple[Plan, Sequence[Done] | Problem] | Rejected:
         """Everything but the sign-in: the plan that was carried out, and what became of clients' files."""
-        found = await self._plan(theirs, name)
+        found = await self._plan(theirs, name, claimed)
         if isinstance(found, Rejected):
             return found
         plan, records = found
@@ -178,18 +199,20 @@ class TakeOver:
         record = _record(plan, before)
         texts = await self._clients.texts(record)
         if isinstance(texts, Problem):
-            return _rejected(texts)
-        rejected = await self._keep(plan.name, record) or await self._add_and_stop(theirs, plan, before)
+            return answers.rejection(texts)
+        rejected = await self._keep(plan.name, record) or await self._add_and_stop(theirs, plan, before, claimed)
         return rejected or (plan, await self._move_clients(plan, record, texts))
 
-    async def _add_and_stop(self, theirs: str, plan: Plan, before: TakenOver | None) -> Rejected | None:
+    async def _add_and_stop(
+        self, theirs: str, plan: Plan, before: TakenOver | None, claimed: Claimed
+    ) -> Rejected | None:
         """Why it stays where it is, and then nothing has changed; None once it is here and stopped there."""
         if plan.configured_as is None:
             added = await self._add(Draft(plan.name, plan.keys, check=True))
             if isinstance(added, Rejected):
                 await self._keep(plan.name, before)
                 return added
-        problem = await self._stop(theirs) if plan.runs else None
+        problem = await self._stop(plan, claimed)
         if problem is None:
             log.info("%s was taken over as %s", theirs, plan.name)
             return None
@@ -200,15 +223,26 @@ class TakeOver:
                 text = f"{problem.summary} {plan.name} was added here and couldn't be removed: {left.message}"
                 return Rejected(409, CANNOT, text)
         await self._keep(plan.name, before)
-        return Rejected(409, CANNOT, f"{problem.summary} It stays in {plan.owner}, and nothing was changed.")
+        stays = ", where it may be stopped now." if problem.kind == UNCLEAR else ", and nothing was changed."
+        return Rejected(409, CANNOT, f"{problem.summary} It stays in {plan.owner}{stays}")
 
-    async def _stop(self, theirs: str) -> Problem | None:
-        """Have it stopped; None once it is, also if that took longer than its owner waited."""
-        problem = await self._others.ask(theirs, lambda owner, name: owner.stop(name))
-        if problem is None:
-            return None
-        source = await self._source(theirs)
-        return problem if isinstance(source, Problem) or status_of(source.workload.word) not in GONE else None
+    async def _stop(self, plan: Plan, claimed: Claimed) -> Problem | None:
+        """Have it stopped; None only once that is seen, also if it took longer than its owner waited."""
+        from trayapp.external.take_over import is_stopped
+
+        problem = await claimed.ask(lambda owner, name: owner.stop(name)) if plan.runs else None
+        for _ in range(STOP_LOOKS):
+            stopped = await claimed.ask(lambda owner, name: is_stopped(owner.read(), name))
+            if isinstance(stopped, Problem):
+                return replace(problem or stopped, kind=UNCLEAR)
+            if stopped:
+                return None
+            if stopped is False:
+                break
+            await asyncio.sleep(STOP_LOOK_EVERY)
+        return problem or Problem(
+            "runs", f"{plan.theirs} isn't stopped in {plan.owner}. Stop it there, then try again."
+        )
 
     async def _move_clients(self, plan: Plan, record: TakenOver, texts: Mapping[str, str]) -> Sequence[Done] | Problem:
         if all(each.moved for each in record.entries):
@@ -229,8 +263,8 @@ class TakeOver:
         from trayapp.external.take_over import secret_first
 
         name = plan.name
-        updated, failed, restart = _outcome(done)
-        parts = [_taken_text(plan), _updated_text(updated), restart]
+        updated, failed, restart = answers.outcome(done)
+        parts = [answers.taken_text(plan), answers.updated_text(updated), restart]
         url = None
         if not sign_in:
             pass
@@ -250,40 +284,47 @@ class TakeOver:
 
     async def give_back(self, name: str) -> GivenBack | Rejected:
         """Put clients' entries back, remove the workload that was added, and have its owner run its own again."""
-        async with self._turn:
-            record = await asyncio.to_thread(self._records().get, name)
-            if record is None:
-                return Rejected(404, UNKNOWN, f"{name} wasn't taken over from another program.")
-            if not self._is_the_same(name, record):
-                text = f"{name} has a different URL from the workload that was taken over. Rename or remove it first."
-                return Rejected(409, CANNOT, text)
-            theirs = external_name(record.owner, record.theirs)
-            source = await self._give_back_to(theirs, name, record)
-            if isinstance(source, Rejected):
-                return source
-            with self._others.shown_as(theirs, "Amberlight is giving it back."):
-                done = await self._clients.put_back(name, record)
-                if isinstance(done, Problem):
-                    return _rejected(done)
-                updated, failed, restart = _outcome(done)
-                parts = [f"Gave {name} back to {source.owner}.", _put_back_text(updated), restart]
-                if record.added and name in self._engine.workloads:
-                    removed = await self._remove([name])
-                    if (refused := removed.refused.get(name)) is not None:
-                        return refused
-                    parts += removed.notes
-                elif name in self._engine.workloads:
-                    parts.append(f"{name} stays here: it was configured before the take-over.")
-                runs = status_of(source.workload.word) not in GONE
-                if record.ran and not runs:
-                    problem = await self._others.ask(theirs, lambda owner, own: owner.restart(own))
-                    if problem is not None:
-                        failed.append(f"{problem.summary} {record.theirs} isn't running in {source.owner} yet.")
-                        return GivenBack(name, " ".join(filter(None, parts)), updated, tuple(failed))
-                if (rejected := await self._keep(name, None)) is not None:
-                    failed.append(rejected.message)
+        record = await asyncio.to_thread(self._records().get, name)
+        if record is None:
+            return answers.not_taken_over(name)
+        theirs = external_name(record.owner, record.theirs)
+        with self._others.claimed(theirs, "Amberlight is giving it back.") as claimed:
+            if isinstance(claimed, Problem):
+                return answers.rejection(answers.gone(claimed, theirs, name))
+            async with self._turn:
+                now = await asyncio.to_thread(self._records().get, name)
+                if now is None or external_name(now.owner, now.theirs) != theirs:
+                    return answers.not_taken_over(name)
+                return await self._give_back(name, now, theirs, claimed)
+
+    async def _give_back(self, name: str, record: TakenOver, theirs: str, claimed: Claimed) -> GivenBack | Rejected:
+        if not self._is_the_same(name, record):
+            text = f"{name} has a different URL from the workload that was taken over. Rename or remove it first."
+            return Rejected(409, CANNOT, text)
+        source = await self._give_back_to(theirs, name, record, claimed)
+        if isinstance(source, Rejected):
+            return source
+        done = await self._clients.put_back(name, record)
+        if isinstance(done, Problem):
+            return answers.rejection(done)
+        updated, failed, restart = answers.outcome(done)
+        parts = [f"Gave {name} back to {source.owner}.", answers.put_back_text(updated), restart]
+        if record.added and name in self._engine.workloads:
+            removed = await self._remove([name])
+            if (refused := removed.refused.get(name)) is not None:
+                return refused
+            parts += removed.notes
+        elif name in self._engine.workloads:
+            parts.append(f"{name} stays here: it was configured before the take-over.")
+        runs = status_of(source.workload.word) not in GONE
+        problem = await claimed.restart() if record.ran and not runs else None
+        if problem is not None:
+            failed.append(f"{problem.summary} {record.theirs} isn't running in {source.owner} yet.")
+        elif (rejected := await self._keep(name, None)) is not None:
+            failed.append(rejected.message)
+        if problem is None:
             log.info("%s was given back as %s", name, theirs)
-            return GivenBack(name, " ".join(filter(None, parts)), updated, tuple(failed))
+        return GivenBack(name, " ".join(filter(None, parts)), updated, tuple(failed))
 
     def _is_the_same(self, name: str, record: TakenOver) -> bool:
         """Whether the workload of this name is the one that was taken over, or it is gone."""
@@ -292,12 +333,11 @@ class TakeOver:
         spec = self._engine.spec(name)
         return spec is None or not record.added or comparable_url(spec.url) == comparable_url(record.url)
 
-    async def _give_back_to(self, theirs: str, name: str, record: TakenOver) -> Source | Rejected:
+    async def _give_back_to(self, theirs: str, name: str, record: TakenOver, claimed: Claimed) -> Source | Rejected:
         """The other program's workload; a refusal if it can't be run there again."""
-        source = await self._source(theirs)
+        source = await self._source(theirs, claimed)
         if isinstance(source, Problem):
-            gone = f"{theirs} is gone, so {name} can't be given back. To remove it here: amberlight remove {name}."
-            return _rejected(replace(source, summary=gone) if source.kind == UNKNOWN_WORKLOAD else source)
+            return answers.rejection(answers.gone(source, theirs, name))
         runs = status_of(source.workload.word) not in GONE
         if record.ran and not runs and Verb.RESTART not in source.actions:
             text = f"{source.owner} can't run {record.theirs} right now. Start {source.owner}, then try again."
@@ -354,34 +394,3 @@ def _needs_sign_in(plan: Plan, view: WorkloadView | None) -> bool:
     if plan.configured_as is None:
         return not view.auth.usable
     return view.status is Status.UNAUTHENTICATED and not view.auth.signing_in
-
-
-def _outcome(done: Sequence[Done] | Problem) -> tuple[tuple[str, ...], list[str], str]:
-    """Titles of the clients that were updated, sentences on the others, and what to do so that they notice."""
-    if isinstance(done, Problem):
-        return (), [done.summary], ""
-    from trayapp.external.moving import restarts
-
-    updated = tuple(dict.fromkeys(each.title for each in done if not each.problem))
-    return updated, [each.problem for each in done if each.problem], restarts(done)
-
-
-def _taken_text(plan: Plan) -> str:
-    as_name = f" as {plan.name}" if plan.name != plan.theirs else ""
-    return f"Took over {plan.theirs} from {plan.owner}{as_name}."
-
-
-def _updated_text(titles: Sequence[str]) -> str:
-    from trayapp.clients.connecting import joined
-
-    return f"Updated {joined(titles)}." if titles else ""
-
-
-def _put_back_text(titles: Sequence[str]) -> str:
-    from trayapp.clients.connecting import joined
-
-    return f"Restored {joined(titles)}." if titles else ""
-
-
-def _rejected(problem: Problem) -> Rejected:
-    return Rejected(404 if problem.kind == UNKNOWN_WORKLOAD else 409, problem.kind, problem.summary)

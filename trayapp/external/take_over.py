@@ -12,6 +12,8 @@ from trayapp.config.settings import NAME, NAME_HELP
 from trayapp.core.external import GONE, ExternalWorkload, external_name, status_of
 from trayapp.core.model import Spec
 from trayapp.core.presentation import Verb
+from trayapp.core.snapshot import Status
+from trayapp.external.owner import Reading
 from trayapp.external.pointing import Pointing
 from trayapp.importers.entries import ImportableEntry, SkippedEntry, assign_names
 
@@ -47,6 +49,15 @@ class Source:
     workload: ExternalWorkload
     actions: Collection[Verb]
     entry: ImportableEntry | SkippedEntry
+
+
+def is_stopped(reading: Reading, name: str) -> bool | None:
+    """Whether it has stopped; None while it is stopping. One that isn't there has, unless something couldn't be read."""
+    found = next((each for each in reading.workloads if each.name == name), None)
+    if found is None:
+        return not reading.problems
+    word = status_of(found.word)
+    return None if word in (Status.STOPPING, Status.REMOVING) else word in GONE
 
 
 def secret_first(name: str) -> str:
