@@ -171,7 +171,7 @@ def test_a_file_that_changed_meanwhile_is_not_overwritten(
     editor(tmp_path, monkeypatch, code)
 
     assert 1 == main(["edit", "github"])
-    assert "has been changed meanwhile" in capsys.readouterr().err
+    assert "has changed since you opened it" in capsys.readouterr().err
     assert other == paths.config_file.read_text()
 
 

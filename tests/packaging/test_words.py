@@ -52,6 +52,13 @@ RETIRED: Mapping[str, str] = {
     r"retry all now": "reconnect all",
     r"copy client settings|copy settings for all": "connect a client",
     r"get no token any more": "lose access",
+    r"anew": "again",
+    r"by now": "now",
+    r"look there": "check it there",
+    r"passing reason": "a temporary failure",
+    r"can't be asked to": "can't … right now",
+    r"(is|are|was|were|been) changed (meanwhile|since)": "has changed since",
+    r"so it stays as it is": "so it was left as it is",
 }
 EXPANDED = (
     r"cannot|can not|(do|does|did|is|are|was|were|has|have|had|could|should|would|will) not"

@@ -9,7 +9,7 @@ from trayapp.api.shapes import FLAG, TEXT, nullable, ref
 
 _CHECK = {**FLAG, "description": "Look at the server first; nothing is written if it can't be used."}
 _SECRET = {**TEXT, "description": "Of `client_id`. Goes to the keyring, never to config.toml."}
-_REVISION = "With `If-Match` nothing is written if it says something else by now (412)."
+_REVISION = "With `If-Match` nothing is written if it has changed since (412)."
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(

@@ -78,7 +78,7 @@ def change(paths: Paths, table: Key, changes: Changes, expected: str = "") -> bo
 
     def edit(text: str, data: Mapping[str, Any]) -> str:
         if expected and revision(Files({}, data), table) != expected:
-            raise ChangedError(f"[{'.'.join(table)}] has been changed meanwhile; look at it again")
+            raise ChangedError(f"[{'.'.join(table)}] has changed since you opened it; look at it again")
         return toml_edit.changed(text, table, changes)
 
     return _edit(paths, edit)
@@ -100,7 +100,7 @@ def replace_block(paths: Paths, name: str, old_block: str, new_block: str) -> bo
     def edit(text: str, data: Mapping[str, Any]) -> str:
         span = toml_edit.block(text, workload_table(name))
         if span is None or text[slice(*span)] != old_block:
-            raise ChangedError(f"[workloads.{name}] has been changed meanwhile; look at it again")
+            raise ChangedError(f"[workloads.{name}] has changed since you opened it; look at it again")
         made = new_block.replace("\r\n", "\n").replace("\n", line_end(text))
         return text[: span[0]] + made + text[span[1] :]
 
@@ -146,7 +146,7 @@ def replace_text(paths: Paths, old_text: str, new_text: str) -> bool:
     with _locked(paths):
         old = _UserFile.read(paths.config_file)
         if old.mark + old.text != old_text:
-            raise ChangedError(f"{old.file} has been changed meanwhile; look at it again")
+            raise ChangedError(f"{old.file} has changed since you opened it; look at it again")
         new = new_text.removeprefix(MARK)
         if new == old.text:
             return False
