@@ -325,7 +325,7 @@ def test_a_workload_that_is_gone_meanwhile(tell: Tell) -> None:
         asked = house.loop.create_task(house.watch.restart(ONE))
         await asyncio.sleep(0.5)
         house.owner.workloads = [workload("docs")]
-        assert Problem("external", "ToolHive has no workload github any more.") == await asked
+        assert Problem("external", "ToolHive no longer has a workload named github.") == await asked
         house.owner.takes["read"] = 0.0
         await house.settles()
         house.owner.workloads = [workload("github")]
@@ -520,7 +520,7 @@ def test_its_state_cannot_be_told(tell: Tell, word: str) -> None:
         house.owner.after_stop = fail
         answer = await house.taking()
         assert isinstance(answer, Rejected)
-        assert ("where it may be stopped now." in answer.message) is not bool(word)
+        assert ("where it may have stopped." in answer.message) is not bool(word)
         assert {} == house.roster.specs
         assert "sign in github" not in house.history
         house.owner.failing.clear()

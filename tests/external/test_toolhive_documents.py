@@ -162,9 +162,7 @@ def test_a_list_of_anything(tree: Tree, api: ApiServer, rows: Any) -> None:
     try:
         written(tree.owner().read())
     except ExternalError as error:
-        assert "ToolHive's workloads can't be read: it answered with something that isn't a list of workloads." == str(
-            error
-        )
+        assert "Can't read ToolHive's workloads: it didn't answer with a list of workloads." == str(error)
 
 
 @pytest.mark.parametrize(

@@ -282,7 +282,7 @@ class WatchedOwner:
         def restart(owner: ExternalOwner) -> bool:
             found = next((each for each in owner.read().workloads if each.name == name), None)
             if found is None:
-                raise ExternalError(f"{owner.title} has no workload {name} any more.")
+                raise ExternalError(f"{owner.title} no longer has a workload named {name}.")
             if only_passing and not is_passing(external_view(owner.id, owner.title, found, ())):
                 return False
             claim.before, claim.effect = (found.word, found.since), True

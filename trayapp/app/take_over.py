@@ -223,7 +223,7 @@ class TakeOver:
                 text = f"{problem.summary} {plan.name} was added here and couldn't be removed: {left.message}"
                 return Rejected(409, CANNOT, text)
         await self._keep(plan.name, before)
-        stays = ", where it may be stopped now." if problem.kind == UNCLEAR else ", and nothing was changed."
+        stays = ", where it may have stopped." if problem.kind == UNCLEAR else ", and nothing was changed."
         return Rejected(409, CANNOT, f"{problem.summary} It stays in {plan.owner}{stays}")
 
     async def _stop(self, plan: Plan, claimed: Claimed) -> Problem | None:
