@@ -254,7 +254,7 @@ class Control(Protocol):
         ...
 
     async def plan_take_over(self, theirs: str, name: str = "") -> TakeOverPlan | Rejected:
-        """What taking over another program's workload `OWNER/NAME` would change; `name` is the one that it is to get."""
+        """What taking over another program's workload `OWNER/NAME` would change; `name` is the name to give it here."""
         ...
 
     async def take_over(self, theirs: str, name: str = "", *, browser: bool, sign_in: bool) -> Moved | Rejected:

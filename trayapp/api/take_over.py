@@ -1,4 +1,4 @@
-"""Handlers that take a workload over from another program, and give it back."""
+"""Handlers that take over another program's workload, and give it back."""
 
 from __future__ import annotations
 

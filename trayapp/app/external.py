@@ -282,7 +282,7 @@ class ExternalWatch:
 
     async def restart(self, name: str, doing: str = "") -> Problem | None:
         """Have it restarted by its program; None also while that is under way. With `doing` nobody has asked for it,
-        and it is only restarted if its login still fails for a reason that passes."""
+        and it is only restarted if its login still fails for a temporary reason."""
         if (found := self._find(name)) is None:
             return no_such_workload(name)
         watched, own_name = found
@@ -323,7 +323,7 @@ class ExternalWatch:
         self._waiting = self._engine.task("wait for the network to settle for other programs", self._heal())
 
     async def _heal(self) -> None:
-        """Once the network carries, restart what failed for a passing reason. If it is gone again, its return asks anew."""
+        """Once the network carries, restart what failed temporarily. If it is gone again, its return asks anew."""
         at = self._engine.now().at
         opens = self._engine.gate.opens_at(at)
         if opens is None:

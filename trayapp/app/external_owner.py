@@ -267,7 +267,7 @@ class WatchedOwner:
 
     async def restart(self, name: str, doing: str, *, only_passing: bool = False) -> bool | Problem:
         """Have it restarted, in a thread; meanwhile and until that shows, its row says `doing`. `only_passing`: only if
-        its login has failed for a reason that passes; False if it hasn't."""
+        its login has failed for a temporary reason; False if it hasn't."""
         claim = self.claim(name, doing, restarts=True)
         if isinstance(claim, Problem):
             return claim

@@ -180,8 +180,8 @@ class Heals:
 
 
 def heal(views: Iterable[WorkloadView], before: Heals, at: float) -> tuple[Heals, list[str]]:
-    """Which workloads to have restarted now, once the network is back or the machine is awake: those that failed for a
-    passing reason, at most `HEALS_MAX` times in `HEALS_WINDOW`. Asked once for each return."""
+    """Which workloads to have restarted now, once the network is back or the machine is awake: those that failed
+    temporarily, at most `HEALS_MAX` times in `HEALS_WINDOW`. Asked once for each return."""
     recent = {
         name: kept for name, times in before.at.items() if (kept := tuple(t for t in times if at - t < HEALS_WINDOW))
     }
@@ -196,7 +196,7 @@ def heal(views: Iterable[WorkloadView], before: Heals, at: float) -> tuple[Heals
 
 
 def is_passing(view: WorkloadView) -> bool:
-    """Whether its login failed for a reason that passes: the program is retrying, or what it says is no refusal.
+    """Whether its login failed temporarily: the program is retrying, or what it says is no refusal.
 
     A restart of any other would open that program's sign-in page, which nobody asked for.
     """

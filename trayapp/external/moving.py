@@ -1,4 +1,4 @@
-"""Clients' entries of a workload that is taken over: they are pointed to us, and put back as they were.
+"""Client entries of a workload that is taken over: point them to us, and restore them.
 
 Reads and writes files: in the app, only in a worker thread.
 """
@@ -136,7 +136,7 @@ def _is_ours(client: Client, file: Path, name: str, workload: str) -> bool:
 def _patch(
     client: Client, record: TakenOver, entries: Sequence[Entry], bases: Sequence[tuple[str, str]]
 ) -> Patch | None:
-    """The way back to the text before; None if its entries weren't in it any more."""
+    """The way back to the text before; None if its entries were no longer in it."""
     if not bases:
         return None
     before, after = bases[0]
@@ -150,7 +150,7 @@ def _patch(
 
 
 def put_back(machine: Machine, changes: Changes, name: str, record: TakenOver) -> list[Done]:
-    """Put the entries for `name` back as they were: byte for byte, if nobody has changed the file since."""
+    """Restore the entries for `name`: byte for byte, if the file hasn't changed since."""
     done = []
     for file, found in _by_file(record.entries):
         entries = [each for each in found if each.moved]
@@ -208,7 +208,7 @@ def _ours(known: Mapping[str, Any], entry: str, workload: str) -> str | None:
 
 
 def _left_alone(client: Client, text: str, name: str, record: TakenOver, entries: Sequence[Entry]) -> list[str]:
-    """Entries that a person has changed or taken out since: they are as that person wants them."""
+    """Entries that a person has changed or removed since; they stay that way."""
     known = edits.servers(client, text)
     return [
         each.name
@@ -228,7 +228,7 @@ def _failed(machine: Machine, client: Client, file: Path, error: Exception) -> s
 
 
 def restarts(done: Iterable[Done]) -> str:
-    """What to do so that the clients notice."""
+    """What to do so that clients pick up the change."""
     return " ".join(
         dict.fromkeys(text for each in done if not each.problem for text in (each.restart, each.note) if text)
     )

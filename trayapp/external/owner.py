@@ -17,12 +17,12 @@ from trayapp.importers.entries import ImportableEntry, SkippedEntry
 
 
 class ExternalError(Exception):
-    """The other program couldn't be read or didn't act. Its text is a sentence for people: what happened, what to do."""
+    """The other program couldn't be read or didn't act. Its text is a sentence for people: what happened, then what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What another program has now, and how to notice that it has changed.
+    """What another program has now, and how to notice changes.
 
     `actions` are those that can be carried out at present, for every workload of it. `files` are directories whose
     entries change with it; one that doesn't exist yet counts, too. `processes` are those whose end changes something.
@@ -57,7 +57,7 @@ class ExternalOwner(Protocol):
         ...
 
     def restart(self, name: str) -> None:
-        """Have it restart a workload: it starts to sign in anew. Raises `ExternalError`."""
+        """Have it restart a workload: it signs in again. Raises `ExternalError`."""
         ...
 
     def stop(self, name: str) -> None:

@@ -89,7 +89,7 @@ def moved(client: Client, access: Access, there: Mapping[str, Any], *, stdio: bo
 
 
 def moved_back(client: Client, there: Mapping[str, Any], before: Any) -> Any:
-    """The entry as it was, with what people and clients have added to ours meanwhile."""
+    """The entry as it was, with what people and clients have added to ours since."""
     if not isinstance(before, Mapping):
         return before
     some = Access("", "http://127.0.0.1", Secret("key"), ("amberlight", "stdio"))

@@ -22,7 +22,7 @@ from trayapp.importers.entries import ImportableEntry, SkippedEntry, assign_name
 class Plan:
     """What a take-over would change. `problem`: a sentence, why it can't be done; empty if it can.
 
-    `configured_as`: the workload here that has this address already; then nothing is added.
+    `configured_as`: the workload here that already has this address; then nothing is added.
     """
 
     owner: str  # as people call it

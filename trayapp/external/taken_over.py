@@ -1,4 +1,4 @@
-"""What undoing a take-over needs, in a private file: whose workload it was, and clients' entries as they were.
+"""What undoing a take-over needs, in a private file: whose workload it was, and the client entries before it.
 
 There is no login in it and no key of ours. An entry of a client may hold a key of the person's, so only they can read it.
 """
@@ -39,7 +39,7 @@ class Patch:
         return cls(digest(after), start, len(after) - start - end, before[start : len(before) - end])
 
     def undone(self, text: str) -> str | None:
-        """The text before ours; None if this isn't ours any more."""
+        """The text before ours; None if this is no longer ours."""
         if digest(text) != self.digest:
             return None
         return text[: self.start] + self.text + text[self.start + self.length :]

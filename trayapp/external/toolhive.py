@@ -101,7 +101,7 @@ class ToolHive:
                 if (status := toolhive_files.status(self._at, name)) is not None:
                     yield _Found(config, status)
             except FileNotFoundError:
-                continue  # removed meanwhile
+                continue  # just removed
             except Exception as error:  # noqa: BLE001 - also a mistake of ours must not hide the other workloads
                 file = toolhive_files.run_config_file(self._at, name)
                 if config is not None:
@@ -180,7 +180,7 @@ class ToolHive:
     def _safe(self, name: str) -> StatusFile | None:
         """Its state; None if it isn't known. Raises if acting on it would end a process that isn't ToolHive's.
 
-        ToolHive ends the process whose number it has recorded, whichever that is by now.
+        ToolHive ends the process whose number it has recorded, whatever that process is now.
         """
         self._check(name)
         try:

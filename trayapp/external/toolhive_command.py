@@ -1,4 +1,4 @@
-"""ToolHive's command `thv`, for when its API doesn't run or wants a sign-in: `thv restart NAME`, `thv stop NAME`.
+"""ToolHive's command `thv`, for when its API isn't running or requires a sign-in: `thv restart NAME`, `thv stop NAME`.
 
 Its workloads outlive it. It gets no input, no window and a limit of time.
 """

@@ -1,4 +1,4 @@
-// The page of a workload that another program keeps signed in: how it is there, where clients reach it, and what can be
+// The page of a workload that another program keeps signed in: its state there, where clients reach it, and what can be
 // done about it from here.
 
 import { Detail } from "./detail.js";
