@@ -128,7 +128,12 @@ class WatchedOwner:
         while True:
             began = self._now()
             self._hint.clear()
-            new = await self.look()
+            try:
+                new = await self.look()
+            except Exception as error:  # noqa: BLE001 - no mistake in showing it may end the watching
+                new = False
+                self._failed_at = self._now() if self._failed_at is None else self._failed_at  # it is read again soon
+                self._log(logging.ERROR, "", f"Can't show {self.owner.title}'s workloads: {_where(error)}.")
             ended = self._now()
             if await self._hinted():
                 pause = next_pause(pause, took=ended - began, rested=self._now() - ended, new=new)
@@ -186,12 +191,22 @@ class WatchedOwner:
 
     def _read(self) -> Reading:
         """In the worker's thread: once more if what has to be watched was not watched before."""
-        reading = self.owner.read()
+        found = self._read_once()
         for _ in range(ROUNDS):
-            if not self._directories.watch(reading.files):
+            if not self._directories.watch(found.files):
                 break
-            reading = self.owner.read()
-        return reading
+            found = self._read_once()
+        if isinstance(found, ExternalError):
+            raise found
+        return found
+
+    def _read_once(self) -> Reading | ExternalError:
+        """Also a failure has files to watch, those of before if it doesn't say which: it may be over when they change."""
+        try:
+            return self.owner.read()
+        except ExternalError as error:
+            error.files = error.files or self._reading.files
+            return error
 
     def _take(self, reading: Reading) -> bool:
         if self._failed_at is not None:

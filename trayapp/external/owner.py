@@ -17,7 +17,14 @@ from trayapp.importers.entries import ImportableEntry, SkippedEntry
 
 
 class ExternalError(Exception):
-    """The other program couldn't be read or didn't act. Its text is a sentence for people: what happened, then what to do."""
+    """The other program couldn't be read or didn't act. Its text is a sentence for people: what happened, then what to do.
+
+    `files` are those of a `Reading` that failed: their change may be the end of it.
+    """
+
+    def __init__(self, text: str, files: frozenset[Path] = frozenset()) -> None:
+        super().__init__(text)
+        self.files = files
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from pathlib import Path
 
 from trayapp.clients.places import Machine
 from trayapp.core.external import GONE, ExternalWorkload, status_of
@@ -22,6 +23,7 @@ from trayapp.external.toolhive_files import DamagedError, RunConfig, StatusFile
 from trayapp.external.toolhive_processes import Liveness
 from trayapp.importers import toolhive as importer
 from trayapp.importers.entries import ImportableEntry, SkippedEntry
+from trayapp.system.plain_files import is_directory
 
 COMMAND = "thv"
 STOP_LIMIT = 15.0  # s from being asked to stop until its process has ended; it takes one
@@ -71,14 +73,14 @@ class ToolHive:
         files = frozenset({self._at.run_configs, self._at.statuses, self._at.server})
         problems: list[str] = []
         try:
-            has_files = self._at.run_configs.is_dir()
+            has_files = is_directory(self._at.run_configs)
             found = list(self._all(problems))
         except OSError as error:
-            raise ExternalError(f"Can't read ToolHive's workloads: {error.strerror}.") from None
+            raise ExternalError(f"Can't read ToolHive's workloads: {error.strerror}.", files) from None
         command = self._machine.which(COMMAND)
         api = toolhive_api.find(self._at) if not (command and has_files) else None
         if api is not None and not has_files:
-            return replace(self._listed(api), files=files)
+            return self._listed(api, files)
         live = self._liveness([each.status.pid for each in found if each.status is not None])
         workloads = [_workload(each, live) for each in found]
         processes = live.processes | ({api.pid} if api is not None and api.pid else set())
@@ -109,12 +111,12 @@ class ToolHive:
                     yield _Found(config, None)
                 problems.append(f"ToolHive's file {file} {_wrong(error)}.")
 
-    def _listed(self, api: toolhive_api.Api) -> Reading:
+    def _listed(self, api: toolhive_api.Api, files: frozenset[Path]) -> Reading:
         """The same from the API. It reports no changes."""
         try:
             rows = api.list()
         except toolhive_api.ApiError as error:
-            raise ExternalError(f"Can't read ToolHive's workloads: it {error}.") from None
+            raise ExternalError(f"Can't read ToolHive's workloads: it {error}.", files) from None
         return Reading(
             workloads=[
                 ExternalWorkload(row.name, "", row.client_url, row.word, row.context)
@@ -123,6 +125,7 @@ class ToolHive:
             ],
             actions=(Verb.RESTART,),
             running=True,
+            files=files,
             processes=frozenset({api.pid} if api.pid else ()),
             reports=False,
         )
