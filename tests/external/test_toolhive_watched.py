@@ -13,6 +13,7 @@ import pytest
 
 from tests.external.tree import Tree
 from trayapp.app import external_owner
+from trayapp.app.external_claims import Claims
 from trayapp.app.external_owner import WatchedOwner
 
 pytestmark = pytest.mark.linux("inotify")
@@ -37,7 +38,7 @@ class Stage:
 
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
-        self.watched = WatchedOwner(tree.owner(), lambda: None)
+        self.watched = WatchedOwner(tree.owner(), lambda: None, Claims())
 
     @property
     def words(self) -> dict[str, str]:
