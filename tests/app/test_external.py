@@ -162,6 +162,12 @@ def unreported(monkeypatch: pytest.MonkeyPatch) -> None:
 def reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that does, on which nothing happens unless a test says so."""
 
+    report_nothing(monkeypatch)
+
+
+def report_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for a test without fixtures."""
+
     class Silent:
         descriptor = 0
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from tests.app.test_external import HEAL, SOON, Engine, reported, returns, virtually
+from tests.app.test_external import HEAL, SOON, Engine, report_nothing, reported, returns, virtually
 from tests.app.test_take_over import FakeEngine
 from tests.external.fake_owner import workload
 from tests.external.slow_owner import SlowOwner, SlowThreads
+from tests.simulation.loop import VirtualLoop
 from trayapp.api.controls import Draft, GivenBack, Moved, Rejected, Removed
 from trayapp.app.external import HEALED_TOGETHER, ExternalWatch
 from trayapp.app.external_claims import EFFECT_LIMIT
@@ -21,6 +27,7 @@ from trayapp.app.take_over import TakeOver
 from trayapp.clients.places import Machine
 from trayapp.config.loader import Settings
 from trayapp.core.model import Problem, Spec
+from trayapp.external.owner import PendingError
 
 __all__ = ["reported"]  # a fixture
 
@@ -61,11 +68,12 @@ class House:
         self.history: list[str] = []
         self.owner = SlowOwner([workload(each) for each in names or ("github", "docs")], history=self.history)
         self.owner.loop = self.loop
+        self.owner.on_start = self._look_twice
         self.owner.takes = {"restart": 5.0, "stop": 2.0}
         self.threads = SlowThreads(ACT_LIMIT)
         self.engine, self.roster = Engine(), FakeEngine()
         self.told: list[tuple[str, str, str]] = []
-        self.both: list[str] = []  # sign-ins while the other program runs it
+        self.both: list[str] = []  # signed in here while the other program runs it
         self.watch = ExternalWatch(
             lambda: Machine("linux", {}, Path("/nowhere")),
             self.engine,
@@ -96,9 +104,14 @@ class House:
         await asyncio.sleep(0.5)
         self.history.append(f"sign in {name}")
         self.roster.signed_in.add(name)
-        if self.owner.has(name) and self.owner.word(name) != "stopped":
-            self.both.append(name)
+        self._look_twice(name)
         return "https://login.example/authorize"
+
+    def _look_twice(self, name: str) -> None:
+        """After a sign-in here, and a start there."""
+        there = self.owner.has(name) and (self.owner.word(name) != "stopped" or name in self.owner.pending)
+        if there and name in self.roster.signed_in:
+            self.both.append(name)
 
     def taking(self, theirs: str = ONE) -> asyncio.Task[Moved | Rejected]:
         return self.loop.create_task(self.take_over.take(theirs))
@@ -264,6 +277,28 @@ def test_one_that_fails_in_the_end(tell: Tell) -> None:
         await house.threads.rest()
         await asyncio.sleep(SOON)
         assert "" == house.doing()
+
+    tell(story)
+
+
+def test_one_that_was_answered_too_late(tell: Tell) -> None:
+    """It may be done yet: until that shows, or for a limit."""
+
+    async def story(house: House) -> None:
+        def late(name: str) -> None:
+            house.loop.call_later(8.0, house.owner._starts, name)
+            raise PendingError("ToolHive didn't restart github: it didn't answer within 10 seconds.")
+
+        house.owner.restart = late  # type: ignore[method-assign]
+        answer = await house.watch.restart(ONE)
+        assert answer is not None
+        assert "didn't answer" in answer.summary
+        for _ in range(7):
+            assert refused(await house.taking(), BUSY_RESTART)
+            await asyncio.sleep(SOON)
+        await asyncio.sleep(2 * SOON)
+        await house.settles()
+        assert isinstance(await house.taking(), Moved)
 
     tell(story)
 
@@ -558,7 +593,7 @@ def test_a_stop_that_nobody_waits_for_any_more(tell: Tell) -> None:
         house.owner.takes["stop"] = 2 * ACT_LIMIT
         answer = await house.taking()
         assert isinstance(answer, Rejected)
-        assert "ToolHive isn't responding. It stays in ToolHive, and nothing was changed." == answer.message
+        assert "ToolHive isn't responding. It stays in ToolHive, where it may have stopped." == answer.message
         assert Problem("busy", BUSY_TAKE) == await house.watch.restart(ONE)
         await house.settles()
         assert None is await house.watch.restart(ONE)
@@ -581,3 +616,135 @@ def test_it_is_gone_after_the_stop(tell: Tell, problem: str) -> None:
         assert isinstance(answer, Rejected if problem else Moved)
 
     tell(story)
+
+
+# --- anything, in any order ------------------------------------------------------------------------------------------
+
+NAMES = st.sampled_from(["github", "github", "github", "docs"])
+RESTARTS = st.sampled_from([100.0, 3.0, 0.0])  # s; nobody waits for the first to its end
+STOPS = st.sampled_from([60.0, 2.0, 0.0])
+LATER = st.sampled_from([8.0, 0.0])
+THEN = st.sampled_from([0.0, 0.4, 4.0, 50.0])  # s until the next step
+
+
+class Interleavings(RuleBasedStateMachine):
+    """Clicks, healing, take-overs, ways back, settings, cancellations and a slow program that fails."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = pytest.MonkeyPatch()
+        self.patches.setattr(asyncio, "to_thread", inline)
+        report_nothing(self.patches)
+        self.directory = tempfile.TemporaryDirectory()
+        self.loop = VirtualLoop()
+        self.asked: list[asyncio.Task[Any]] = []
+        self.house = self.run(self._house())
+        self.run(asyncio.sleep(SOON))
+
+    async def _house(self) -> House:
+        return House(Path(self.directory.name), settings=HEAL)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.loop.run_until_complete(work)
+
+    @rule(name=NAMES, then=THEN)
+    def click(self, name: str, then: float) -> None:
+        if name not in self.house.roster.signed_in:  # else it is what the person wants
+
+            async def clicks() -> None:
+                self.house.watch.restart_clicked(f"toolhive/{name}")
+
+            self.run(clicks())
+        self.run(asyncio.sleep(then))
+
+    @rule(name=NAMES, then=THEN)
+    def take(self, name: str, then: float) -> None:
+        self.asked.append(self.house.taking(f"toolhive/{name}"))
+        self.run(asyncio.sleep(then))
+
+    @rule(name=NAMES, then=THEN)
+    def undo(self, name: str, then: float) -> None:
+        self.asked.append(self.house.undoing(name))
+        self.run(asyncio.sleep(then))
+
+    @rule(name=NAMES, between=THEN, then=THEN)
+    def click_and_take(self, name: str, between: float, then: float) -> None:
+        self.click(name, between)
+        self.take(name, then)
+
+    @rule(name=NAMES, between=THEN, then=THEN)
+    def undo_and_take(self, name: str, between: float, then: float) -> None:
+        self.undo(name, between)
+        self.take(name, then)
+
+    @rule(name=NAMES)
+    def its_login_fails(self, name: str) -> None:
+        if self.house.owner.word(name) == "running" and name not in self.house.owner.under_way:
+            self.house.owner.becomes(name, "auth_retrying")
+            self.house.changed()
+
+    @rule()
+    def network_returns(self) -> None:
+        self.run(returns(self.house))  # type: ignore[arg-type]
+
+    @rule(watched=st.booleans())
+    def setting(self, watched: bool) -> None:
+        self.house.watch.configured(replace(HEAL, toolhive_watch=watched))
+
+    @initialize(restart=RESTARTS, stop=STOPS, later=LATER)
+    def how_long_it_took(self, restart: float, stop: float, later: float) -> None:
+        self.how_long_it_takes(restart, stop, later)
+
+    @rule(restart=RESTARTS, stop=STOPS, later=LATER)
+    def how_long_it_takes(self, restart: float, stop: float, later: float) -> None:
+        self.house.owner.takes, self.house.owner.later = {"restart": restart, "stop": stop}, later
+
+    @rule(late=st.booleans(), refuses=st.sampled_from(["", "restart", "stop"]))
+    def it_fails(self, late: bool, refuses: str) -> None:
+        self.house.owner.fails_late = late
+        self.house.owner.failing = {refuses: "No."} if refuses else {}
+
+    @rule(number=st.integers(0, 3))
+    def cancel(self, number: int) -> None:
+        waiting = [each for each in self.asked if not each.done()]
+        if number < len(waiting):
+            waiting[number].cancel()
+            self.run(asyncio.sleep(0.0))
+
+    @invariant()
+    def no_login_has_two_owners(self) -> None:
+        assert [] == self.house.owner.overlaps
+        assert [] == self.house.both
+
+    def teardown(self) -> None:
+        try:
+            self.run(self._ends_well())
+        finally:
+            for task in asyncio.all_tasks(self.loop):
+                task.cancel()
+            self.run(asyncio.sleep(0.0))
+            self.loop.close()
+            self.patches.undo()
+            self.directory.cleanup()
+
+    async def _ends_well(self) -> None:
+        """Once it works again, everything can be taken over and given back."""
+        house = self.house
+        house.watch.configured(Settings())
+        house.owner.takes, house.owner.later, house.owner.fails_late, house.owner.failing = {}, 0.0, False, {}
+        await asyncio.gather(*self.asked, return_exceptions=True)
+        await house.settles()
+        await asyncio.sleep(EFFECT_LIMIT + SOON)
+        for name in ("github", "docs"):
+            assert isinstance(await house.taking(f"toolhive/{name}"), Moved)
+            assert ("stopped", True) == (house.owner.word(name), name in house.roster.signed_in)
+            back = await house.undoing(name)
+            assert isinstance(back, GivenBack)
+            assert () == back.failed
+        await house.settles()
+        assert {} == house.roster.specs
+        await house.end()
+
+
+TestInterleavings = Interleavings.TestCase
+TestInterleavings.settings = settings(max_examples=80, stateful_step_count=20, deadline=None)

@@ -111,6 +111,8 @@ class SlowOwner(StoppingOwner):
     fails_late: bool = False
     overlaps: list[str] = field(default_factory=list)
     under_way: dict[str, str] = field(default_factory=dict)
+    pending: set[str] = field(default_factory=set)  # restarts that will have an effect
+    on_start: Callable[[str], None] = lambda name: None
     after_stop: Callable[[str], None] = lambda name: None
 
     def read(self) -> Reading:
@@ -127,6 +129,7 @@ class SlowOwner(StoppingOwner):
                 raise ExternalError("ToolHive didn't restart it.")
             if self.later:
                 assert self.loop is not None
+                self.pending.add(name)
                 self.loop.call_later(self.later, self._starts, name)
             else:
                 self._starts(name)
@@ -140,7 +143,9 @@ class SlowOwner(StoppingOwner):
 
     def _starts(self, name: str) -> None:
         self.history.append(f"{name} runs")
+        self.pending.discard(name)
         self.becomes(name, "running")
+        self.on_start(name)
 
     @contextlib.contextmanager
     def _action(self, name: str, verb: str) -> Any:

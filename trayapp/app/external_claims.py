@@ -16,7 +16,7 @@ from trayapp.core.model import Problem
 from trayapp.core.snapshot import Status
 from trayapp.system.worker import HangingError
 
-BUSY = "busy"  # the kind of problem
+BUSY, HANGING = "busy", "hanging"  # kinds of problems; what hangs may be done yet
 
 EFFECT_LIMIT = 30.0  # s for which a restart is shown that has no effect
 

@@ -18,7 +18,7 @@ from typing import Protocol, TypeVar
 
 from trayapp.app.change_lines import ChangeLines
 from trayapp.app.directory_changes import DirectoryChanges
-from trayapp.app.external_claims import Claim, Claims
+from trayapp.app.external_claims import HANGING, Claim, Claims
 from trayapp.core.external import (
     LOOK_EVERY,
     LOOK_EVERY_TROUBLED,
@@ -32,7 +32,7 @@ from trayapp.core.external import (
 from trayapp.core.model import Problem
 from trayapp.core.one_line import clean
 from trayapp.core.snapshot import WorkloadView
-from trayapp.external.owner import ExternalError, ExternalOwner, Reading
+from trayapp.external.owner import ExternalError, ExternalOwner, PendingError, Reading
 from trayapp.osevents.process_ends import ProcessEnds
 from trayapp.system.worker import ClosedError, HangingError, Worker, run_alone
 
@@ -303,6 +303,8 @@ class WatchedOwner:
             claim.before, claim.effect = (found.word, found.since), True
             try:
                 owner.restart(name)
+            except PendingError:
+                raise
             except BaseException:
                 claim.effect = False
                 raise
@@ -315,7 +317,9 @@ class WatchedOwner:
         try:
             return await self._ask(job, claim)
         except HangingError:
-            return Problem("hanging", f"{self.owner.title} isn't responding.")
+            return Problem(HANGING, f"{self.owner.title} isn't responding.")
+        except PendingError as error:
+            return Problem(HANGING, clean(error)[:PROBLEM_MAX])
         except ExternalError as error:
             return Problem("external", clean(error)[:PROBLEM_MAX])
         except Exception as error:  # noqa: BLE001 - the same

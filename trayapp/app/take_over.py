@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 CANNOT = "cannot_take_over"
-UNCLEAR = "unclear"  # the kind of problem with a stop after which nobody can say whether it has stopped
+UNCLEAR = frozenset({"unclear", "hanging"})  # kinds of problems after which it may have stopped, or may yet
 STOP_LOOKS, STOP_LOOK_EVERY = 10, 1.0  # how often to look again at one that is stopping, and s between
 
 
@@ -223,7 +223,7 @@ class TakeOver:
                 text = f"{problem.summary} {plan.name} was added here and couldn't be removed: {left.message}"
                 return Rejected(409, CANNOT, text)
         await self._keep(plan.name, before)
-        stays = ", where it may have stopped." if problem.kind == UNCLEAR else ", and nothing was changed."
+        stays = ", where it may have stopped." if problem.kind in UNCLEAR else ", and nothing was changed."
         return Rejected(409, CANNOT, f"{problem.summary} It stays in {plan.owner}{stays}")
 
     async def _stop(self, plan: Plan, claimed: Claimed) -> Problem | None:
@@ -234,7 +234,7 @@ class TakeOver:
         for _ in range(STOP_LOOKS):
             stopped = await claimed.ask(lambda owner, name: is_stopped(owner.read(), name))
             if isinstance(stopped, Problem):
-                return replace(problem or stopped, kind=UNCLEAR)
+                return replace(problem or stopped, kind="unclear")
             if stopped:
                 return None
             if stopped is False:

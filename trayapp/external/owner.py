@@ -27,6 +27,10 @@ class ExternalError(Exception):
         self.files = files
 
 
+class PendingError(ExternalError):
+    """The same for one that hasn't answered in time: it may still do what it was asked."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What another program has now, and how to notice changes.

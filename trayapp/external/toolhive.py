@@ -17,7 +17,7 @@ from trayapp.core.external import GONE, ExternalWorkload, status_of
 from trayapp.core.presentation import Verb
 from trayapp.core.snapshot import Status
 from trayapp.external import toolhive_api, toolhive_command, toolhive_files
-from trayapp.external.owner import ExternalError, Reading
+from trayapp.external.owner import ExternalError, PendingError, Reading
 from trayapp.external.reachability import Server, unreachable
 from trayapp.external.toolhive_files import DamagedError, RunConfig, StatusFile
 from trayapp.external.toolhive_processes import Liveness
@@ -212,9 +212,11 @@ class ToolHive:
                 toolhive_command.run(program, verb, name, self._machine.environ)
                 return
             except toolhive_command.CommandError as error:
-                raise ExternalError(f"ToolHive didn't {verb} {name}: `{COMMAND} {verb} {name}` {error}.") from None
+                failure = PendingError if error.slow else ExternalError
+                raise failure(f"ToolHive didn't {verb} {name}: `{COMMAND} {verb} {name}` {error}.") from None
         if refusal is not None:
-            raise ExternalError(f"ToolHive didn't {verb} {name}: it {refusal}. {_advice(verb, name)}")
+            failure = ExternalError if refusal.answered else PendingError
+            raise failure(f"ToolHive didn't {verb} {name}: it {refusal}. {_advice(verb, name)}")
         raise ExternalError(
             f"ToolHive didn't {verb} {name}: its API isn't running, and `{COMMAND}` isn't on the PATH. "
             "Start ToolHive and try again."
@@ -226,7 +228,7 @@ class ToolHive:
         until = self._clock() + STOP_LIMIT
         while not self._has_stopped(name, before):
             if self._clock() >= until:
-                raise ExternalError(
+                raise PendingError(
                     f"{name} is still running {STOP_LIMIT:g} seconds after ToolHive was asked to stop it. "
                     f"{_advice('stop', name)}"
                 )

@@ -31,11 +31,13 @@ ANSWER_LIMIT = 10.0  # s for any other answer: it acts after it has answered
 
 
 class ApiError(Exception):
-    """It didn't do what it was asked. The text completes "ToolHive …"; `refused`: it wants a sign-in first."""
+    """It didn't do what it was asked. The text completes "ToolHive …"; `refused`: it wants a sign-in first. `answered`: it
+    won't; else it may do it yet."""
 
-    def __init__(self, text: str, *, refused: bool = False) -> None:
+    def __init__(self, text: str, *, refused: bool = False, answered: bool = False) -> None:
         super().__init__(text)
         self.refused = refused
+        self.answered = answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,12 +192,13 @@ def _is_own_socket(path: Path) -> bool:
 
 def _refusal(status: int) -> ApiError:
     if status in (401, 403):
-        return ApiError(f"refused, because its API requires a sign-in ({status})", refused=True)
+        return ApiError(f"refused, because its API requires a sign-in ({status})", refused=True, answered=True)
     if status == 404:
-        return ApiError("no longer has this workload")
+        return ApiError("no longer has this workload", answered=True)
     if status < 400:
-        return ApiError(f"gave an unexpected answer ({status})")
-    return ApiError(f"refused ({status})" if status < 500 else f"failed ({status}); see its log")
+        return ApiError(f"gave an unexpected answer ({status})", answered=True)
+    text = f"refused ({status})" if status < 500 else f"failed ({status}); see its log"
+    return ApiError(text, answered=True)
 
 
 def _slow(limit: float) -> ApiError:

@@ -21,7 +21,11 @@ _PREFIX = "Error:"
 
 
 class CommandError(Exception):
-    """It couldn't be run or it failed. The text completes "`thv` …"."""
+    """It couldn't be run or it failed. The text completes "`thv` …". `slow`: its workload may do it yet."""
+
+    def __init__(self, text: str, *, slow: bool = False) -> None:
+        super().__init__(text)
+        self.slow = slow
 
 
 def run(program: str, verb: str, name: str, environ: Mapping[str, str]) -> None:
@@ -40,7 +44,7 @@ def run(program: str, verb: str, name: str, environ: Mapping[str, str]) -> None:
                 start_new_session=os.name == "posix",
             )
         except subprocess.TimeoutExpired:
-            raise CommandError(f"didn't finish within {LIMIT:g} seconds") from None
+            raise CommandError(f"didn't finish within {LIMIT:g} seconds", slow=True) from None
         except OSError as error:
             raise CommandError(f"can't be started: {error.strerror}") from None
         if done.returncode:
