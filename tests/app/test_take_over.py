@@ -531,8 +531,63 @@ async def test_another_workload_of_its_name(world: World) -> None:
     world.engine.specs["github"] = Spec("github", "https://other.example/mcp")
     answer = await world.take_over.give_back("github")
     assert isinstance(answer, Rejected)
-    assert answer.message.endswith("from the workload that was taken over. Rename or remove it first.")
+    assert answer.message.endswith("or remove it: amberlight remove github.")
     assert "github" in world.engine.specs
+
+
+async def test_another_workload_of_its_name_there(world: World) -> None:
+    """Clients aren't sent to another server."""
+
+    cursor = world.write(".cursor/mcp.json", CURSOR)
+    await world.take()
+    world.owner.workloads = [replace(world.owner.workloads[0], url="https://other.example/mcp")]
+    answer = await world.take_over.give_back("github")
+    assert isinstance(answer, Rejected)
+    text = (
+        "toolhive/github has a different URL from the workload that was taken over, so github can't be given back. "
+        "To remove it here: amberlight remove github."
+    )
+    assert (409, text) == (answer.status, answer.message)
+    assert KEY in cursor.read_text()
+
+
+async def test_two_accounts_at_one_server(world: World) -> None:
+    """Each gets a workload, and a way back, of its own."""
+
+    cursor = world.write(".cursor/mcp.json", CURSOR)
+    url = world.owner.workloads[0].url
+    world.owner.workloads.append(replace(workload("work"), url=url, client_url="http://127.0.0.1:21001/mcp"))
+    await world.take()
+    made = await world.take_over.take("toolhive/work")
+    assert isinstance(made, Moved)
+    assert "work" == made.name
+    for name in ("github", "work"):
+        assert () == (await world.back(name)).failed
+    assert {} == world.engine.specs
+    assert CURSOR == cursor.read_text()
+
+
+async def test_a_clients_file_that_cannot_be_restored_now(world: World) -> None:
+    """The rest is given back, and asking again restores it, too."""
+
+    cursor = world.write(".cursor/mcp.json", CURSOR)
+    world.write(".codex/config.toml", CODEX)
+    await world.take()
+    ours = cursor.read_text()
+    cursor.write_text("{ oops")
+    made = await world.back()
+    assert ("Codex",) == made.updated
+    failed, advice = made.failed
+    assert failed.startswith("Cursor (~/.cursor/mcp.json) wasn't updated: it isn't valid JSON")
+    assert "To try that again: amberlight take-over --undo github." == advice
+    assert "running" == world.owner.word()
+
+    cursor.write_text(ours)
+    made = await world.back()
+    assert (("Cursor",), ()) == (made.updated, made.failed)
+    assert CURSOR == cursor.read_text()
+    assert 1 == world.history.count("restart github") == world.history.count("remove github")
+    assert isinstance(await world.take_over.give_back("github"), Rejected)
 
 
 async def test_after_a_rename(world: World) -> None:
@@ -548,6 +603,27 @@ async def test_after_a_rename(world: World) -> None:
             line.partition(" //")[0].removeprefix("    // mine") for line in cursor.read_text().splitlines()
         ).replace("},    }", "}}")
     )["mcpServers"]["github"]
+
+
+async def test_after_its_removal_here(world: World) -> None:
+    """Its entries went back with it, and the rest still can. One that the person took out isn't put in again."""
+
+    cursor, codex = world.write(".cursor/mcp.json", CURSOR), world.write(".codex/config.toml", CODEX)
+    await world.take()
+    await world.files.take_out(["github"])
+    del world.engine.specs["github"]
+    assert () == (await world.back()).failed
+    assert "running" == world.owner.word()
+    for file in (cursor, codex):
+        assert "http://127.0.0.1:21000/mcp" in file.read_text()
+
+    await world.take()
+    cursor.write_text('{"mcpServers": {}}')
+    world.owner.failing["restart"] = "No."
+    assert 2 == len((await world.back()).failed)
+    world.owner.failing.clear()
+    assert () == (await world.back()).failed
+    assert '{"mcpServers": {}}' == cursor.read_text()
 
 
 async def test_a_record_that_cannot_be_written(world: World) -> None:

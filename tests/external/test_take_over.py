@@ -13,6 +13,7 @@ from trayapp.core.model import Spec
 from trayapp.core.presentation import Verb
 from trayapp.external.pointing import Pointing
 from trayapp.external.take_over import Plan, Source, plan
+from trayapp.external.taken_over import TakenOver
 from trayapp.importers.entries import ImportableEntry, SkippedEntry
 
 GITHUB = workload("github")
@@ -80,11 +81,45 @@ def test_two_accounts_at_its_address() -> None:
     assert "github" == plan(SOURCE, here(github=URL, home=URL)).configured_as
 
 
+def taken(theirs: str = "github", url: str = URL) -> TakenOver:
+    return TakenOver("toolhive", theirs, url, GITHUB.client_url, added=True, ran=True)
+
+
 def test_one_that_was_taken_over_before() -> None:
     """It is still that one, also if its address was corrected since."""
 
-    assert "hub" == plan(SOURCE, here(hub="https://new.example/mcp"), before="hub").configured_as
-    assert plan(SOURCE, {}, before="gone").configured_as is None
+    corrected = here(hub="https://github.example/v2/mcp")
+    assert "hub" == plan(SOURCE, corrected, records={"hub": taken()}).configured_as
+    assert "hub" == plan(SOURCE, here(hub=URL, home=URL), records={"hub": taken()}).configured_as
+    assert plan(SOURCE, {}, records={"gone": taken()}).configured_as is None
+
+
+@pytest.mark.parametrize(
+    ("theirs", "recorded", "ours"),
+    [
+        (URL, URL, "https://other.example/mcp"),  # removed here, and the name used again
+        (URL, "https://other.example/mcp", "https://other.example/mcp"),  # the same there
+        ("https://github.example/b", "https://github.example/a", "https://github.example/a"),
+        (URL, "http://[", "http://other.example"),
+    ],
+)
+def test_what_has_only_the_name_of_one_that_was_taken_over(theirs: str, recorded: str, ours: str) -> None:
+    """Clients aren't sent to another server."""
+
+    source = replace(SOURCE, workload=replace(GITHUB, url=theirs), entry=ImportableEntry("github", {"url": theirs}))
+    made = plan(source, here(github=ours), records={"github": taken(url=recorded)})
+    assert ("github-2", None, "") == (made.name, made.configured_as, made.problem)
+
+
+def test_another_account_that_was_taken_over() -> None:
+    """It keeps its own login and its own way back."""
+
+    made = plan(SOURCE, here(work=URL), records={"work": taken("work")})
+    assert ("github", None, "") == (made.name, made.configured_as, made.problem)
+    assert "A workload named work already" in plan(SOURCE, here(work=URL), [], "work", {"work": taken("work")}).problem
+    made = plan(SOURCE, here(github=URL), records={"github": taken("work")})
+    assert ("github-2", None, "") == (made.name, made.configured_as, made.problem)
+    assert "home" == plan(SOURCE, here(work=URL, home=URL), records={"work": taken("work")}).configured_as
 
 
 @pytest.mark.parametrize(

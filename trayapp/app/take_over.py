@@ -152,10 +152,8 @@ class TakeOver:
         if isinstance(found, Problem):
             return answers.rejection(found)
         records = await asyncio.to_thread(self._records().all)
-        at = (source.owner_id, source.workload.name)
-        before = next((each for each, record in records.items() if (record.owner, record.theirs) == at), "")
         specs = {each: spec for each in self._engine.workloads if (spec := self._engine.spec(each)) is not None}
-        made = plan(source, specs, found[0], corrected_name(name), before)
+        made = plan(source, specs, found[0], corrected_name(name), records)
         made = replace(made, notes=(*made.notes, *found[1]))
         if made.clients and not made.problem and (unreachable := self._clients.reachable()) is not None:
             made = replace(made, problem=unreachable.summary)
@@ -189,6 +187,8 @@ class TakeOver:
 
     async def _take(self, theirs: str, name: str, claimed: Claimed) -> tuple[Plan, Sequence[Done] | Problem] | Rejected:
         """Everything but the sign-in: the plan that was carried out, and what became of clients' files."""
+        from trayapp.external.take_over import way_back
+
         found = await self._plan(theirs, name, claimed)
         if isinstance(found, Rejected):
             return found
@@ -196,7 +196,7 @@ class TakeOver:
         if plan.problem:
             return Rejected(409, CANNOT, plan.problem)
         before = records.get(plan.name)
-        record = _record(plan, before)
+        record = way_back(plan, before)
         texts = await self._clients.texts(record)
         if isinstance(texts, Problem):
             return answers.rejection(texts)
@@ -299,8 +299,7 @@ class TakeOver:
 
     async def _give_back(self, name: str, record: TakenOver, theirs: str, claimed: Claimed) -> GivenBack | Rejected:
         if not self._is_the_same(name, record):
-            text = f"{name} has a different URL from the workload that was taken over. Rename or remove it first."
-            return Rejected(409, CANNOT, text)
+            return Rejected(409, CANNOT, answers.changed_text(name))
         source = await self._give_back_to(theirs, name, record, claimed)
         if isinstance(source, Rejected):
             return source
@@ -318,26 +317,34 @@ class TakeOver:
             parts.append(f"{name} stays here: it was configured before the take-over.")
         runs = status_of(source.workload.word) not in GONE
         problem = await claimed.restart() if record.ran and not runs else None
+        left = tuple(each for each in record.entries if each.file in {file.again for file in done})
         if problem is not None:
             failed.append(f"{problem.summary} {record.theirs} isn't running in {source.owner} yet.")
-        elif (rejected := await self._keep(name, None)) is not None:
-            failed.append(rejected.message)
-        if problem is None:
+        else:
             log.info("%s was given back as %s", name, theirs)
+        if left:
+            failed.append(answers.again_text(name))
+        kept = None if problem is None and not left else replace(record, entries=left)
+        if (rejected := await self._keep(name, kept)) is not None:
+            failed.append(rejected.message)
         return GivenBack(name, " ".join(filter(None, parts)), updated, tuple(failed))
 
     def _is_the_same(self, name: str, record: TakenOver) -> bool:
         """Whether the workload of this name is the one that was taken over, or it is gone."""
-        from trayapp.clients.connections import comparable_url
+        from trayapp.external.take_over import is_same_url
 
         spec = self._engine.spec(name)
-        return spec is None or not record.added or comparable_url(spec.url) == comparable_url(record.url)
+        return spec is None or not record.added or is_same_url(spec.url, record.url)
 
     async def _give_back_to(self, theirs: str, name: str, record: TakenOver, claimed: Claimed) -> Source | Rejected:
         """The other program's workload; a refusal if it can't be run there again."""
+        from trayapp.external.take_over import is_same_url
+
         source = await self._source(theirs, claimed)
         if isinstance(source, Problem):
             return answers.rejection(answers.gone(source, theirs, name))
+        if not is_same_url(source.workload.url, record.url):
+            return Rejected(409, CANNOT, answers.another_text(theirs, name))
         runs = status_of(source.workload.word) not in GONE
         if record.ran and not runs and Verb.RESTART not in source.actions:
             text = f"{source.owner} can't run {record.theirs} right now. Start {source.owner}, then try again."
@@ -372,19 +379,6 @@ class TakeOver:
                 await asyncio.to_thread(self._records().rename, name, new)
             except FileError as error:
                 log.warning("%s can no longer be given back: %s", new, error)
-
-
-def _record(plan: Plan, before: TakenOver | None) -> TakenOver:
-    """The way back, with what an earlier take-over that was cut short had found."""
-    from trayapp.external.taken_over import Entry, TakenOver
-
-    found = [Entry(each.client.name, str(each.file), each.name, each.before) for each in plan.clients]
-    added, ran = plan.configured_as is None, plan.runs
-    if not added and before is not None and (before.owner, before.theirs) == (plan.owner_id, plan.theirs):
-        places = {(each.file, each.name) for each in found}
-        found = [*(each for each in before.entries if (each.file, each.name) not in places), *found]
-        added, ran = before.added, ran or before.ran
-    return TakenOver(plan.owner_id, plan.theirs, plan.url, plan.client_url, added, ran, tuple(found))
 
 
 def _needs_sign_in(plan: Plan, view: WorkloadView | None) -> bool:

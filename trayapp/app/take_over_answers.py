@@ -44,6 +44,11 @@ def put_back_text(titles: Sequence[str]) -> str:
     return f"Restored {joined(titles)}." if titles else ""
 
 
+def again_text(name: str) -> str:
+    """How to restore the client entries that couldn't be."""
+    return f"To try that again: amberlight take-over --undo {name}."
+
+
 def not_taken_over(name: str) -> Rejected:
     return Rejected(404, UNKNOWN, f"{name} wasn't taken over from another program.")
 
@@ -54,6 +59,22 @@ def gone(problem: Problem, theirs: str, name: str) -> Problem:
         return problem
     text = f"{theirs} is gone, so {name} can't be given back. To remove it here: amberlight remove {name}."
     return replace(problem, summary=text)
+
+
+def changed_text(name: str) -> str:
+    """If the workload here is another one by now, or its address was changed."""
+    return (
+        f"{name} has a different URL from the workload that was taken over. Change that back, or remove it: "
+        f"amberlight remove {name}."
+    )
+
+
+def another_text(theirs: str, name: str) -> str:
+    """If its owner has another workload of that name by now."""
+    return (
+        f"{theirs} has a different URL from the workload that was taken over, so {name} can't be given back. "
+        f"To remove it here: amberlight remove {name}."
+    )
 
 
 def rejection(problem: Problem) -> Rejected:

@@ -32,6 +32,7 @@ class Done:
     restart: str = ""
     problem: str = ""
     note: str = ""  # a sentence: what else to know
+    again: str = ""  # the file, if that may work later
 
 
 def originals(entries: Iterable[Entry]) -> dict[str, str]:
@@ -174,9 +175,9 @@ def _put_back_file(
         left = _left_alone(client, read(client, file).text, name, record, entries)
         written = write(changes, client, file, _back(client, name, entries))
     except (FileError, EditError, OSError) as error:
-        return Done(client.title, problem=_failed(machine, client, file, error))
+        return Done(client.title, problem=_failed(machine, client, file, error), again=str(file))
     if written is Written.OVERWRITTEN:
-        return Done(client.title, problem=overwritten_text(client))
+        return Done(client.title, problem=overwritten_text(client), again=str(file))
     if left:
         return Done(client.title, problem=_left_text(machine, client, file, left[0]))
     return Done(client.title, client.restart, note=running_text(client)) if written is Written.CHANGED else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from trayapp.clients.connections import comparable_url
 from trayapp.clients.entries import PROXY_URL
@@ -15,6 +16,7 @@ from trayapp.core.presentation import Verb
 from trayapp.core.snapshot import Status
 from trayapp.external.owner import Reading
 from trayapp.external.pointing import Pointing
+from trayapp.external.taken_over import Entry, TakenOver
 from trayapp.importers.entries import ImportableEntry, SkippedEntry, assign_names
 
 
@@ -66,9 +68,13 @@ def secret_first(name: str) -> str:
 
 
 def plan(
-    source: Source, configured: Mapping[str, Spec], clients: Sequence[Pointing] = (), name: str = "", before: str = ""
+    source: Source,
+    configured: Mapping[str, Spec],
+    clients: Sequence[Pointing] = (),
+    name: str = "",
+    records: Mapping[str, TakenOver] | None = None,
 ) -> Plan:
-    """The plan; `name` is the one that a person wants here. `before`: its name here, if it was taken over already."""
+    """The plan; `name` is the one that a person wants here. `records` are earlier take-overs, by the names here."""
     theirs = source.workload
     made = Plan(
         source.owner,
@@ -85,8 +91,10 @@ def plan(
         return replace(
             made, problem=f"{theirs.name} already gets its token from Amberlight, so there's nothing to take over."
         )
-    [entry] = assign_names([source.entry], configured)
-    there = _there(entry, configured, name, before)
+    before, others = _taken_before(source, configured, records or {})
+    free = {each: spec for each, spec in configured.items() if each not in others}
+    [entry] = assign_names([source.entry], configured, others)
+    there = _there(entry, free, name, before)
     here = there or name or entry.name
     named = replace(
         made,
@@ -97,12 +105,43 @@ def plan(
         needs_secret=entry.needs_secret and there is None,
         notes=tuple(note.replace("NAME", here) for note in source.entry.notes) if there is None else (),
     )
-    if problem := _name_problem(named, entry, configured, name):
+    if problem := _name_problem(named, entry, configured, free, name):
         return replace(named, problem=problem)
     if made.runs and Verb.TAKE_OVER not in source.actions:
         text = f"{source.owner} can't stop {theirs.name} right now. Start {source.owner}, then try again."
         return replace(named, problem=text)
     return named
+
+
+def _taken_before(
+    source: Source, configured: Mapping[str, Spec], records: Mapping[str, TakenOver]
+) -> tuple[str, Collection[str]]:
+    """Its own name here, if it was taken over already, and the names of others that were. Those have a way back of
+    their own, and at the same address probably another account."""
+    at = (source.owner_id, source.workload.name)
+    own, others = "", set()
+    for name, record in records.items():
+        if (spec := configured.get(name)) is None:
+            continue
+        if (record.owner, record.theirs) != at:
+            if is_same_url(spec.url, record.url):
+                others.add(name)
+        elif is_same_url(source.workload.url, record.url) and _is_same_host(spec.url, record.url):
+            own = name
+    return own, others
+
+
+def is_same_url(one: str, other: str) -> bool:
+    """Whether two workloads are at the same address. A name alone says little: something else may have it by now."""
+    return comparable_url(one) == comparable_url(other)
+
+
+def _is_same_host(one: str, other: str) -> bool:
+    """The same for an address that a person may have corrected since."""
+    try:
+        return urlsplit(one).hostname == urlsplit(other).hostname
+    except ValueError:
+        return False
 
 
 def _there(entry: ImportableEntry, configured: Mapping[str, Spec], name: str, before: str) -> str | None:
@@ -116,12 +155,14 @@ def _there(entry: ImportableEntry, configured: Mapping[str, Spec], name: str, be
 
 
 def _of_same_url(entry: ImportableEntry, configured: Mapping[str, Spec]) -> list[str]:
-    return [each for each, spec in configured.items() if comparable_url(spec.url) == comparable_url(entry.url)]
+    return [each for each, spec in configured.items() if is_same_url(spec.url, entry.url)]
 
 
-def _name_problem(made: Plan, entry: ImportableEntry, configured: Mapping[str, Spec], name: str) -> str:
+def _name_problem(
+    made: Plan, entry: ImportableEntry, configured: Mapping[str, Spec], free: Mapping[str, Spec], name: str
+) -> str:
     if made.configured_as is None and entry.ambiguous:
-        same = _of_same_url(entry, configured)
+        same = _of_same_url(entry, free)
         command = f"amberlight take-over {external_name(made.owner_id, made.theirs)} --name {sorted(same)[0]}"
         return f"{' and '.join(sorted(same))} have the same URL. Choose which one to use: {command}"
     if made.configured_as is not None:
@@ -133,3 +174,14 @@ def _name_problem(made: Plan, entry: ImportableEntry, configured: Mapping[str, S
     if name and not NAME.fullmatch(name):
         return f"{NAME_HELP}."
     return f"A workload named {name} already exists. Choose another name." if name in configured else ""
+
+
+def way_back(plan: Plan, before: TakenOver | None) -> TakenOver:
+    """What undoing it needs, with what an earlier take-over that was cut short had found."""
+    found = [Entry(each.client.name, str(each.file), each.name, each.before) for each in plan.clients]
+    added, ran = plan.configured_as is None, plan.runs
+    if not added and before is not None and (before.owner, before.theirs) == (plan.owner_id, plan.theirs):
+        places = {(each.file, each.name) for each in found}
+        found = [*(each for each in before.entries if (each.file, each.name) not in places), *found]
+        added, ran = before.added, ran or before.ran
+    return TakenOver(plan.owner_id, plan.theirs, plan.url, plan.client_url, added, ran, tuple(found))

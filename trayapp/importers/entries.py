@@ -8,7 +8,7 @@ accept.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -82,14 +82,18 @@ def make_entry(
     return ImportableEntry(original_name, keys, notes=tuple(notes_so_far))
 
 
-def assign_names(entries: Iterable[ImportableEntry], configured: Mapping[str, Spec]) -> list[ImportableEntry]:
+def assign_names(
+    entries: Iterable[ImportableEntry], configured: Mapping[str, Spec], others: Collection[str] = ()
+) -> list[ImportableEntry]:
     """Give every entry its name: the one it already has here, or a new one that isn't used.
 
     Of several workloads with its address (two accounts at one server), the one of its name is meant, or nobody can tell.
+    `others` are configured names that aren't meant, whatever their address is.
     """
     names_by_url: dict[str, list[str]] = {}
     for name, spec in configured.items():
-        names_by_url.setdefault(comparable_url(spec.url), []).append(name)
+        if name not in others:
+            names_by_url.setdefault(comparable_url(spec.url), []).append(name)
     used_names = set(configured)
     next_numbers: dict[str, int] = {}
     named = []
