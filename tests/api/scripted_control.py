@@ -63,6 +63,7 @@ class FakeControl:
     views: dict[str, WorkloadView] = field(default_factory=lambda: {"github": view("github")})
     others: dict[str, WorkloadView] = field(default_factory=dict)  # of other programs, by OWNER/NAME
     others_problems: list[str] = field(default_factory=list)
+    others_missing: Problem | None = None
     restart_answer: Problem | None = None
     token_answer: AccessToken | Unavailable | None = None
     page: str | Problem | None = "https://as.example/authorize?state=1"
@@ -230,6 +231,10 @@ class FakeControl:
 
     def external_problems(self) -> list[str]:
         return self.others_problems
+
+    def missing_external(self, name: str) -> Problem:
+        assert name not in self.others
+        return self.others_missing or Problem("unknown_workload", f"No other program has a workload named {name}.")
 
     async def restart_external(self, name: str) -> Problem | None:
         assert name in self.others

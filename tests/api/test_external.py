@@ -84,6 +84,15 @@ async def test_other_names_are_refused(site: Site, path: str, status: int) -> No
     assert [] == site.control.calls
 
 
+async def test_what_is_not_seen_may_be_there(site: Site) -> None:
+    """Such as while its program isn't watched; the sentence says what to do."""
+
+    site.control.others_missing = Problem("unseen", "ToolHive's workloads aren't shown.")
+    for method, more in (("GET", ""), ("GET", "/take-over"), ("POST", "/take-over"), ("POST", "/restart")):
+        status, body, _ = await site.ask(method, f"{ALL}/toolhive/x{more}")
+        assert (404, "unseen", "ToolHive's workloads aren't shown.") == (status, body["error"], body["message"])
+
+
 async def test_a_restart_is_asked_for_once(site: Site) -> None:
     """202 without a body; a body that isn't described is refused before anything happens."""
 

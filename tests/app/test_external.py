@@ -866,6 +866,78 @@ def test_a_restart_of_what_is_not_there(name: str) -> None:
 
 
 @pytest.mark.usefixtures("reported")
+def test_why_nothing_is_seen_of_a_workload() -> None:
+    """It isn't gone while nobody looks, before the first look, and while something can't be read."""
+
+    name = "toolhive/github"
+
+    async def story() -> None:
+        stage = Stage(FakeOwner([]), settings=Settings(toolhive_watch=False))
+        await asyncio.sleep(SOON)
+        off = (
+            "ToolHive's workloads aren't shown because toolhive_watch is off. "
+            "To turn it on: amberlight set toolhive_watch true."
+        )
+        assert Problem("unseen", off) == stage.watch.missing(name)
+        assert Problem("unseen", off) == await stage.watch.restart(name)
+        with stage.watch.claimed(name, "Nothing.") as claimed:
+            assert Problem("unseen", off) == claimed
+        assert "unknown_workload" == stage.watch.missing("nobody/github").kind
+
+        stage.watch.configured(Settings())
+        early = Problem("unseen", "Amberlight couldn't read ToolHive's workloads yet. Try again in a minute.")
+        assert early == stage.watch.missing(name)
+        await asyncio.sleep(SOON)
+        assert "unknown_workload" == stage.watch.missing(name).kind
+
+        stage.owner.problems = [
+            "ToolHive's file /s/other.json is damaged.",
+            "ToolHive's file /s/github.json is damaged.",
+        ]
+        stage.changed()
+        await asyncio.sleep(SOON)
+        text = "Amberlight can't see toolhive/github. ToolHive's file /s/github.json is damaged."
+        assert Problem("unseen", text) == stage.watch.missing(name)
+
+        stage.owner.failure = ExternalError("Can't read ToolHive's workloads.")
+        stage.changed()
+        await asyncio.sleep(3600.0)
+        text = "Amberlight can't see toolhive/github. Can't read ToolHive's workloads."
+        assert Problem("unseen", text) == await stage.watch.ask(name, lambda owner, own: own)
+        await stage.end()
+
+    virtually(story)
+
+
+def test_a_machine_without_the_program_has_none_of_its_workloads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once that is known."""
+
+    found = HangingError()
+
+    async def looks(name: str, work: Callable[[], T], limit: float) -> T:
+        if failing:
+            raise found
+        return work()
+
+    monkeypatch.setattr(external, "run_alone", looks)
+    failing = [found]
+
+    async def story() -> None:
+        watch = ExternalWatch(lambda: Machine("linux", {}, Path("/nowhere")), Engine(), lambda *words: None)
+        task = asyncio.get_running_loop().create_task(watch.run())
+        await asyncio.sleep(SOON)
+        assert "unseen" == watch.missing("toolhive/github").kind
+        failing.clear()
+        watch.configured(Settings())
+        await asyncio.sleep(SOON)
+        assert "unknown_workload" == watch.missing("toolhive/github").kind
+        task.cancel()
+        await watch.close()
+
+    virtually(story)
+
+
+@pytest.mark.usefixtures("reported")
 def test_a_restart_that_the_program_cannot_do_now() -> None:
     """Such as while its API doesn't run."""
 

@@ -232,7 +232,7 @@ def test_from_a_change_to_the_api(program: Program, owner: FakeOwner, tmp_path: 
         program.until(lambda: words(program)["toolhive/Docs.v2"] == "running", "green")
         program.until(lambda: told(program) == ["EOF", "ToolHive is restarting it.", "Running."], "the history")
         assert ["toolhive"] == [check.name for check in program.client.doctor().checks if "Watching" in check.text]
-        with pytest.raises(ApiError, match="No other program has a workload with this name"):
+        with pytest.raises(ApiError, match="No other program has a workload named toolhive/nothing"):
             program.client.post("toolhive/nothing", "restart")
         owner.failure = ExternalError("ToolHive refused.")
         with pytest.raises(ApiError, match="ToolHive refused"):

@@ -153,7 +153,8 @@ class World:
 
     def _has(self, name: str) -> bool:
         owner, _, own = name.partition("/")
-        return owner == self.owner.id and self.owner.has(own)
+        known = self.owner.has(own) or bool(self.owner.problems)  # of what it had when it was read last
+        return owner == self.owner.id and known
 
     async def _add(self, draft: Draft) -> str | Rejected:
         assert draft.check, "it is looked at before anything else happens"
@@ -488,7 +489,13 @@ async def test_its_owner_could_not_run_it(world: World) -> None:
     assert KEY in cursor.read_text()
     assert "github" in world.engine.specs
 
-    world.owner.workloads = []
+    world.owner.workloads, world.owner.problems = [], ["ToolHive's file github.json is damaged."]
+    answer = await world.take_over.give_back("github")
+    assert isinstance(answer, Rejected)
+    text = "Amberlight can't see toolhive/github. ToolHive's file github.json is damaged."
+    assert (409, text) == (answer.status, answer.message)
+
+    world.owner.problems = []
     answer = await world.take_over.give_back("github")
     assert isinstance(answer, Rejected)
     text = "toolhive/github is gone, so github can't be given back. To remove it here: amberlight remove github."

@@ -341,6 +341,26 @@ def test_a_name_that_is_not_there(app: FakeApp, capsys: Capture, command: list[s
     assert "there's no workload toolhive/Github.v2" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", [["status"], ["restart"], ["take-over"]])
+def test_its_name_alone(app: FakeApp, capsys: Capture, command: list[str]) -> None:
+    """The whole name is suggested."""
+
+    assert 1 == main([*command, "old"])
+    assert "amberlight: there's no workload old. Did you mean toolhive/old?\n" == capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["status"], ["restart"], ["take-over"]])
+def test_one_that_is_not_seen(app: FakeApp, capsys: Capture, command: list[str]) -> None:
+    """The app's sentence says why, and what to do."""
+
+    said = "ToolHive's workloads aren't shown because toolhive_watch is off."
+    one = "/external/toolhive/GitHub.v2"
+    for request in (f"GET {one}", f"GET {one}/take-over"):
+        app.replies[request] = 404, {"error": "unseen", "message": said}
+    assert 1 == main([*command, "toolhive/GitHub.v2"])
+    assert f"amberlight: {said}\n" == capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["toolhive/", "/github", "toolhive/a/b", "ToolHive/x", "toolhive/..", "toolhive/a b"])
 def test_what_is_no_name(app: FakeApp, capsys: Capture, name: str) -> None:
     """Wrong usage, and nothing is asked."""

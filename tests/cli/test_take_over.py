@@ -228,14 +228,19 @@ def test_the_way_back_of_what_was_never_taken_over(app: FakeApp, capsys: Capture
     [
         ([], 2, "give OWNER/NAME or --undo NAME"),
         (["toolhive/a", "--undo", "a"], 2, "give OWNER/NAME or --undo NAME"),
+        (["--undo", "toolhive/a"], 2, "--undo: use the name that it has in Amberlight; see: amberlight list --all"),
         (["--undo", "a", "--dry-run"], 2, "--undo can only be combined with --yes and --format"),
-        (["github"], 1, "github is already an Amberlight workload."),
     ],
 )
 def test_what_is_asked_wrongly(app: FakeApp, capsys: Capture, words: list[str], code: int, text: str) -> None:
     assert code == main(["take-over", *words])
     assert text in capsys.readouterr().err
     assert [] == app.requests
+
+
+def test_one_that_is_ours(app: FakeApp, capsys: Capture) -> None:
+    assert 1 == main(["take-over", "github"])
+    assert "amberlight: github is already an Amberlight workload.\n" == capsys.readouterr().err
 
 
 def test_one_that_nobody_has(app: FakeApp, capsys: Capture) -> None:

@@ -142,10 +142,13 @@ def test_a_word_of_a_later_version_fits_its_row() -> None:
 @pytest.mark.parametrize(
     ("url", "shown"),
     [
-        ("https://mcp.example/mcp?project=a", "https://mcp.example/mcp?project=a"),
+        ("https://mcp.example/mcp?project=a", "https://mcp.example/mcp?project=***"),
+        ("https://mcp.example/mcp?pwd=pass;sid=a&jwt=b&", "https://mcp.example/mcp?pwd=***;sid=***&jwt=***&"),
+        ("https://mcp.example/mcp?flag&=pass#access_token=pass", "https://mcp.example/mcp?flag&=***"),
+        ("https://mcp.example/mcp#?a=pass", "https://mcp.example/mcp"),
         ("https://ann:pass@mcp.example/mcp", "https://mcp.example/mcp"),
-        ("https://mcp.example/mcp?project=a&api_key=pass&x=1", "https://mcp.example/mcp?project=a&api_key=***&x=1"),
-        ("https://mcp.example/mcp?Token=pass#top", "https://mcp.example/mcp?Token=***#top"),
+        ("https://mcp.example/mcp?project=a&api_key=pass", "https://mcp.example/mcp?project=***&api_key=***"),
+        ("https://mcp.example/mcp?Token=pass#top", "https://mcp.example/mcp?Token=***"),
         ("https://mcp.example/\n\x1b[31m", "https://mcp.example/  [31m"),
     ],
 )
@@ -153,7 +156,16 @@ def test_an_address_is_shown_without_its_keys(url: str, shown: str) -> None:
     view = external_view("toolhive", "ToolHive", ExternalWorkload("n", url, url, "running"), ())
 
     assert view.external is not None
-    assert (view.url, view.external.client_url) == (shown, shown)
+    assert view.url == shown == view.external.client_url.partition("#")[0]
+
+
+def test_the_fragment_of_a_proxys_address_is_shown() -> None:
+    """Legacy clients are told the workload's name by it."""
+
+    url = "http://127.0.0.1:21000/sse#docs"
+    view = external_view("toolhive", "ToolHive", ExternalWorkload("docs", url, url, "running"), ())
+    assert view.external is not None
+    assert ("http://127.0.0.1:21000/sse", url) == (view.url, view.external.client_url)
 
 
 def test_what_is_being_done_is_said() -> None:

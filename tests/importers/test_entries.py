@@ -88,6 +88,9 @@ def test_what_is_not_right_is_left_out_and_named() -> None:
         ({"url": "http://intranet/mcp"}, "https://"),
         ({"url": "https://u:CANARY@a.example/"}, "user name"),
         ({"url": "https://a.example/mcp?api_key=CANARY"}, "fixed key in its URL"),
+        ({"url": "https://a.example/mcp?pwd=CANARY"}, "fixed key in its URL"),
+        ({"url": "https://a.example/mcp?x=1&client_secret=CANARY"}, "fixed key in its URL"),
+        ({"url": "https://a.example/mcp?jwt=CANARY"}, "fixed key in its URL"),
     ],
 )
 def test_without_an_address_that_is_right_there_is_no_offer(keys: dict[str, object], why: str) -> None:

@@ -249,6 +249,10 @@ class Control(Protocol):
         """Why other programs' workloads are missing or out of date, a sentence each."""
         ...
 
+    def missing_external(self, name: str) -> Problem:
+        """Why no workload of another program is named `OWNER/NAME`, or none is seen: they may not be watched."""
+        ...
+
     async def restart_external(self, name: str) -> Problem | None:
         """Have another program restart its workload `OWNER/NAME`; None once it was asked, or is being asked already."""
         ...

@@ -40,7 +40,8 @@ class ExternalApi:
             raise Refusal(400, "bad_name", f"The name of another program's workload is {rule}.")
         view = self._control.snapshot().external.get(name)
         if view is None:
-            raise Refusal(404, UNKNOWN, "No other program has a workload with this name.")
+            problem = self._control.missing_external(name)
+            raise Refusal(404, problem.kind, problem.summary)
         return view
 
     async def listing(self, request: web.Request) -> web.Response:

@@ -215,6 +215,10 @@ class AppControl:
         """Why workloads of other programs are missing or old."""
         return self._app.external.problems()
 
+    def missing_external(self, name: str) -> Problem:
+        """Why no workload of another program is named `OWNER/NAME`, or none is seen."""
+        return self._app.external.missing(name)
+
     async def restart_external(self, name: str) -> Problem | None:
         """Have another program restart its workload `OWNER/NAME`."""
         return await self._app.external.restart(name)

@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 PRESENCE_LIMIT = 10.0  # s for looking whether the directories exist
 HEALED_TOGETHER = 4  # workloads that are restarted at the same time: each may ask its sign-in server
 
+UNSEEN = "unseen"  # the kind of problem with a workload that may well be there
+
 HEALING = "Restarting it because the network is back."
 
 T = TypeVar("T")
@@ -61,9 +63,13 @@ Tell = Callable[[str, str, str], None]  # shows a key, a title and a sentence to
 Owners = Callable[["Machine"], Sequence["ExternalOwner"]]
 
 
-def no_such_workload(name: str) -> Problem:
-    """The answer for a name that no program's workload has."""
-    return Problem("unknown_workload", f"No other program has a workload named {name}.")
+def no_such_workload(name: str, problems: Sequence[str] = ()) -> Problem:
+    """The answer for a name that no program's workload has, as far as can be seen: `problems` are sentences on what
+    can't."""
+    if not problems:
+        return Problem("unknown_workload", f"No other program has a workload named {name}.")
+    about = [each for each in problems if name.rpartition("/")[2] in each]
+    return Problem(UNSEEN, f"Amberlight can't see {name}. {(about or problems)[0]}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +115,7 @@ class ExternalWatch:
         self._claims: dict[str, Claims] = {}  # the same, of those that aren't watched any more, too
         self._look = asyncio.Event()
         self._looked_at = float("-inf")
+        self._has_looked = False  # with a result
         self._absent = False  # one of the programs isn't there
         self._unseen = ""  # why that isn't known
         self._directories: DirectoryChanges | None = None  # where the absent ones would appear
@@ -138,12 +145,13 @@ class ExternalWatch:
         while True:
             await self._look.wait()
             self._look.clear()
+            self._has_looked = False
             self._looked_at = asyncio.get_running_loop().time()
             for owner_id in [each for each in self._watched if not self._wanted(each)]:
                 self._drop(owner_id)
             try:
                 await self._look_for(self._machine())
-                self._unseen = ""
+                self._has_looked, self._unseen = True, ""
             except HangingError:
                 self._not_seen("the disk with other programs' files isn't responding; looking again later")
             except Exception as error:  # noqa: BLE001 - nothing that is found there may end the watching
@@ -238,7 +246,7 @@ class ExternalWatch:
     def _check(self, owner_id: str) -> Check:
         title = TITLES.get(owner_id, owner_id)
         if not self._wanted(owner_id):
-            return Check(owner_id, OK, f"{title}'s workloads aren't shown because {owner_id}_watch is off.")
+            return Check(owner_id, OK, _off(owner_id))
         if (found := self._watched.get(owner_id)) is None:
             return Check(owner_id, OK, f"{title} hasn't been used here.")
         watched = found[0]
@@ -256,10 +264,24 @@ class ExternalWatch:
         found = self._watched.get(parts[0]) if parts else None
         return (found[0], parts[1]) if parts and found and name in found[0].views else None
 
+    def missing(self, name: str) -> Problem:
+        """Why there is no such workload, or none is seen."""
+        owner_id = name.partition("/")[0]
+        title, found = TITLES.get(owner_id, owner_id), self._watched.get(owner_id)
+        if self._machine is None or (found is None and owner_id not in TITLES):
+            return no_such_workload(name)
+        if not self._wanted(owner_id):
+            return Problem(UNSEEN, f"{_off(owner_id)} To turn it on: amberlight set {owner_id}_watch true.")
+        looked = self._has_looked and not self._look.is_set() if found is None else found[0].has_read
+        problems = found[0].problems if found else ()
+        if not looked and not problems:
+            return Problem(UNSEEN, f"Amberlight couldn't read {title}'s workloads yet. Try again in a minute.")
+        return no_such_workload(name, problems)
+
     async def ask(self, name: str, job: Callable[[ExternalOwner, str], T]) -> T | Problem:
         """Ask the program that has `OWNER/NAME` something about it, in a thread with a limit."""
         if (found := self._find(name)) is None:
-            return no_such_workload(name)
+            return self.missing(name)
         watched, own_name = found
         return await watched.ask(lambda owner: job(owner, own_name))
 
@@ -268,7 +290,7 @@ class ExternalWatch:
         """For what takes several steps: meanwhile its row says `doing`, and nobody else has its program do anything to
         it. A problem if anybody does already."""
         if (found := self._find(name)) is None:
-            yield no_such_workload(name)
+            yield self.missing(name)
             return
         watched, own_name = found
         claim = watched.claim(own_name, doing)
@@ -284,7 +306,7 @@ class ExternalWatch:
         """Have it restarted by its program; None also while that is under way. With `doing` nobody has asked for it,
         and it is only restarted if its login still fails for a temporary reason."""
         if (found := self._find(name)) is None:
-            return no_such_workload(name)
+            return self.missing(name)
         watched, own_name = found
         if (claim := watched.claims.get(own_name)) is not None and claim.restarts:
             return None
@@ -341,6 +363,10 @@ class ExternalWatch:
     async def _restart_in_turn(self, name: str) -> None:
         async with self._turns:
             await self.restart(name, HEALING)
+
+
+def _off(owner_id: str) -> str:
+    return f"{TITLES.get(owner_id, owner_id)}'s workloads aren't shown because {owner_id}_watch is off."
 
 
 def _present(wanted: Mapping[str, Path], directories: DirectoryChanges) -> set[str]:

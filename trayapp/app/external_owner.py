@@ -103,6 +103,7 @@ class WatchedOwner:
         self.owner = owner
         self.views: Mapping[str, WorkloadView] = {}
         self.problems: tuple[str, ...] = ()
+        self.has_read = False
         self.claims = claims
         claims.changed = self._claims_changed
         self._show = show
@@ -213,7 +214,7 @@ class WatchedOwner:
             self._log(logging.INFO, "", f"{self.owner.title} can be read again")
         self._failed_at = None
         self._ends_reported = self._ends.watch(reading.processes)
-        self._reading = reading
+        self._reading, self.has_read = reading, True
         self.claims.seen({each.name: each for each in reading.workloads}, self._looked_at)
         bad = [each.name for each in reading.workloads if not NAME.fullmatch(each.name)]
         names = [
@@ -227,7 +228,7 @@ class WatchedOwner:
         if self._failed_at is None:
             self._failed_at = now
         elif now - self._failed_at >= KEPT:
-            self._reading = Reading()
+            self._reading, self.has_read = Reading(), False
         self.claims.seen({}, self._looked_at)
         return self._update((sentence,))
 

@@ -162,13 +162,14 @@ class TakeOver:
     async def _source(self, theirs: str, claimed: Claimed | None) -> Source | Problem:
         from trayapp.external.take_over import Source
 
-        def look(owner: ExternalOwner, name: str) -> Source | None:
+        def look(owner: ExternalOwner, name: str) -> Source | Problem:
             reading = owner.read()
             there = next((each for each in reading.workloads if each.name == name), None)
-            return None if there is None else Source(owner.title, owner.id, there, reading.actions, owner.entry(name))
+            if there is None:
+                return no_such_workload(theirs, reading.problems)
+            return Source(owner.title, owner.id, there, reading.actions, owner.entry(name))
 
-        found = await (self._others.ask(theirs, look) if claimed is None else claimed.ask(look))
-        return no_such_workload(theirs) if found is None else found
+        return await (self._others.ask(theirs, look) if claimed is None else claimed.ask(look))
 
     # --- taking over -------------------------------------------------------------------------------------------------
 

@@ -24,6 +24,13 @@ def workload_name(text: str) -> str:
     return text
 
 
+def name_here(text: str) -> str:
+    """The NAME of ours of what was another program's."""
+    if "/" in text:
+        raise ArgumentTypeError("use the name that it has in Amberlight; see: amberlight list --all")
+    return workload_name(text)
+
+
 def listed_name(text: str) -> str:
     """A NAME as `list` shows it: another program's workload is OWNER/NAME, such as toolhive/github."""
     if "/" not in text:

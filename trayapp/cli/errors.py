@@ -24,7 +24,7 @@ def api_error_text(error: ApiError, arguments: argparse.Namespace, paths: Paths)
     """The app's own sentence; for an unknown workload, the closest known name, or why none is known."""
     name = getattr(arguments, "name", None) or ""
     if error.code != "unknown_workload" and not (
-        "/" in name and error.status == 404
+        "/" in name and error.status == 404 and error.code != "unseen"
     ):  # an earlier version has no such path
         return clean(error)
     if not name:
@@ -40,7 +40,8 @@ def api_error_text(error: ApiError, arguments: argparse.Namespace, paths: Paths)
     if broken and (not names or f": workloads.{arguments.name}" in broken):
         return broken_text(broken)
     missing = f"there's no workload {arguments.name}."
-    similar = get_close_matches(arguments.name, names, 1)
+    theirs = [each for each in names if each.partition("/")[2] == name]
+    similar = theirs or get_close_matches(name, names, 1)
     if similar:
         return f"{missing} Did you mean {clean(similar[0])}?"
     return f"{missing} See: amberlight list --all"

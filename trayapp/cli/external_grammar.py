@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from trayapp.cli.arguments import listed_name, new_name, workload_name
+from trayapp.cli.arguments import listed_name, name_here, new_name
 from trayapp.cli.entry_grammar import BY_DEVICE, DRY_RUN, NO_BROWSER
 from trayapp.cli.parser import Parser, add_command, add_format
 
@@ -30,7 +30,7 @@ def external_commands(commands: Any) -> None:
     take_over.usage = "amberlight take-over OWNER/NAME [options]\n       amberlight take-over --undo NAME [--yes]"
     owned_name(take_over, nargs="?")
     help_text = "give it back: client entries are restored, and ToolHive runs it again"
-    take_over.add_argument("--undo", metavar="NAME", type=workload_name, help=help_text)
+    take_over.add_argument("--undo", metavar="NAME", type=name_here, help=help_text)
     help_text = "the name to use here (its name there)"
     take_over.add_argument("--name", metavar="NAME", type=new_name, dest="new", help=help_text)
     take_over.add_argument("--yes", action="store_true", help="don't ask")

@@ -30,10 +30,11 @@ def take_over(arguments: argparse.Namespace, paths: Paths) -> int:
         return USAGE
     if arguments.undo is not None:
         return _give_back(arguments, paths)
+    client = ApiClient.of(paths)
     if "/" not in arguments.name:
+        client.status(arguments.name)
         print_error(f"amberlight: {arguments.name} is already an Amberlight workload.")
         return FAILED
-    client = ApiClient.of(paths)
     owner, _, name = arguments.name.partition("/")
     path = f"{BASE}/external/{quote(owner, safe='')}/{quote(name, safe='')}/take-over"
     query = f"?name={quote(arguments.new, safe='')}" if arguments.new else ""

@@ -41,8 +41,7 @@ _DETAILS: Mapping[Status, Detail] = {
 }
 
 _USER_IN_URL = re.compile(r"^([a-z][a-z0-9+.-]*://)[^/?#]*@", re.I)
-_IN_QUERY = re.compile(r"([?&])([^?=&#]*)=[^&#]+")
-_KEY = re.compile(r"key|token|secret|passw|auth|code|sig", re.I)
+_IN_QUERY = re.compile(r"([?&;])([^?=&;#]*)=[^&;#]+")
 
 # A refusal by the server: a restart would only open another program's sign-in page.
 _REFUSED = re.compile(
@@ -108,20 +107,19 @@ def external_view(
             owner=owner,
             name=found.name,
             word=clean(found.word).strip()[:WORD_MAX] or Status.UNKNOWN.value,
-            client_url=_shown_url(found.client_url),
+            client_url=_shown_url(found.client_url, fragment=True),
             actions=tuple(actions),
             doing=doing,
         ),
     )
 
 
-def _shown_url(url: str) -> str:
-    """An address without a password and keys in it, which the other program's configuration may well have."""
-    return _IN_QUERY.sub(_without_key, _USER_IN_URL.sub(r"\1", clean(url).strip()))[:URL_MAX]
-
-
-def _without_key(found: re.Match[str]) -> str:
-    return f"{found[1]}{found[2]}=***" if _KEY.search(found[2]) else found[0]
+def _shown_url(url: str, *, fragment: bool = False) -> str:
+    """An address without a password and keys in it, which the other program's configuration may well have. Any value in
+    the query may be one, whatever its name. `fragment`: there may be one, such as the name of a workload."""
+    whole, mark, after = clean(url).strip().partition("#")
+    shown = _IN_QUERY.sub(r"\1\2=***", _USER_IN_URL.sub(r"\1", whole))
+    return f"{shown}{mark}{after}"[:URL_MAX] if fragment else shown[:URL_MAX]
 
 
 def external_advice(view: WorkloadView) -> tuple[str, str]:

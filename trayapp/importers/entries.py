@@ -24,7 +24,9 @@ NAME_MAX = 63  # characters
 FALLBACK_NAME = "workload"
 # Names of headers and query parameters that carry somebody's key.
 CREDENTIAL = re.compile(
-    r"authorization|proxy-authorization|cookie|secret|key|.*(?:api|access|auth)[-_]?key|.*token", re.I
+    r"authorization|proxy-authorization|cookie|key|.*(?:api|access|auth)[-_]?key|.*(?:token|secret|passw(?:or)?d|passphrase)|"
+    r"pwd|jwt|bearer|auth|credentials?|sig|signature",
+    re.I,
 )
 
 
