@@ -324,8 +324,8 @@ def test_the_watch_is_switched_off_and_on_meanwhile(tell: Tell) -> None:
     async def story(house: House) -> None:
         house.watch.restart_clicked(ONE)
         await asyncio.sleep(SOON)
-        for settings in (OFF, Settings()):
-            house.watch.configured(settings)
+        for each in (OFF, Settings()):
+            house.watch.configured(each)
             await asyncio.sleep(SOON)
         assert "ToolHive is restarting it." == house.doing()
         assert refused(await house.taking(), BUSY_RESTART)
@@ -485,9 +485,9 @@ def test_the_watch_is_switched_off_during_a_take_over(tell: Tell) -> None:
     async def story(house: House) -> None:
         house.owner.takes["stop"] = 10.0
         taking = house.taking()
-        for settings in (OFF, Settings(), OFF, Settings()):
+        for each in (OFF, Settings(), OFF, Settings()):
             await asyncio.sleep(SOON)
-            house.watch.configured(settings)
+            house.watch.configured(each)
         await asyncio.sleep(SOON)
         house.watch.restart_clicked(ONE)
         await asyncio.sleep(SOON)

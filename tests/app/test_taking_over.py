@@ -91,6 +91,9 @@ def test_there_and_back(program: Program, owner: StoppingOwner, cursor: Path, se
     program.until(lambda: program.status("github") == "running ok", "the sign-in")
     program.until(lambda: program.last.external["toolhive/GitHub"].status == "stopped", "its owner's row")
     assert "[workloads.github]" in program.paths.config_file.read_text()
+    with pytest.raises(ApiError, match="To have ToolHive run it again: amberlight take-over --undo github"):
+        ask(program, "POST", ONE.replace("take-over", "restart"))
+    assert ["stop GitHub"] == owner.history
 
     back = ask(program, "POST", "/api/v1beta/workloads/github/give-back", {})
     assert (["Cursor"], []) == (back["updated"], back["failed"])
@@ -170,7 +173,10 @@ def test_it_runs_there_again(program: Program, owner: StoppingOwner) -> None:
     program.until(lambda: program.last.external["toolhive/GitHub"].status == "stopped", "its owner's row")
     assert [] == twice(program)
     owner.workloads = [replace(each, url=f"{each.url}/") for each in owner.workloads]
-    program.client.request("POST", "/api/v1beta/external/toolhive/GitHub/restart", {})
+    owner.restart("GitHub")
+    [(watched, _)] = program.runtime.external._watched.values()
+    assert program.control is not None
+    program.control.engine._loop.call_soon_threadsafe(watched._hint.set)
     program.until(lambda: program.last.external["toolhive/GitHub"].status == "running", "its owner's row")
     text = "Their logins are separate, so both work. To keep only github: amberlight take-over toolhive/GitHub"
     assert [text] == twice(program)

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trayapp.clients.files import FileError
+from trayapp.external import taken_over
 from trayapp.external.taken_over import Entry, Patch, Records, TakenOver
 
 ENTRY = Entry("cursor", "/home/a/.cursor/mcp.json", "github", {"url": "http://127.0.0.1:21000/mcp"})
@@ -62,13 +63,14 @@ def test_kept_renamed_and_forgotten(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"github": {}}', '{"github": {"owner": "toolhive"}}', "null", '"x"'])
 def test_a_damaged_file_is_none(tmp_path: Path, text: str) -> None:
-    """And is replaced by the next record."""
+    """And is moved aside for the next record."""
 
     (tmp_path / "take-overs.json").write_text(text)
     records = Records(tmp_path)
     assert {} == records.all()
     records.keep("github", RECORD)
     assert RECORD == records.get("github")
+    assert text == (tmp_path / "take-overs.json.damaged").read_text()
 
 
 def test_what_a_later_version_adds_is_ignored(tmp_path: Path) -> None:
@@ -87,3 +89,22 @@ def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "take-overs.json").mkdir()
     with pytest.raises(FileError, match=r"take-overs\.json"):
         Records(tmp_path).keep("github", RECORD)
+
+
+def test_its_name_here(tmp_path: Path) -> None:
+    records = Records(tmp_path)
+    records.keep("mine", RECORD)
+    assert "mine" == records.name_of(RECORD.owner, RECORD.theirs)
+    assert records.name_of(RECORD.owner, "other") is None
+
+
+def test_a_file_that_cannot_be_read_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ways back in it are still good; nothing is taken over meanwhile."""
+
+    records = Records(tmp_path)
+    records.keep("mine", RECORD)
+    with monkeypatch.context() as patch:
+        patch.setattr(taken_over, "SIZE_MAX", 8)
+        with pytest.raises(FileError, match="larger than"):
+            records.keep("other", RECORD)
+    assert {"mine": RECORD} == records.all()

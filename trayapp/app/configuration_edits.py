@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 
         async def take_out(self, names: Sequence[str]) -> Sequence[str]: ...
 
+    class OtherPrograms(Others, Protocol):
+        """Other programs: `external.py`. It asks which workload here has taken the place of theirs."""
+
+        taken_over_as: Callable[[str], Awaitable[str | None]]
+
 
 @dataclass(frozen=True, slots=True)
 class AppHooks:
@@ -39,7 +44,7 @@ class AppHooks:
     none if it is gone. `change_port` moves the local server. `others` are other programs' workloads."""
 
     clients: ClientEntries
-    others: Others
+    others: OtherPrograms
     forget_endpoint: Callable[[str], None]
     muted: Callable[[], bool]
     mute: Callable[[], None]
@@ -80,6 +85,7 @@ class ConfigurationEdits:
         self.settings = AppSettings(configuration, at_login, hooks.muted, hooks.mute, hooks.change_port)
         engine.effects.before_reading = self.renames.complete
         engine.effects.removals.on_deleted = sign_in.forget
+        hooks.others.taken_over_as = lambda theirs: self.take_over.name_here(theirs)
 
     @cached_property
     def take_over(self) -> TakeOver:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, Unpack
 
 from trayapp.config.loader import Settings
 from trayapp.core.checks import OK, WARNING, Check
-from trayapp.core.external import HEAL_AFTER, LOOK_EVERY, Heals, heal, split_name
+from trayapp.core.external import GONE, HEAL_AFTER, LOOK_EVERY, Heals, heal, split_name
 from trayapp.core.gate import Gate
 from trayapp.core.model import Moment, Problem
 from trayapp.core.owners import TITLES
@@ -90,6 +90,10 @@ class Claimed:
         return result if isinstance(result, Problem) else None
 
 
+async def _not_taken_over(_: str) -> str | None:
+    return None
+
+
 class ExternalWatch:
     """Belongs to the engine's loop. `machine` is None where other programs are left alone: the demo.
 
@@ -105,6 +109,9 @@ class ExternalWatch:
         owners: Owners | None = None,
         watched: Callable[[ExternalOwner, Callable[[], None], Claims], WatchedOwner] | None = None,
     ) -> None:
+        self.taken_over_as: Callable[[str], Awaitable[str | None]] = (
+            _not_taken_over  # our name for `OWNER/NAME`, if one of ours has taken its place
+        )
         self._machine = machine
         self._engine = engine
         self._tell = tell
@@ -311,6 +318,9 @@ class ExternalWatch:
         if (claim := watched.claims.get(own_name)) is not None and claim.restarts:
             return None
         view, title = watched.views[name], watched.owner.title
+        if view.status in GONE and (ours := await self.taken_over_as(name)) is not None:
+            text = f"{ours} has taken its place. To have {title} run it again: amberlight take-over --undo {ours}"
+            return Problem("taken_over", text)
         if view.external is None or Verb.RESTART not in view.external.actions:
             return Problem("not_possible", f"{title} can't restart it right now. Start {title}, or check it there.")
         result = await watched.restart(own_name, doing or f"{title} is restarting it.", only_passing=bool(doing))

@@ -354,6 +354,11 @@ class TakeOver:
 
     # --- the record --------------------------------------------------------------------------------------------------
 
+    async def name_here(self, theirs: str) -> str | None:
+        """The workload that took the place of `OWNER/NAME`; None if none did, or it is gone."""
+        found = await asyncio.to_thread(self._records().name_of, *theirs.split("/", 1))
+        return found if found in self._engine.workloads else None
+
     def _records(self) -> Records:
         from trayapp.external.taken_over import Records
 

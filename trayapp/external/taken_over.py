@@ -74,6 +74,10 @@ class TakenOver:
     entries: tuple[Entry, ...] = ()
 
 
+class _DamagedError(files.FileError):
+    pass
+
+
 class Records:
     """The file. Its methods read and write it: call them in a thread."""
 
@@ -82,21 +86,47 @@ class Records:
 
     def all(self) -> dict[str, TakenOver]:
         """By our name; nothing from a damaged file."""
+        try:
+            return self._read()
+        except _DamagedError:
+            log.warning("%s is damaged, so no take-over can be undone", self._file)
+        except files.FileError as error:
+            log.warning("no take-over can be undone: %s", error)
+        return {}
+
+    def _read(self) -> dict[str, TakenOver]:
+        """Raises `FileError`."""
         if not self._file.exists():
             return {}
+        text = files.read(self._file, SIZE_MAX).text
         try:
-            data = json.loads(files.read(self._file, SIZE_MAX).text)
-            return {str(name): _taken_over(each) for name, each in data.items()}
-        except (files.FileError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            log.warning("%s can't be read, so no take-over can be undone: %s", self._file, type(error).__name__)
+            return {str(name): _taken_over(each) for name, each in json.loads(text).items()}
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            raise _DamagedError(f"{self._file} is damaged") from None
+
+    def _known(self) -> dict[str, TakenOver]:
+        """What is to be written again. A damaged file is moved aside. Raises `FileError`."""
+        try:
+            return self._read()
+        except _DamagedError:
+            aside = self._file.with_name(f"{self._file.name}.damaged")
+            try:
+                self._file.replace(aside)
+            except OSError as error:
+                raise files.FileError(f"{self._file} is damaged and can't be moved aside: {error.strerror}") from None
+            log.warning("%s was damaged and is now %s; what it recorded can no longer be undone", self._file, aside)
             return {}
 
     def get(self, name: str) -> TakenOver | None:
         return self.all().get(name)
 
+    def name_of(self, owner: str, theirs: str) -> str | None:
+        """Our name for another program's workload that was taken over."""
+        return next((name for name, each in self.all().items() if (each.owner, each.theirs) == (owner, theirs)), None)
+
     def keep(self, name: str, record: TakenOver | None) -> None:
-        """Remember it, or with None forget it. Raises `FileError`."""
-        known = self.all()
+        """Remember it, or with None forget it. Raises `FileError`, also rather than replace a file that it can't read."""
+        known = self._known()
         if record is None and known.pop(name, None) is None:
             return
         if record is not None:
