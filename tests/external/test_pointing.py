@@ -159,6 +159,24 @@ def test_a_key_for_the_proxy_gives_way_to_ours() -> None:
     assert "CANARY" in str(theirs)
 
 
+@pytest.mark.parametrize(
+    ("name", "theirs", "kept"),
+    [
+        ("codex", {"bearer_token_env_var": "PROXY_KEY", "tool_timeout_sec": 9}, {"tool_timeout_sec": 9}),
+        ("codex", {"env_http_headers": {"authorization": "KEY", "X-Org": "ORG"}}, {"env_http_headers": {"X-Org": "ORG"}}),
+        ("codex", {"env_http_headers": {"Authorization": "KEY"}}, {}),
+        ("claude-code", {"type": "http", "headersHelper": "/bin/key"}, {}),
+    ],
+)
+def test_so_does_one_that_is_named_in_another_way(name: str, theirs: dict[str, Any], kept: dict[str, Any]) -> None:
+    """Clients would send that one to us, or refuse the entry without the variable."""
+
+    client = BY_NAME[name]
+    made = moved(client, OURS, {"url": PROXY, **theirs})
+    assert entry(client, OURS, Transport.HTTP) | kept == made
+    assert {"url": PROXY, **theirs} == moved_back(client, made, {"url": PROXY, **theirs})
+
+
 def test_a_server_of_sse() -> None:
     """A client that doesn't speak it starts our command."""
 

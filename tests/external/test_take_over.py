@@ -150,6 +150,10 @@ def test_notes_name_it() -> None:
             "Amberlight can't keep github signed in: it uses a fixed token, so there's no login to keep.",
         ),
         (
+            replace(SOURCE, entry=ImportableEntry("github", {"url": "http://localhost:8765/k/KEY/mcp"})),
+            "github already gets its token from Amberlight, so there's nothing to take over.",
+        ),
+        (
             replace(SOURCE, entry=ImportableEntry("github", {"url": "http://127.0.0.1:8765/w/github"})),
             "github already gets its token from Amberlight, so there's nothing to take over.",
         ),

@@ -41,11 +41,15 @@ _DETAILS: Mapping[Status, Detail] = {
 }
 
 _USER_IN_URL = re.compile(r"^([a-z][a-z0-9+.-]*://)[^/?#]*@", re.I)
+_KEY_OF_OURS = re.compile(r"^(https?://[^/?#]*/k/)[^/?#]+", re.I)  # a local key, of an address that leads to us
 _IN_QUERY = re.compile(r"([?&;])([^?=&;#]*)=[^&;#]+")
 
-# A refusal by the server: a restart would only open another program's sign-in page.
+# A refusal by the server: a restart would only open another program's sign-in page. Any of OAuth's errors is one, as Go
+# writes it or in the server's own answer, except those that pass.
 _REFUSED = re.compile(
-    r"invalid_grant|invalid_client|unauthorized_client|invalid_scope|unsupported_grant_type|access_denied|new token",
+    r"invalid_grant|invalid_client|unauthorized_client|invalid_scope|unsupported_grant_type|access_denied|new token|"
+    r"(?:oauth2: |\berror\W{1,4}[:=]\W{0,4})\\?\"(?!server_error|temporarily_unavailable|slow_down)[a-z]+_[a-z_]+\b|"
+    r"(?:interaction|login|consent|account_selection)_required",
     re.I,
 )
 # What passes: no answer, no name, no trust, or an answer that isn't OAuth's.
@@ -118,7 +122,8 @@ def _shown_url(url: str, *, fragment: bool = False) -> str:
     """An address without a password and keys in it, which the other program's configuration may well have. Any value in
     the query may be one, whatever its name. `fragment`: there may be one, such as the name of a workload."""
     whole, mark, after = clean(url).strip().partition("#")
-    shown = _IN_QUERY.sub(r"\1\2=***", _USER_IN_URL.sub(r"\1", whole))
+    bare = _KEY_OF_OURS.sub(r"\1***", _USER_IN_URL.sub(r"\1", whole))
+    shown = _IN_QUERY.sub(r"\1\2=***", bare)
     return f"{shown}{mark}{after}"[:URL_MAX] if fragment else shown[:URL_MAX]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from trayapp.clients.connections import comparable_url
-from trayapp.clients.entries import PROXY_URL
+from trayapp.clients.entries import ALL_URL, PROXY_URL
 from trayapp.config.settings import NAME, NAME_HELP
 from trayapp.core.external import GONE, ExternalWorkload, external_name, status_of
 from trayapp.core.model import Spec
@@ -87,7 +87,7 @@ def plan(
     )
     if isinstance(source.entry, SkippedEntry):
         return replace(made, problem=f"Amberlight can't keep {theirs.name} signed in: {source.entry.reason}.")
-    if PROXY_URL.fullmatch(source.entry.url):
+    if _is_ours(source.entry.url):
         return replace(
             made, problem=f"{theirs.name} already gets its token from Amberlight, so there's nothing to take over."
         )
@@ -111,6 +111,12 @@ def plan(
         text = f"{source.owner} can't stop {theirs.name} right now. Start {source.owner}, then try again."
         return replace(named, problem=text)
     return named
+
+
+def _is_ours(url: str) -> bool:
+    """Whether an address leads to us: by a workload's path, or by a local key in it."""
+    every = ALL_URL.fullmatch(url)
+    return bool(PROXY_URL.fullmatch(url)) or (every is not None and every["key"] is not None)
 
 
 def _taken_before(
