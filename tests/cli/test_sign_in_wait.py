@@ -182,7 +182,7 @@ def test_registering_again(app: FakeApp, capsys: Capture, monkeypatch: pytest.Mo
     os.write(writing, b"R\n")
     with os.fdopen(reading) as stdin:
         monkeypatch.setattr(sys, "stdin", stdin)
-        monkeypatch.setattr(sign_in_wait, "_is_terminal", lambda: True)
+        monkeypatch.setattr(sign_in_wait, "can_ask", lambda: True)
         code = main(["reauthorize", "github"])
         os.close(writing)
 
@@ -200,7 +200,7 @@ def test_where_registering_again_is_not_offered(
 
     app.replies[BEGIN] = 202, {"authorization_url": URL} | ({} if registered is None else {"registered": registered})
     app.replies[STATUS] = [out(), out(signing_in=True), good(last_refreshed_at="b")]
-    monkeypatch.setattr(sign_in_wait, "_is_terminal", lambda: terminal)
+    monkeypatch.setattr(sign_in_wait, "can_ask", lambda: terminal)
     monkeypatch.setattr(sign_in_wait, "PastedLines", lambda: pytest.fail("reads"))
 
     assert 0 == main(["reauthorize", "github"])

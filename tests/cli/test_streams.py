@@ -50,6 +50,30 @@ def test_output_that_is_lost_is_one_line(app: FakeApp, words: list[str], redirec
     assert f"amberlight: the output can't be written: {why}\n" == done.stderr
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["add", "new", "https://new.example/mcp"],
+        ["setup"],
+        ["connect", "cursor"],
+        ["uninstall"],
+        ["import", "toolhive"],
+        ["take-over", "--undo", "github"],
+        ["secret", "set", "github"],
+        ["edit"],
+        ["reauthorize", "github"],
+    ],
+    ids=" ".join,
+)
+def test_a_closed_input_is_no_mistake_of_ours(app: FakeApp, words: list[str]) -> None:
+    """Nobody can be asked, which each command says in its own way."""
+
+    done = run_in_shell(words, "<&-")
+
+    assert "unexpected error" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_reader_that_left_is_one_line(app: FakeApp) -> None:
     done = subprocess.run(
         ["bash", "-c", '"$0" -m trayapp list | true; exit "${PIPESTATUS[0]}"', sys.executable],

@@ -120,7 +120,11 @@ def test_it_asks(
     assert ("Nothing was changed." in capsys.readouterr().out) is not bool(asked)
 
 
-def test_without_a_terminal_it_wants_a_word(app: FakeApp, capsys: Capture) -> None:
+@pytest.mark.parametrize("closed", [False, True])
+def test_without_a_terminal_it_wants_a_word(
+    app: FakeApp, capsys: Capture, monkeypatch: pytest.MonkeyPatch, closed: bool
+) -> None:
+    monkeypatch.setattr("sys.stdin", None if closed else io.StringIO())
     for words in (["toolhive/GitHub.v2"], ["--undo", "github"]):
         assert 2 == main(["take-over", *words])
         assert "amberlight: to confirm, add --yes.\n" == capsys.readouterr().err

@@ -163,7 +163,11 @@ def test_a_key_for_the_proxy_gives_way_to_ours() -> None:
     ("name", "theirs", "kept"),
     [
         ("codex", {"bearer_token_env_var": "PROXY_KEY", "tool_timeout_sec": 9}, {"tool_timeout_sec": 9}),
-        ("codex", {"env_http_headers": {"authorization": "KEY", "X-Org": "ORG"}}, {"env_http_headers": {"X-Org": "ORG"}}),
+        (
+            "codex",
+            {"env_http_headers": {"authorization": "KEY", "X-Org": "ORG"}},
+            {"env_http_headers": {"X-Org": "ORG"}},
+        ),
         ("codex", {"env_http_headers": {"Authorization": "KEY"}}, {}),
         ("claude-code", {"type": "http", "headersHelper": "/bin/key"}, {}),
     ],

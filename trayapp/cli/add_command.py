@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +12,7 @@ from trayapp.cli.codes import FAILED, OK, USAGE
 from trayapp.cli.entry_keys import configuration_keys, key_errors
 from trayapp.cli.errors import api_error_text, refuse_missing_file, sign_in_later
 from trayapp.cli.output import clean, parse_time, print_error, print_line, print_noted
-from trayapp.cli.questions import Questions, confirmed
+from trayapp.cli.questions import Questions, can_ask, confirmed
 from trayapp.config.paths import Paths
 from trayapp.core.model import Secret
 
@@ -79,7 +78,7 @@ def _add(client: ApiClient, arguments: argparse.Namespace, keys: Mapping[str, An
             if error.code != "client_id_needed":
                 raise
             show_client_needed(arguments, keys, error)
-            if not sys.stdin.isatty() or not (typed := Questions(agree=False).text("Client ID (Enter to stop): ")):
+            if not can_ask() or not (typed := Questions(agree=False).text("Client ID (Enter to stop): ")):
                 return FAILED
             body |= {"client_id": typed, "redirect_port": error.body.get("redirect_port")}
             if error.body.get("client_secret") != "none":
@@ -142,7 +141,7 @@ def remove(arguments: argparse.Namespace, paths: Paths) -> int:
     """Have the app remove it: revoke and delete the login, then delete its entry."""
     client, name = ApiClient.of(paths), arguments.name
     client.status(name)  # unknown names end here
-    if not arguments.yes and not sys.stdin.isatty():
+    if not arguments.yes and not can_ask():
         print_error(f"amberlight: Removing {name} deletes its login. To confirm, add --yes.")
         return USAGE
     if not arguments.yes and not confirmed(f"Remove {name}? Its login is revoked and deleted."):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +18,7 @@ from trayapp.cli.client import UNEXPECTED_ANSWER, ApiClient
 from trayapp.cli.client_config import outage_text
 from trayapp.cli.codes import FAILED, OK, USAGE
 from trayapp.cli.output import clean, print_error, print_json, print_line
-from trayapp.cli.questions import confirmed
+from trayapp.cli.questions import can_ask, confirmed
 from trayapp.clients import connecting, refusals
 from trayapp.clients.changes import Changes, read
 from trayapp.clients.connecting import ALL, Edit, Written, connections
@@ -242,7 +241,7 @@ def _targets(
 def _agreed(arguments: argparse.Namespace, question: str) -> bool:
     if arguments.replace:
         return True
-    if not sys.stdin.isatty() or arguments.dry_run:
+    if not can_ask() or arguments.dry_run:
         return False
     return confirmed(question)
 

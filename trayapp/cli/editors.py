@@ -7,13 +7,12 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from trayapp.cli.output import clean, print_error
-from trayapp.cli.questions import confirmed
+from trayapp.cli.questions import can_ask, confirmed
 from trayapp.system.processes import findable
 
 FOUND = ("sensible-editor", "editor", "nano", "vim", "vi", "notepad")  # tried if neither variable is set
@@ -57,7 +56,7 @@ def _read(draft: Path, old: str) -> tuple[str, str]:
 
 
 def _again() -> bool:
-    return sys.stdin.isatty() and confirmed("Edit it again?", enter=True)
+    return can_ask() and confirmed("Edit it again?", enter=True)
 
 
 def _open(file: Path, environ: Mapping[str, str]) -> None:

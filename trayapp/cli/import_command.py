@@ -19,7 +19,7 @@ from trayapp.cli.codes import FAILED, OK, USAGE
 from trayapp.cli.connect import connect_names, joined
 from trayapp.cli.errors import refuse_missing_file
 from trayapp.cli.output import Style, clean, print_error, print_line
-from trayapp.cli.questions import YES, confirmed, typed
+from trayapp.cli.questions import YES, can_ask, confirmed, typed
 from trayapp.clients import files
 from trayapp.clients.connecting import not_lasting_text
 from trayapp.clients.jsonc import JsonError
@@ -335,7 +335,7 @@ def _chosen(
     """The names that the person agrees to: all, none, or one by one. None without a terminal to ask in."""
     if arguments.yes:
         return names
-    if not sys.stdin.isatty():
+    if not can_ask():
         return None
     if len(names) == 1:
         return names if confirmed(question(names[0])) else ()

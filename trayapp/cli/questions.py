@@ -12,6 +12,11 @@ from trayapp.cli.pasted_lines import PastedLines, drop_typed
 YES = ("y", "yes")
 
 
+def can_ask() -> bool:
+    """Whether a person can type here: a script's standard input isn't ours to read, and it may be closed."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
 class Answer(Enum):
     """An answer to a question that is asked for each of several things."""
 

@@ -9,6 +9,7 @@ import sys
 from trayapp.cli.client import ApiClient
 from trayapp.cli.codes import OK, USAGE
 from trayapp.cli.output import print_error, print_result
+from trayapp.cli.questions import can_ask
 from trayapp.config.paths import Paths
 from trayapp.core.model import Secret
 from trayapp.oauth.client_keys import is_key
@@ -37,12 +38,12 @@ def secret(arguments: argparse.Namespace, paths: Paths) -> int:
 
 def read_secret(question: str) -> Secret | None:
     """The secret on one line; None if the input isn't usable as one."""
-    if sys.stdin.isatty():
+    if can_ask():
         from getpass import getpass
 
         text = getpass(question)
     else:
-        text = sys.stdin.read(INPUT_MAX)
+        text = "" if sys.stdin is None else sys.stdin.read(INPUT_MAX)
     text = text.removeprefix("\ufeff").strip("\r\n")
     if text.startswith("-----BEGIN") or is_key(Secret(text)):
         from trayapp.oauth.signing import KeyUnusableError, as_jwk

@@ -24,7 +24,7 @@ from trayapp.cli.codes import FAILED, INTERRUPTED, OK, USAGE
 from trayapp.cli.connect import access_of, connect_names, joined
 from trayapp.cli.errors import refuse_missing_file, sign_in_later
 from trayapp.cli.output import Style, clean, print_error, print_line
-from trayapp.cli.questions import Answer, Questions
+from trayapp.cli.questions import Answer, Questions, can_ask
 from trayapp.cli.setup_offers import typed
 from trayapp.clients.connections import State, connection
 from trayapp.clients.places import Machine
@@ -48,7 +48,7 @@ LATER = "Run setup again at any time: amberlight setup   See all workloads: ambe
 
 def setup(arguments: argparse.Namespace, paths: Paths) -> int:
     """Run each step after asking. Exit code 0 if nothing that was asked for failed."""
-    if not arguments.yes and not sys.stdin.isatty():
+    if not arguments.yes and not can_ask():
         print_error(
             "amberlight: setup asks questions. Run it in a terminal, or add --yes to answer yes to all of them."
         )

@@ -8,7 +8,6 @@ that this command began, and no other.
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -19,6 +18,7 @@ from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, INTERRUPTED, NEEDS_SIGN_IN, OK
 from trayapp.cli.output import clean, duration_words, flush_output, parse_time, print_error, print_line
 from trayapp.cli.pasted_lines import PastedLines
+from trayapp.cli.questions import can_ask
 from trayapp.cli.workload_text import auth_of, scopes_of
 from trayapp.config.paths import Paths
 from trayapp.core.app_notices import START_KEYRING, THIS_RUN_ONLY
@@ -131,16 +131,11 @@ def _wait_once(
                 "If the browser ends up at a page that can't be reached, paste its address here and press Enter:"
             )
             pasted = read()
-        if registered and not isinstance(device, Mapping) and _is_terminal():
+        if registered and not isinstance(device, Mapping) and can_ask():
             print_line(f"If the page shows an error, type {REGISTER_AGAIN} and press Enter to register again.")
             pasted = read()
     flush_output()
     return _wait(client, name, refreshed_before, pasted, limit, was_signing_in, hidden, registered=registered)
-
-
-def _is_terminal() -> bool:
-    """Whether a person can type here. A script's standard input isn't ours to read."""
-    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def _show_code(device: Mapping[str, Any], *, opened: bool) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -13,7 +12,7 @@ from trayapp.cli.client import BASE, ApiClient, ApiError
 from trayapp.cli.codes import FAILED, OK, USAGE
 from trayapp.cli.errors import api_error_text, sign_in_later
 from trayapp.cli.output import clean, print_error, print_line
-from trayapp.cli.questions import confirmed
+from trayapp.cli.questions import can_ask, confirmed
 from trayapp.cli.sign_in_wait import requested_method, sign_in
 from trayapp.config.paths import Paths
 from trayapp.core.snapshot import Status
@@ -75,7 +74,7 @@ def _agreed(arguments: argparse.Namespace, question: str) -> int | None:
     """None if the person agrees; else the exit code."""
     if arguments.yes:
         return None
-    if not sys.stdin.isatty():
+    if not can_ask():
         print_error("amberlight: to confirm, add --yes.")
         return USAGE
     if confirmed(question):
@@ -128,7 +127,7 @@ def _sign_in(client: ApiClient, arguments: argparse.Namespace, paths: Paths, nam
 
 def _stored_secret(client: ApiClient, name: str) -> bool:
     """Ask for the client's secret, which stays with its owner; whether one is stored now."""
-    if not sys.stdin.isatty():
+    if not can_ask():
         return False
     from trayapp.cli.secrets import read_secret
 

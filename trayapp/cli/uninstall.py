@@ -23,7 +23,7 @@ from trayapp.cli.add_command import REMOVAL_LIMIT, left_over_texts
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, NOT_RUNNING, OK, USAGE
 from trayapp.cli.output import clean, print_error, print_json, print_line
-from trayapp.cli.questions import confirmed
+from trayapp.cli.questions import can_ask, confirmed
 from trayapp.clients.connections import own_entries
 from trayapp.clients.places import Machine
 from trayapp.clients.projects import everywhere
@@ -66,7 +66,7 @@ class _Plan:
 
 
 def uninstall(arguments: argparse.Namespace, paths: Paths) -> int:
-    if not arguments.yes and not sys.stdin.isatty():
+    if not arguments.yes and not can_ask():
         print_error("amberlight: uninstall asks before it changes anything. To confirm, add --yes.")
         return USAGE
     plan = _look(arguments, paths)

@@ -57,7 +57,7 @@ class Audience:
 
 def audience(*, tray: bool, arguments: tuple[str, ...]) -> Audience:
     """The audience of this process. `arguments`: of the command to hint at; none if it would reach another app."""
-    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    terminal = all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
     checks = asyncio.run(_checks()) if tray else []
     problem = "" if not checks or checks[0].state == OK else checks[0].text
     icon = tray and not problem
