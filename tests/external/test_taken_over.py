@@ -91,13 +91,6 @@ def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
         Records(tmp_path).keep("github", RECORD)
 
 
-def test_its_name_here(tmp_path: Path) -> None:
-    records = Records(tmp_path)
-    records.keep("mine", RECORD)
-    assert "mine" == records.name_of(RECORD.owner, RECORD.theirs)
-    assert records.name_of(RECORD.owner, "other") is None
-
-
 def test_a_file_that_cannot_be_read_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The ways back in it are still good; nothing is taken over meanwhile."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Protocol
 
 from trayapp.core.checks import Check, Report, keyring_check
@@ -11,7 +11,7 @@ from trayapp.core.gate import Gate
 from trayapp.core.model import Moment, Trouble, Workload
 from trayapp.core.outages import BY_COMMAND, fact, remedy
 from trayapp.core.sentences import PROBLEMS, REMEDIES
-from trayapp.core.snapshot import Snapshot
+from trayapp.core.snapshot import External, Snapshot
 from trayapp.osevents.watch import Watch
 
 EVENTS = "network and sleep"
@@ -45,8 +45,11 @@ class EngineHealth(Protocol):
 
 
 class Diagnostics:
-    """Makes the report, on the engine's loop. `journal` says what is wrong with state.db, if anything;
-    `others` are the checks of other programs that are watched."""
+    """Makes the report, on the engine's loop. `journal` says what is wrong with state.db, if anything.
+
+    `others` are the checks of other programs that are watched, `urls` their workloads' whole addresses, and `taken_over`
+    are those `OWNER/NAME` by the names of ours that took their place.
+    """
 
     def __init__(
         self,
@@ -57,6 +60,8 @@ class Diagnostics:
         warnings: Callable[[], Mapping[str, str]],
         tray: Callable[[], bool],
         others: Callable[[], Iterable[Check]] = tuple,
+        urls: Callable[[], Mapping[str, str]] = dict,
+        taken_over: Callable[[], Awaitable[Mapping[str, str]]] | None = None,
     ) -> None:
         self._engine = engine
         self._keyring = keyring
@@ -65,6 +70,8 @@ class Diagnostics:
         self._warnings = warnings
         self._tray = tray
         self._others = others
+        self._urls = urls
+        self._taken_over = taken_over
 
     async def report(self) -> Report:
         """All checks, whether there is a tray icon, and the token endpoints by workload."""
@@ -87,24 +94,27 @@ class Diagnostics:
         if reason is not None:
             network = Check("network", "warning", PROBLEMS[reason], REMEDIES[reason])
         others = (Check("app", "warning", line) for topic, line in self._warnings().items() if topic != "keyring")
-        return [self._port(), keyring, state, network, self._events(), *self._others(), *self._twice(), *others]
+        return [self._port(), keyring, state, network, self._events(), *self._others(), *await self._twice(), *others]
 
-    def _twice(self) -> Iterator[Check]:
+    async def _twice(self) -> list[Check]:
         """A check for each server that another program runs while it's signed in here as well."""
         running = [view for view in self._engine.snapshot().external.values() if view.status not in GONE]
         if not running:
-            return
+            return []
         from trayapp.clients.connections import comparable_url
 
-        ours = {comparable_url(each.spec.url): name for name, each in self._engine.workloads.items() if each.spec.url}
+        ours: dict[str, list[str]] = {}
+        for name, each in self._engine.workloads.items():
+            ours.setdefault(comparable_url(each.spec.url), []).append(name)
+        urls, taken = self._urls(), await self._taken_over() if self._taken_over else {}
+        checks = []
         for view in running:
-            name = ours.get(comparable_url(view.url))
-            if name is not None and view.external is not None:
-                text = f"{view.external.owner} runs {view.external.name}, and {name} keeps the same server signed in."
-                remedy = (
-                    f"Their logins are separate, so both work. To keep only {name}: amberlight take-over {view.name}"
-                )
-                yield Check(view.name.partition("/")[0], "warning", text, remedy)
+            url = urls.get(view.name, "")
+            # One that took the place of another account's isn't meant.
+            same = [name for name in ours.get(comparable_url(url), ()) if taken.get(name, view.name) == view.name]
+            if url and same and view.external is not None:
+                checks.append(_twice_check(view.external, view.name, same[0]))
+        return checks
 
     def _port(self) -> Check:
         """The check that clients can connect."""
@@ -124,3 +134,9 @@ class Diagnostics:
             )
         sleep = "" if watch.power else " Sleep isn't announced on this system; a refresh in progress may be lost."
         return Check(EVENTS, "ok", f"Announced by {', '.join(watch.live)}.{sleep}")
+
+
+def _twice_check(theirs: External, their_name: str, name: str) -> Check:
+    text = f"{theirs.owner} runs {theirs.name}, and {name} keeps the same server signed in."
+    remedy = f"Their logins are separate, so both work. To keep only {name}: amberlight take-over {their_name}"
+    return Check(their_name.partition("/")[0], "warning", text, remedy)

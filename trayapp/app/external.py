@@ -242,6 +242,11 @@ class ExternalWatch:
             self._shown = views
             self._engine.set_app_fields(external=views)
 
+    def urls(self) -> dict[str, str]:
+        """The addresses of all servers by the names of their workloads, whole: they may have keys in them."""
+        every = [each.urls() for each, _ in self._watched.values()]
+        return {name: url for each in every for name, url in each.items()}
+
     def problems(self) -> list[str]:
         """What could not be read, in sentences."""
         return [sentence for watched, _ in self._watched.values() for sentence in watched.problems]

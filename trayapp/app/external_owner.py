@@ -279,6 +279,10 @@ class WatchedOwner:
             self._since[found.name] = state, since
         return since
 
+    def urls(self) -> dict[str, str]:
+        """The addresses of servers by the names of `views`, whole: they may have keys in them."""
+        return {external_name(self.owner.id, each.name): each.url for each in reversed(self._reading.workloads)}
+
     # --- acting ------------------------------------------------------------------------------------------------------
 
     async def restart(self, name: str, doing: str, *, only_passing: bool = False) -> bool | Problem:

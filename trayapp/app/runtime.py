@@ -166,6 +166,8 @@ class Runtime:
             lambda: self.warnings.lines,
             lambda: tray is not None,
             self.external.checks,
+            self.external.urls,
+            lambda: self.edits.take_over.taken_over(),
         )
         self.edits = ConfigurationEdits(
             Configuration(paths, self.configuration.read),

@@ -267,11 +267,9 @@ class TakeOver:
         updated, failed, restart = answers.outcome(done)
         parts = [answers.taken_text(plan), answers.updated_text(updated), restart]
         url = None
-        if not sign_in:
-            pass
-        elif plan.needs_secret:
+        if sign_in and plan.needs_secret:
             parts.append(secret_first(name))
-        elif _needs_sign_in(plan, self._engine.view_of(name)):
+        elif sign_in and _needs_sign_in(plan, self._engine.view_of(name)):
             result = await self._sign_in(name, browser)
             if isinstance(result, Problem):
                 failed.append(f"{result.summary} Try again: amberlight reauthorize {name}.")
@@ -356,8 +354,13 @@ class TakeOver:
 
     async def name_here(self, theirs: str) -> str | None:
         """The workload that took the place of `OWNER/NAME`; None if none did, or it is gone."""
-        found = await asyncio.to_thread(self._records().name_of, *theirs.split("/", 1))
-        return found if found in self._engine.workloads else None
+        return next((name for name, each in (await self.taken_over()).items() if each == theirs), None)
+
+    async def taken_over(self) -> Mapping[str, str]:
+        """`OWNER/NAME` of each workload here that took the place of one."""
+        found = await asyncio.to_thread(self._records().all)
+        here = self._engine.workloads
+        return {name: external_name(each.owner, each.theirs) for name, each in found.items() if name in here}
 
     def _records(self) -> Records:
         from trayapp.external.taken_over import Records

@@ -120,10 +120,6 @@ class Records:
     def get(self, name: str) -> TakenOver | None:
         return self.all().get(name)
 
-    def name_of(self, owner: str, theirs: str) -> str | None:
-        """Our name for another program's workload that was taken over."""
-        return next((name for name, each in self.all().items() if (each.owner, each.theirs) == (owner, theirs)), None)
-
     def keep(self, name: str, record: TakenOver | None) -> None:
         """Remember it, or with None forget it. Raises `FileError`, also rather than replace a file that it can't read."""
         known = self._known()
