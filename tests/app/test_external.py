@@ -11,7 +11,7 @@ from typing import Any, TypeVar, Unpack
 
 import pytest
 
-from tests.external.fake_owner import CANARY, FakeOwner, workload
+from tests.external.fake_owner import BOTH, CANARY, FakeOwner, workload
 from tests.simulation.loop import StalledError, VirtualLoop
 from trayapp.app import directory_changes, external
 from trayapp.app.change_lines import LINES
@@ -948,6 +948,9 @@ def test_a_restart_that_the_program_cannot_do_now() -> None:
         assert problem is not None
         assert ("not_possible", []) == (problem.kind, stage.owner.acts())
         assert problem.summary.startswith("ToolHive can't restart it right now.")
+        stage.owner.actions = BOTH  # it has just started, and that isn't known yet
+        assert await stage.watch.restart("toolhive/github") is None
+        assert ["restart github"] == stage.owner.acts()
         await stage.end()
 
     virtually(story)

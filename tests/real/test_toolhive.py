@@ -221,7 +221,7 @@ def test_a_bad_day_of_a_workload(app: App, desk: Desk, server: OAuthServer, echo
     with app, Thv(desk.env, tmp_path, keyring=True) as toolhive:
         toolhive.run("notes", server, echo.url)  # while the app comes up
         toolhive.sign_in("notes")
-        until(lambda: (app._runtime / "server.json").exists(), "the app to be up")
+        until(lambda: app.command("status", "toolhive/notes").returncode in (0, 1), "the app to know it")
         shown_within(app, toolhive, "running")
         server.down()
         shown_within(app, toolhive, "auth_retrying")

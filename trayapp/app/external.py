@@ -90,6 +90,10 @@ class Claimed:
         return result if isinstance(result, Problem) else None
 
 
+def _is_restartable(view: WorkloadView) -> bool:
+    return view.external is not None and Verb.RESTART in view.external.actions
+
+
 async def _not_taken_over(_: str) -> str | None:
     return None
 
@@ -109,9 +113,8 @@ class ExternalWatch:
         owners: Owners | None = None,
         watched: Callable[[ExternalOwner, Callable[[], None], Claims], WatchedOwner] | None = None,
     ) -> None:
-        self.taken_over_as: Callable[[str], Awaitable[str | None]] = (
-            _not_taken_over  # our name for `OWNER/NAME`, if one of ours has taken its place
-        )
+        # Our name for `OWNER/NAME`, if one of ours has taken its place.
+        self.taken_over_as: Callable[[str], Awaitable[str | None]] = _not_taken_over
         self._machine = machine
         self._engine = engine
         self._tell = tell
@@ -322,11 +325,15 @@ class ExternalWatch:
         watched, own_name = found
         if (claim := watched.claims.get(own_name)) is not None and claim.restarts:
             return None
-        view, title = watched.views[name], watched.owner.title
+        if not _is_restartable(watched.views[name]):
+            await watched.look()  # the program may have just started
+        if (view := watched.views.get(name)) is None:
+            return self.missing(name)
+        title = watched.owner.title
         if view.status in GONE and (ours := await self.taken_over_as(name)) is not None:
             text = f"{ours} has taken its place. To have {title} run it again: amberlight take-over --undo {ours}"
             return Problem("taken_over", text)
-        if view.external is None or Verb.RESTART not in view.external.actions:
+        if not _is_restartable(view):
             return Problem("not_possible", f"{title} can't restart it right now. Start {title}, or check it there.")
         result = await watched.restart(own_name, doing or f"{title} is restarting it.", only_passing=bool(doing))
         if isinstance(result, Problem):
