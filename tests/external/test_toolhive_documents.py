@@ -181,7 +181,6 @@ def test_a_list_of_anything(tree: Tree, api: ApiServer, rows: Any) -> None:
         b'{"status": "running", "status": 7}',
         b'"\\ud800"',
     ],
-    ids=str,
 )
 def test_documents_of_other_kinds(tree: Tree, text: bytes) -> None:
     """Other encodings, numbers that are none, and deep nesting."""

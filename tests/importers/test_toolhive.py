@@ -130,7 +130,7 @@ def test_a_container_is_not_imported() -> None:
         ),
         ("linux", {"XDG_STATE_HOME": "relative"}, HOME / ".local/state/toolhive/runconfigs"),
         ("darwin", {}, HOME / "Library/Application Support/toolhive/runconfigs"),
-        ("win32", {"LOCALAPPDATA": "/l"}, Path("/l/toolhive/runconfigs")),
+        ("win32", {"LOCALAPPDATA": str(Path.cwd())}, Path.cwd() / "toolhive/runconfigs"),
         ("win32", {}, HOME / "AppData/Local/toolhive/runconfigs"),
     ],
 )
