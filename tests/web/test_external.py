@@ -459,14 +459,17 @@ def test_what_cannot_be_taken_over_says_why(window: Window, show: Open) -> None:
 
 
 def test_one_that_is_here_already_takes_its_place(window: Window, show: Open) -> None:
-    """That is said, and so is that no client goes there."""
+    """That is said, and so is that no client goes there. A sign-in is only spoken of if it needs one."""
 
-    stage = show(RED, workload_view("github"))
-    stage.control.take_over_plan = replace(scenes.PLAN, name="github", configured_as="github", clients=(), notes=())
-    page_of(window)
-    window.see("#detail [data-do=take_over]").click()
-    window.until(lambda: "github already uses this address" in window.text("#take-over-dialog"), "not said")
-    assert "These clients" not in window.text("#take-over-dialog")
+    stage = show(RED, workload_view("github"), workload_view("hub", Status.UNAUTHENTICATED))
+    for name, signs_in in (("github", False), ("hub", True)):
+        stage.control.take_over_plan = replace(scenes.PLAN, name=name, configured_as=name, clients=(), notes=())
+        page_of(window)
+        window.see("#detail [data-do=take_over]").click()
+        window.until(lambda: f"{name} already uses this address" in window.text("#take-over-dialog"), "not said")  # noqa: B023
+        assert "These clients" not in window.text("#take-over-dialog")
+        assert ("The sign-in page opens" in window.text("#take-over-dialog")) is signs_in
+        window.see("#take-over-dialog [data-close]").click()
 
 
 def test_a_secret_that_stays_there_comes_before_the_sign_in(window: Window, show: Open) -> None:

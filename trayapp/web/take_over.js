@@ -31,7 +31,9 @@ export async function openTakeOver(row, current, onTaken) {
     const plan = await ask("GET", path);
     if (mine !== open) return;
     put(part.wrong, plan.problem ?? "");
-    if (!plan.problem) part.plan.replaceChildren(...planned(plan, ...names));
+    const known = plan.configured_as === null ? null : current(plan.configured_as);
+    const signsIn = known === null || (known?.status === "unauthenticated" && !known.auth.signing_in);
+    if (!plan.problem) part.plan.replaceChildren(...planned(plan, ...names, signsIn));
     seen(part.yes, !plan.problem);
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
@@ -58,11 +60,11 @@ function build() {
   return made;
 }
 
-// What would change, and how to undo it.
-function planned({ name, url, configured_as: known, clients, notes, needs_secret: secret }, theirs, owner) {
+// What would change, and how to undo it. `signsIn`: a sign-in page opens.
+function planned({ name, url, configured_as: known, clients, notes, needs_secret: secret }, theirs, owner, signsIn) {
   const fact = (term, text) => make("div", {}, make("dt", { textContent: term }), make("dd", { textContent: text }));
-  const signIn = secret ? say.secretFirst(name, owner) : WORDS.signInOpens;
-  const texts = [say.stops(theirs, owner), ...(known === null ? [] : [say.takesPlace(known)]), signIn];
+  const signIn = secret ? [say.secretFirst(name, owner)] : signsIn ? [WORDS.signInOpens] : [];
+  const texts = [say.stops(theirs, owner), ...(known === null ? [] : [say.takesPlace(known)]), ...signIn];
   const steps = [...texts.map((text) => make("li", {}, ...rich(text))), ...notes.map((text) => make("li", { textContent: text }))];
   if (clients.length) steps.splice(1, 0, make("li", {}, WORDS.repointed, make("ul", { className: "bullets" }, ...clients.map((client) => pointed(client, name)))));
   return [
