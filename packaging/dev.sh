@@ -204,7 +204,7 @@ beside() {
     local name=$1
     shift
     {
-        renice -n 19 -p $BASHPID || true # before it starts others, which then are the same
+        renice -n 19 -p $BASHPID >/dev/null 2>&1 || true # before it starts others, which then are the same
         "$@"
     } >"$outputs/$name" 2>&1 &
     printf '%s' $! >"$outputs/$name.pid"
