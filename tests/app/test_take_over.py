@@ -557,6 +557,9 @@ async def test_another_workload_of_its_name_there(world: World) -> None:
     assert (409, text) == (answer.status, answer.message)
     assert KEY in cursor.read_text()
 
+    world.owner.workloads = [replace(world.owner.workloads[0], url="")]  # not known
+    assert ("Cursor",) == (await world.back()).updated
+
 
 async def test_two_accounts_at_one_server(world: World) -> None:
     """Each gets a workload, and a way back, of its own."""

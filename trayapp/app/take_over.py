@@ -342,7 +342,7 @@ class TakeOver:
         source = await self._source(theirs, claimed)
         if isinstance(source, Problem):
             return answers.rejection(answers.gone(source, theirs, name))
-        if not is_same_url(source.workload.url, record.url):
+        if source.workload.url and not is_same_url(source.workload.url, record.url):  # its API doesn't say
             return Rejected(409, CANNOT, answers.another_text(theirs, name))
         runs = status_of(source.workload.word) not in GONE
         if record.ran and not runs and Verb.RESTART not in source.actions:

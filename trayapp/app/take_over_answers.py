@@ -62,7 +62,7 @@ def gone(problem: Problem, theirs: str, name: str) -> Problem:
 
 
 def changed_text(name: str) -> str:
-    """If the workload here is another one by now, or its address was changed."""
+    """If the workload here is another one meanwhile, or its address was changed."""
     return (
         f"{name} has a different URL from the workload that was taken over. Change that back, or remove it: "
         f"amberlight remove {name}."
@@ -70,7 +70,7 @@ def changed_text(name: str) -> str:
 
 
 def another_text(theirs: str, name: str) -> str:
-    """If its owner has another workload of that name by now."""
+    """If its owner has another workload of that name meanwhile."""
     return (
         f"{theirs} has a different URL from the workload that was taken over, so {name} can't be given back. "
         f"To remove it here: amberlight remove {name}."

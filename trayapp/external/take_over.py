@@ -138,7 +138,7 @@ def _taken_before(
 
 
 def is_same_url(one: str, other: str) -> bool:
-    """Whether two workloads are at the same address. A name alone says little: something else may have it by now."""
+    """Whether two workloads are at the same address. A name alone says little: something else may have it."""
     return comparable_url(one) == comparable_url(other)
 
 
