@@ -190,7 +190,7 @@ def test_two_accounts_of_a_host_are_told_apart_by_name(code: FakeApp, git: Git, 
     code.replies["GET /workloads/play"] = (200, {"hosts": ["git.example.com"]})
     assert 1 == git(ASKED, "get")
     told = capsys.readouterr()
-    assert ("", True) == (told.out, "play and work-mail both name this host. Choose one" in told.err)
+    assert ("", True) == (told.out, "play and work-mail name this host. Choose one" in told.err)
     assert 0 == git(ASKED, "work-mail", "get")
     assert f"password={TOKEN}" in capsys.readouterr().out
 

@@ -424,3 +424,25 @@ def test_what_to_restart(world: World) -> None:
             Done("Amp", "Start a new session."),
         ]
     )
+
+
+@pytest.mark.parametrize(
+    ("titles", "said"),
+    [
+        (("claude-code",), "Start a new session, or run /mcp in an open one."),
+        (
+            ("claude-code", "codex"),
+            "In Claude Code, start a new session, or run /mcp in an open one. In Codex, start a new session.",
+        ),
+        (
+            ("codex", "claude-code", "gemini-cli"),
+            "In Codex and Gemini CLI, start a new session. In Claude Code, start a new session, or run /mcp in an open one.",
+        ),
+        (("codex", "claude-desktop"), "In Codex, start a new session. Quit and reopen Claude Desktop."),
+        (("vscode", "codex"), "In VS Code, run MCP: List Servers and start it. In Codex, start a new session."),
+    ],
+)
+def test_what_to_restart_where_clients_differ(titles: tuple[str, ...], said: str) -> None:
+    """Each sentence names its clients, unless it does so already; no two of them contradict each other."""
+
+    assert said == restarts([Done(BY_NAME[each].title, BY_NAME[each].restart) for each in titles])

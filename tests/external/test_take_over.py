@@ -77,6 +77,8 @@ def test_two_accounts_at_its_address() -> None:
         "home and work have the same URL. Choose which one to use: amberlight take-over toolhive/github --name home"
         == plan(SOURCE, two).problem
     )
+    three = here(work=URL, home=URL, lab=URL)
+    assert plan(SOURCE, three).problem.startswith("home, lab and work have the same URL. ")
     assert ("work", "") == ((made := plan(SOURCE, two, name="work")).configured_as, made.problem)
     assert "github" == plan(SOURCE, here(github=URL, home=URL)).configured_as
 

@@ -144,3 +144,6 @@ def test_two_accounts_at_one_server_are_told_apart() -> None:
     assert ("work", True, False) == (work.name, work.already_configured, work.ambiguous)
     assert ("", True, True) == (other.name, other.already_configured, other.ambiguous)
     assert "home and work have this URL" in other.notes[0]
+    three = configured | {"lab": Spec("lab", url)}
+    [other] = assign_names([ImportableEntry("example", {"url": url})], three)
+    assert "home, lab and work have this URL" in other.notes[0]

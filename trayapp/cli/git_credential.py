@@ -44,8 +44,9 @@ def git_credential(arguments: argparse.Namespace, paths: Paths) -> int:
     host = _host(said["host"])
     names = [name for name in known if host in client.hosts(name)]
     if len(names) > 1:
-        listed = " and ".join(names)
-        print_error(f"amberlight: {listed} both name this host. Choose one: amberlight git-credential {names[0]}")
+        from trayapp.clients.connecting import joined
+
+        print_error(f"amberlight: {joined(names)} name this host. Choose one: amberlight git-credential {names[0]}")
         return FAILED
     if not names:
         return OK

@@ -12,7 +12,7 @@ from typing import Any
 
 from trayapp.clients import edits, refusals
 from trayapp.clients.changes import Changes, read
-from trayapp.clients.connecting import Edit, Written, overwritten_text, portable, running_text, short, write
+from trayapp.clients.connecting import Edit, Written, joined, overwritten_text, portable, running_text, short, write
 from trayapp.clients.connections import own_entries
 from trayapp.clients.edits import EditError
 from trayapp.clients.entries import Access, seen
@@ -32,7 +32,7 @@ class Done:
     restart: str = ""
     problem: str = ""
     note: str = ""  # a sentence: what else to know
-    again: str = ""  # the file, if that may work later
+    again: str = ""  # the file, if trying again may work
 
 
 def originals(entries: Iterable[Entry]) -> dict[str, str]:
@@ -229,7 +229,18 @@ def _failed(machine: Machine, client: Client, file: Path, error: Exception) -> s
 
 
 def restarts(done: Iterable[Done]) -> str:
-    """What to do so that clients pick up the change."""
-    return " ".join(
-        dict.fromkeys(text for each in done if not each.problem for text in (each.restart, each.note) if text)
-    )
+    """What to do so that clients pick up the change; whose each sentence is, where they differ."""
+    changed = [each for each in done if not each.problem]
+    titles: dict[str, list[str]] = {}  # by what to do
+    for each in changed:
+        if each.restart and each.title not in titles.setdefault(each.restart, []):
+            titles[each.restart].append(each.title)
+    hints = list(titles) if len(titles) == 1 else [_named(hint, clients) for hint, clients in titles.items()]
+    return " ".join(dict.fromkeys((*hints, *(each.note for each in changed if each.note))))
+
+
+def _named(hint: str, titles: Sequence[str]) -> str:
+    """The hint with its clients' titles, unless it says where."""
+    if hint.startswith("In ") or any(title in hint for title in titles):
+        return hint
+    return f"In {joined(titles)}, {hint[0].lower()}{hint[1:]}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
+from trayapp.clients.connecting import joined
 from trayapp.clients.connections import comparable_url
 from trayapp.clients.entries import ALL_URL, PROXY_URL
 from trayapp.config.settings import NAME, NAME_HELP
@@ -122,8 +123,8 @@ def _is_ours(url: str) -> bool:
 def _taken_before(
     source: Source, configured: Mapping[str, Spec], records: Mapping[str, TakenOver]
 ) -> tuple[str, Collection[str]]:
-    """Its own name here, if it was taken over already, and the names of others that were. Those have a way back of
-    their own, and at the same address probably another account."""
+    """Its own name here, if it was taken over already, and the names of others that were. Those are undone
+    separately, and one at the same address is probably for another account."""
     at = (source.owner_id, source.workload.name)
     own, others = "", set()
     for name, record in records.items():
@@ -143,7 +144,7 @@ def is_same_url(one: str, other: str) -> bool:
 
 
 def _is_same_host(one: str, other: str) -> bool:
-    """The same for an address that a person may have corrected since."""
+    """Whether they are on the same host: a person may have corrected the rest of the address since."""
     try:
         return urlsplit(one).hostname == urlsplit(other).hostname
     except ValueError:
@@ -170,7 +171,7 @@ def _name_problem(
     if made.configured_as is None and entry.ambiguous:
         same = _of_same_url(entry, free)
         command = f"amberlight take-over {external_name(made.owner_id, made.theirs)} --name {sorted(same)[0]}"
-        return f"{' and '.join(sorted(same))} have the same URL. Choose which one to use: {command}"
+        return f"{joined(sorted(same))} have the same URL. Choose which one to use: {command}"
     if made.configured_as is not None:
         if name in ("", made.configured_as):
             return ""
@@ -183,7 +184,7 @@ def _name_problem(
 
 
 def way_back(plan: Plan, before: TakenOver | None) -> TakenOver:
-    """What undoing it needs, with what an earlier take-over that was cut short had found."""
+    """What undoing it needs, including what an earlier take-over that was cut short had found."""
     found = [Entry(each.client.name, str(each.file), each.name, each.before) for each in plan.clients]
     added, ran = plan.configured_as is None, plan.runs
     if not added and before is not None and (before.owner, before.theirs) == (plan.owner_id, plan.theirs):

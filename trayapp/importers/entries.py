@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from trayapp.clients.connecting import joined
 from trayapp.clients.connections import comparable_url
 from trayapp.config.settings import IN_WORKLOAD, NAME
 from trayapp.core.model import Spec
@@ -90,7 +91,7 @@ def assign_names(
     """Give every entry its name: the one it already has here, or a new one that isn't used.
 
     Of several workloads with its address (two accounts at one server), the one of its name is meant, or nobody can tell.
-    `others` are configured names that aren't meant, whatever their address is.
+    `others` are configured names to leave out, whatever their address is.
     """
     names_by_url: dict[str, list[str]] = {}
     for name, spec in configured.items():
@@ -103,7 +104,7 @@ def assign_names(
         own_name = workload_name(entry.original_name)
         there = names_by_url.get(comparable_url(entry.url), [])
         if len(there) > 1 and own_name not in there:
-            note = f"{' and '.join(sorted(there))} have this URL. Connect the right one with `amberlight connect`."
+            note = f"{joined(sorted(there))} have this URL. Connect the right one with `amberlight connect`."
             named.append(replace(entry, already_configured=True, ambiguous=True, notes=(*entry.notes, note)))
             continue
         name = (own_name if own_name in there else there[0]) if there else unused(own_name, used_names, next_numbers)
