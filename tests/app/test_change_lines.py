@@ -11,7 +11,7 @@ def test_the_first_lines_are_logged_and_the_last_of_them_says_that() -> None:
     lines = ChangeLines()
     said = [lines.line("a", f"a is {number}", float(number)) for number in range(30)]
     assert [f"a is {number}" for number in range(LINES - 1)] == said[: LINES - 1]
-    assert said[LINES - 1].startswith(f"a is {LINES - 1}; it changes again and again")
+    assert said[LINES - 1].startswith(f"a is {LINES - 1}; it keeps changing")
     assert {""} == set(said[LINES:])
     assert "b is 1" == lines.line("b", "b is 1", 30.0)
     assert "a is 31" == lines.line("a", "a is 31", WINDOW)

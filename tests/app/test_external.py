@@ -885,7 +885,7 @@ def test_why_nothing_is_seen_of_a_workload() -> None:
         assert "unknown_workload" == stage.watch.missing("nobody/github").kind
 
         stage.watch.configured(Settings())
-        early = Problem("unseen", "Amberlight couldn't read ToolHive's workloads yet. Try again in a minute.")
+        early = Problem("unseen", "Amberlight hasn't read ToolHive's workloads yet. Try again in a minute.")
         assert early == stage.watch.missing(name)
         await asyncio.sleep(SOON)
         assert "unknown_workload" == stage.watch.missing(name).kind

@@ -532,7 +532,7 @@ def test_it_runs_again_after_the_stop(tell: Tell) -> None:
         answer = await house.taking()
         assert isinstance(answer, Rejected)
         assert (
-            "github isn't stopped in ToolHive. Stop it there, then try again. It stays in ToolHive, and nothing was "
+            "github hasn't stopped in ToolHive. Stop it there, then try again. It stays in ToolHive, and nothing was "
             "changed." == answer.message
         )
         assert ["add github", "stop github", "remove github"] == house.history

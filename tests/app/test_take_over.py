@@ -589,7 +589,7 @@ async def test_a_clients_file_that_cannot_be_restored_now(world: World) -> None:
     assert ("Codex",) == made.updated
     failed, advice = made.failed
     assert failed.startswith("Cursor (~/.cursor/mcp.json) wasn't updated: it isn't valid JSON")
-    assert "To try that again: amberlight take-over --undo github." == advice
+    assert "To try again: amberlight take-over --undo github." == advice
     assert "running" == world.owner.word()
 
     cursor.write_text(ours)

@@ -217,7 +217,7 @@ def test_the_way_back(app: FakeApp, capsys: Capture, monkeypatch: pytest.MonkeyP
     assert ("Gave github back to ToolHive.\n", "") == capsys.readouterr()
     typed(monkeypatch, "n\n")
     assert 0 == main(["take-over", "--undo", "github"])
-    assert "Give github back? Its workload and login here are removed" in capsys.readouterr().out
+    assert "Give github back? It and its login are removed here, unless it was" in capsys.readouterr().out
     assert [{}] == app.bodies(f"POST {BACK}")
 
 
@@ -232,7 +232,7 @@ def test_the_way_back_of_what_was_never_taken_over(app: FakeApp, capsys: Capture
     [
         ([], 2, "give OWNER/NAME or --undo NAME"),
         (["toolhive/a", "--undo", "a"], 2, "give OWNER/NAME or --undo NAME"),
-        (["--undo", "toolhive/a"], 2, "--undo: use the name that it has in Amberlight; see: amberlight list --all"),
+        (["--undo", "toolhive/a"], 2, "--undo: use its name in Amberlight; see: amberlight list --all"),
         (["--undo", "a", "--dry-run"], 2, "--undo can only be combined with --yes and --format"),
     ],
 )

@@ -1,12 +1,12 @@
-"""Lines of the log about what changes: the first few of each thing in a time, so that a flapping one doesn't fill it."""
+"""Log lines about changes: a limited number for each thing, so that a flapping one doesn't fill the log."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-LINES = 12  # about one thing in `WINDOW`; a restart takes three or four
+LINES = 12  # for one thing in `WINDOW`; a restart takes three or four
 WINDOW = 600.0  # s
-KEPT = 1000  # things that are remembered at a time; texts from elsewhere can be ever new ones
+KEPT = 1000  # things remembered at a time; texts from elsewhere may never repeat
 
 
 @dataclass(slots=True)
@@ -22,7 +22,7 @@ class ChangeLines:
         self._told: dict[str, _Told] = {}
 
     def line(self, about: str, sentence: str, at: float) -> str:
-        """What to log of a change of `about`; empty: nothing."""
+        """What to log about a change of `about`; empty for nothing."""
         told = self._told.get(about)
         if told is None or at - told.since >= WINDOW:
             self._told = {each: told for each, told in self._told.items() if at - told.since < WINDOW}
@@ -32,5 +32,5 @@ class ChangeLines:
         told.lines += 1
         if told.lines < LINES:
             return sentence
-        again = f"{sentence}; it changes again and again, so its next changes within {WINDOW / 60:.0f} minutes aren't logged"
+        again = f"{sentence}; it keeps changing, so nothing more about it is logged for up to {WINDOW / 60:.0f} minutes"
         return again if told.lines == LINES else ""

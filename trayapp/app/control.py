@@ -212,7 +212,7 @@ class AppControl:
         return await check(name, access)
 
     def external_problems(self) -> list[str]:
-        """Why workloads of other programs are missing or old."""
+        """Why other programs' workloads are missing or out of date."""
         return self._app.external.problems()
 
     def missing_external(self, name: str) -> Problem:

@@ -47,8 +47,8 @@ class EngineHealth(Protocol):
 class Diagnostics:
     """Makes the report, on the engine's loop. `journal` says what is wrong with state.db, if anything.
 
-    `others` are the checks of other programs that are watched, `urls` their workloads' whole addresses, and `taken_over`
-    are those `OWNER/NAME` by the names of ours that took their place.
+    `others` are the checks of other programs that are watched, `urls` their workloads' full addresses, and `taken_over`
+    has the `OWNER/NAME` of each workload of ours that took one's place.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class Diagnostics:
         checks = []
         for view in running:
             url = urls.get(view.name, "")
-            # One that took the place of another account's isn't meant.
+            # One that took another workload's place is probably for another account.
             same = [name for name in ours.get(comparable_url(url), ()) if taken.get(name, view.name) == view.name]
             if url and same and view.external is not None:
                 checks.append(_twice_check(view.external, view.name, same[0]))

@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 PRESENCE_LIMIT = 10.0  # s for looking whether the directories exist
 HEALED_TOGETHER = 4  # workloads that are restarted at the same time: each may ask its sign-in server
 
-UNSEEN = "unseen"  # the kind of problem with a workload that may well be there
+UNSEEN = "unseen"  # the kind of problem with a workload that can't be seen, but may exist
 
 HEALING = "Restarting it because the network is back."
 
@@ -64,8 +64,8 @@ Owners = Callable[["Machine"], Sequence["ExternalOwner"]]
 
 
 def no_such_workload(name: str, problems: Sequence[str] = ()) -> Problem:
-    """The answer for a name that no program's workload has, as far as can be seen: `problems` are sentences on what
-    can't."""
+    """The answer for a name that no program's workload has. If `problems`, sentences, say what can't be seen, it may
+    exist."""
     if not problems:
         return Problem("unknown_workload", f"No other program has a workload named {name}.")
     about = [each for each in problems if name.rpartition("/")[2] in each]
@@ -74,7 +74,7 @@ def no_such_workload(name: str, problems: Sequence[str] = ()) -> Problem:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A workload that nobody else asks its program to do anything to meanwhile, also if that isn't watched any more."""
+    """A claimed workload: nobody else can have its program act on it, even once that is no longer watched."""
 
     watched: WatchedOwner
     name: str  # its own
@@ -85,7 +85,7 @@ class Claimed:
         return await self.watched.ask(lambda owner: job(owner, self.name), self.claim)
 
     async def restart(self) -> Problem | None:
-        """Have it restarted: nobody else gets it until that shows."""
+        """Have it restarted; the claim lasts until that shows."""
         result = await self.watched.restart_claimed(self.name, self.claim)
         return result if isinstance(result, Problem) else None
 
@@ -122,7 +122,7 @@ class ExternalWatch:
         self._make = watched
         self._settings = Settings()
         self._watched: dict[str, tuple[WatchedOwner, asyncio.Task[None]]] = {}  # by the owner's id
-        self._claims: dict[str, Claims] = {}  # the same, of those that aren't watched any more, too
+        self._claims: dict[str, Claims] = {}  # the same, including those no longer watched
         self._look = asyncio.Event()
         self._looked_at = float("-inf")
         self._has_looked = False  # with a result
@@ -168,7 +168,7 @@ class ExternalWatch:
                 self._not_seen(f"couldn't look for other programs ({type(error).__name__}); trying again later")
 
     def _not_seen(self, sentence: str) -> None:
-        """Whether they are there isn't known. That is said once."""
+        """It isn't known whether they are there. Logged once for each reason."""
         if sentence != self._unseen:
             log.warning("%s", sentence)
         self._unseen = sentence
@@ -246,7 +246,7 @@ class ExternalWatch:
             self._engine.set_app_fields(external=views)
 
     def urls(self) -> dict[str, str]:
-        """The addresses of all servers by the names of their workloads, whole: they may have keys in them."""
+        """All servers' full addresses by the names of their workloads; they may contain keys."""
         every = [each.urls() for each, _ in self._watched.values()]
         return {name: url for each in every for name, url in each.items()}
 
@@ -290,7 +290,7 @@ class ExternalWatch:
         looked = self._has_looked and not self._look.is_set() if found is None else found[0].has_read
         problems = found[0].problems if found else ()
         if not looked and not problems:
-            return Problem(UNSEEN, f"Amberlight couldn't read {title}'s workloads yet. Try again in a minute.")
+            return Problem(UNSEEN, f"Amberlight hasn't read {title}'s workloads yet. Try again in a minute.")
         return no_such_workload(name, problems)
 
     async def ask(self, name: str, job: Callable[[ExternalOwner, str], T]) -> T | Problem:
@@ -302,8 +302,8 @@ class ExternalWatch:
 
     @contextlib.contextmanager
     def claimed(self, name: str, doing: str) -> Iterator[Claimed | Problem]:
-        """For what takes several steps: meanwhile its row says `doing`, and nobody else has its program do anything to
-        it. A problem if anybody does already."""
+        """Claim it for several steps: its row says `doing`, and nobody else can have its program act on it. A problem if
+        it's already claimed."""
         if (found := self._find(name)) is None:
             yield self.missing(name)
             return
@@ -318,8 +318,8 @@ class ExternalWatch:
             watched.claims.release(claim)
 
     async def restart(self, name: str, doing: str = "") -> Problem | None:
-        """Have it restarted by its program; None also while that is under way. With `doing` nobody has asked for it,
-        and it is only restarted if its login still fails for a temporary reason."""
+        """Have it restarted by its program; None also if a restart is in progress. With `doing`, nobody has
+        asked for it, and it's restarted only if its login still fails for a temporary reason."""
         if (found := self._find(name)) is None:
             return self.missing(name)
         watched, own_name = found
@@ -367,7 +367,7 @@ class ExternalWatch:
         self._waiting = self._engine.task("wait for the network to settle for other programs", self._heal())
 
     async def _heal(self) -> None:
-        """Once the network carries, restart what failed temporarily. If it is gone again, its return asks anew."""
+        """Once the network is up, restart what failed temporarily. If it goes down again, its return asks again."""
         at = self._engine.now().at
         opens = self._engine.gate.opens_at(at)
         if opens is None:

@@ -1,8 +1,8 @@
-"""What other programs are asked to do to their workloads: one thing at a time for each, or a login gets two owners.
+"""Claims on other programs' workloads: one action at a time for each, or a login gets two owners.
 
 A claim belongs to whoever made it, and nobody else ends it. It lasts until everything that was asked under it has ended
-in its thread, also if nobody waits for that any more, and a restart's lasts until it shows. Claims outlive the watch of
-their program, which a setting may end in between.
+in its thread, even if nobody waits for that any more; a restart's lasts until it shows. Claims outlive the watch of their
+program, which a setting may end.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from trayapp.core.model import Problem
 from trayapp.core.snapshot import Status
 from trayapp.system.worker import HangingError
 
-BUSY, HANGING = "busy", "hanging"  # kinds of problems; what hangs may be done yet
+BUSY, HANGING = "busy", "hanging"  # kinds of problems; what hangs may still be done
 
-EFFECT_LIMIT = 30.0  # s for which a restart is shown that has no effect
+EFFECT_LIMIT = 30.0  # s for which a restart without an effect is shown
 
 PASSING = frozenset({Status.STARTING, Status.STOPPING, Status.STOPPED})  # on the way from before a restart to after it
 
 
 class Claim:
-    """One workload's. `doing` is shown in its row. `before` and `effect` may be set in a thread: its state before a
-    restart, and that this has been asked for."""
+    """A claim on one workload. `doing` is shown in its row. `before`, its state before a restart, and `effect`, that
+    the restart was asked for, may be set in a thread."""
 
     def __init__(self, doing: str, before: tuple[str, float], *, restarts: bool) -> None:
         self.doing = doing
@@ -33,33 +33,33 @@ class Claim:
         self.effect = False
         self.restarts = restarts
         self.held = True  # by whoever made it
-        self.until: float | None = None  # of the loop's clock: how long a restart that was asked for may take to show
-        self.jobs: set[object] = set()  # what is under way in threads
+        self.until: float | None = None  # on the loop's clock: by when a restart that was asked for has to show
+        self.jobs: set[object] = set()  # what runs in threads
 
     def is_over(self) -> bool:
         return not self.held and not self.jobs and (self.until is None or _now() >= self.until)
 
     def has_shown(self, found: ExternalWorkload | None, read_at: float) -> bool:
-        """Whether what was asked for is done: its state is another one that lasts. What was read before says nothing."""
+        """Whether the restart shows: a different state that lasts. A reading from before it ended says nothing."""
         if found is None or self.until is None or read_at < self.until - EFFECT_LIMIT:
             return False
         return status_of(found.word) not in PASSING and (found.word, found.since) != self.before
 
 
 class Claims:
-    """Those of one program, by its own names. Belongs to the engine's loop; `changed` is called after one has ended."""
+    """One program's claims, by its own names for workloads. Belongs to the engine's loop; `changed` is called after one has ended."""
 
     def __init__(self) -> None:
         self.changed: Callable[[], None] = lambda: None
         self._by_name: dict[str, Claim] = {}
 
     def get(self, name: str) -> Claim | None:
-        """What is being done to it."""
+        """The claim on it, if there is one."""
         claim = self._by_name.get(name)
         return None if claim is None or claim.is_over() else claim
 
     def make(self, name: str, doing: str, before: tuple[str, float], *, restarts: bool = False) -> Claim | Problem:
-        """Begin to do something to it, until `release`; a problem while anything else is being done."""
+        """Claim it until `release`; a problem if it's already claimed."""
         if (other := self.get(name)) is not None:
             return Problem(BUSY, f"{name} is busy: {other.doing} Try again once it has finished.")
         claim = self._by_name[name] = Claim(doing, before, restarts=restarts)
@@ -72,8 +72,8 @@ class Claims:
 
     @contextlib.contextmanager
     def asked(self, claim: Claim) -> Iterator[Callable[[], None]]:
-        """While something is asked under it. What is given is to be called at the end of that, in its thread: whoever
-        waits for it may be gone by then."""
+        """While a job runs under it. The job calls what this yields when it ends, in its thread: whoever waited for it may
+        be gone."""
         loop, number = asyncio.get_running_loop(), object()
         claim.jobs.add(number)
 
@@ -96,15 +96,15 @@ class Claims:
         end()
 
     def waits(self) -> list[float]:
-        """Seconds until those that wait for their effect are given up."""
+        """Seconds until each restart that doesn't show yet is given up."""
         return [each.until - _now() for each in self._by_name.values() if each.until is not None]
 
     def __bool__(self) -> bool:
         return bool(self._by_name)
 
     def seen(self, workloads: Mapping[str, ExternalWorkload], read_at: float) -> None:
-        """The program's workloads are these, read from that instant on; empty, if it can't be read. The caller shows
-        what has changed."""
+        """End the claims that these workloads, read from that instant on, show to be done; none if the program can't be
+        read. The caller shows what has changed."""
         self._by_name = {
             name: claim
             for name, claim in self._by_name.items()

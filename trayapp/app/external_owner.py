@@ -41,8 +41,8 @@ log = logging.getLogger(__name__)
 READ_LIMIT = 10.0  # s for reading it once
 ACT_LIMIT = 45.0  # s for carrying out one action; a command waits for 60
 BURST = 0.1  # s from a change to its reading: programs write several files together
-BURST_MAX = 2.0  # s; the same while changes come again and again
-GROWTH, GROWTH_NEW = 2.0, 1.5  # of that time with each reading that found nothing new, or something
+BURST_MAX = 2.0  # s; the same while changes keep coming
+GROWTH, GROWTH_NEW = 2.0, 1.5  # factors of that time, after a reading with nothing new and after one with something
 LOOK_EVERY_DOING = 1.0  # s between two looks meanwhile, where changes aren't reported
 KEPT = 60.0  # s for which workloads stay that can't be read any more
 PROBLEMS_MAX = 20  # sentences about what can't be read
@@ -90,7 +90,7 @@ class OwnThreads:
 
 
 class WatchedOwner:
-    """Belongs to the engine's loop. `show` is called when `views` have changed; `claims` are of those before it, too."""
+    """Belongs to the engine's loop. `show` is called when `views` have changed; `claims` may hold those of an earlier watch."""
 
     def __init__(
         self,
@@ -202,7 +202,7 @@ class WatchedOwner:
         return found
 
     def _read_once(self) -> Reading | ExternalError:
-        """Also a failure has files to watch, those of before if it doesn't say which: it may be over when they change."""
+        """A failure has files to watch, too (the previous ones, if it names none): it may be over when they change."""
         try:
             return self.owner.read()
         except ExternalError as error:
@@ -280,7 +280,7 @@ class WatchedOwner:
         return since
 
     def urls(self) -> dict[str, str]:
-        """The addresses of servers by the names of `views`, whole: they may have keys in them."""
+        """The servers' full addresses by the names of `views`; they may contain keys."""
         return {external_name(self.owner.id, each.name): each.url for each in reversed(self._reading.workloads)}
 
     # --- acting ------------------------------------------------------------------------------------------------------
@@ -345,7 +345,7 @@ class WatchedOwner:
             return await self._threads.ask(work)
 
     def claim(self, name: str, doing: str, *, restarts: bool = False) -> Claim | Problem:
-        """Begin to do something to a workload, which its row says until `claims.release`; a problem if it's busy."""
+        """Claim a workload, whose row says `doing` until `claims.release`; a problem if it's busy."""
         found = next((each for each in self._reading.workloads if each.name == name), None)
         before = (found.word, found.since) if found else ("", 0.0)
         claim = self.claims.make(name, doing, before, restarts=restarts)
@@ -370,8 +370,8 @@ class WatchedOwner:
 
 
 def next_pause(pause: float, *, took: float, rested: float, new: bool) -> float:
-    """Seconds from a change to its reading, by the last one: how long it took, whether it found anything new, and how
-    long nothing changed after it. Changes without a rest are read more and more seldom, and at most half of the time.
+    """Seconds from a change to its reading, from the last one: how long it took, whether it found anything new, and how
+    long nothing changed after it. Changes that keep coming are read less and less often, and for at most half of the time.
     """
     if rested > BURST_MAX:
         return BURST

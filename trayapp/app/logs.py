@@ -60,7 +60,7 @@ class _RotatingFile(logging.FileHandler):
         return TextIOWrapper(
             os.fdopen(open_private(self._numbered(0), os.O_WRONLY | os.O_APPEND), "ab"),
             encoding="utf-8",
-            errors="backslashreplace",  # for half a character, as in the name of a file
+            errors="backslashreplace",  # for a lone surrogate, as in a file's name
         )
 
 

@@ -2,9 +2,9 @@
 
 The order leaves nobody with nothing, and no login with two owners: it is added here without a login, then the other
 program stops it, then clients' entries are pointed to us, then a person signs in. The record for the way back is written
-before anything else is changed, so a take-over that was cut short is completed by asking for it again. Nobody else has the
-other program do anything to the workload meanwhile: a restart that ended after the stop would make a second owner. The
-other program's own login is never read and never ended.
+before anything else is changed, so a take-over that was cut short is completed by asking for it again. Meanwhile,
+nobody else can have the other program act on the workload: a restart that ended after the stop would make a second owner.
+The other program's own login is never read and never ended.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 CANNOT = "cannot_take_over"
-UNCLEAR = frozenset({"unclear", "hanging"})  # kinds of problems after which it may have stopped, or may yet
+UNCLEAR = frozenset({"unclear", "hanging"})  # kinds of problems after which it may have stopped, or still may
 STOP_LOOKS, STOP_LOOK_EVERY = 10, 1.0  # how often to look again at one that is stopping, and s between
 
 
 class Claimed(Protocol):
-    """A workload of another program that nobody else has it do anything to meanwhile."""
+    """A workload of another program, claimed: nobody else can have that program act on it."""
 
     async def ask(self, job: Callable[[ExternalOwner, str], T]) -> T | Problem:
-        """Have it do something, in a thread with a limit."""
+        """Have the program do something, in a thread with a limit."""
         ...
 
     async def restart(self) -> Problem | None:
-        """Have it restart the workload, which stays kept until that shows."""
+        """Have it restart the workload; the claim lasts until that shows."""
         ...
 
 
@@ -63,7 +63,7 @@ class Others(Protocol):
         ...
 
     def claimed(self, name: str, doing: str) -> AbstractContextManager[Claimed | Problem]:
-        """Keep it for oneself, while its row says what is being done; a problem if it's busy, or nobody has it."""
+        """Claim it, while its row says what is being done; a problem if it's busy, or nobody has it."""
         ...
 
 
@@ -228,7 +228,7 @@ class TakeOver:
         return Rejected(409, CANNOT, f"{problem.summary} It stays in {plan.owner}{stays}")
 
     async def _stop(self, plan: Plan, claimed: Claimed) -> Problem | None:
-        """Have it stopped; None only once that is seen, also if it took longer than its owner waited."""
+        """Have it stopped; None only once that is seen, even if it took longer than its owner waited."""
         from trayapp.external.take_over import is_stopped
 
         problem = await claimed.ask(lambda owner, name: owner.stop(name)) if plan.runs else None
@@ -242,7 +242,7 @@ class TakeOver:
                 break
             await asyncio.sleep(STOP_LOOK_EVERY)
         return problem or Problem(
-            "runs", f"{plan.theirs} isn't stopped in {plan.owner}. Stop it there, then try again."
+            "runs", f"{plan.theirs} hasn't stopped in {plan.owner}. Stop it there, then try again."
         )
 
     async def _move_clients(self, plan: Plan, record: TakenOver, texts: Mapping[str, str]) -> Sequence[Done] | Problem:

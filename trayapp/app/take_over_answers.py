@@ -1,4 +1,4 @@
-"""What the person is told of a take-over and of the way back."""
+"""What the person is told about a take-over and about undoing it."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def put_back_text(titles: Sequence[str]) -> str:
 
 
 def again_text(name: str) -> str:
-    """How to restore the client entries that couldn't be."""
-    return f"To try that again: amberlight take-over --undo {name}."
+    """How to restore the client entries that are left."""
+    return f"To try again: amberlight take-over --undo {name}."
 
 
 def not_taken_over(name: str) -> Rejected:
@@ -62,15 +62,15 @@ def gone(problem: Problem, theirs: str, name: str) -> Problem:
 
 
 def changed_text(name: str) -> str:
-    """If the workload here is another one meanwhile, or its address was changed."""
+    """The workload here is a different one now, or its URL has changed."""
     return (
-        f"{name} has a different URL from the workload that was taken over. Change that back, or remove it: "
+        f"{name} has a different URL from the workload that was taken over. Restore its URL, or remove it: "
         f"amberlight remove {name}."
     )
 
 
 def another_text(theirs: str, name: str) -> str:
-    """If its owner has another workload of that name meanwhile."""
+    """Its owner now has a different workload of that name."""
     return (
         f"{theirs} has a different URL from the workload that was taken over, so {name} can't be given back. "
         f"To remove it here: amberlight remove {name}."

@@ -25,9 +25,9 @@ def workload_name(text: str) -> str:
 
 
 def name_here(text: str) -> str:
-    """The NAME of ours of what was another program's."""
+    """The NAME here of a workload that was taken over."""
     if "/" in text:
-        raise ArgumentTypeError("use the name that it has in Amberlight; see: amberlight list --all")
+        raise ArgumentTypeError("use its name in Amberlight; see: amberlight list --all")
     return workload_name(text)
 
 

@@ -19,7 +19,7 @@ from trayapp.core.snapshot import Status
 from trayapp.external.take_over import secret_first
 
 LIMIT = 180.0  # s; its server is checked, its program stops it, and clients' files are written
-DELETES = "Its workload and login here are removed, unless it was configured before the take-over."
+DELETES = "It and its login are removed here, unless it was configured before the take-over."
 
 
 def take_over(arguments: argparse.Namespace, paths: Paths) -> int:

@@ -41,7 +41,7 @@ _DETAILS: Mapping[Status, Detail] = {
 }
 
 _USER_IN_URL = re.compile(r"^([a-z][a-z0-9+.-]*://)[^/?#]*@", re.I)
-_KEY_OF_OURS = re.compile(r"^(https?://[^/?#]*/k/)[^/?#]+", re.I)  # a local key, of an address that leads to us
+_KEY_OF_OURS = re.compile(r"^(https?://[^/?#]*/k/)[^/?#]+", re.I)  # a local key in an address of ours
 _IN_QUERY = re.compile(r"([?&;])([^?=&;#]*)=[^&;#]+")
 
 # A refusal by the server: a restart would only open another program's sign-in page. Any of OAuth's errors is one, as Go
@@ -119,8 +119,8 @@ def external_view(
 
 
 def _shown_url(url: str, *, fragment: bool = False) -> str:
-    """An address without a password and keys in it, which the other program's configuration may well have. Any value in
-    the query may be one, whatever its name. `fragment`: there may be one, such as the name of a workload."""
+    """An address without the passwords and keys that another program's configuration may have in it. Any value in the
+    query may be one, whatever its name. `fragment`: keep it, as it's the name of a workload."""
     whole, mark, after = clean(url).strip().partition("#")
     bare = _KEY_OF_OURS.sub(r"\1***", _USER_IN_URL.sub(r"\1", whole))
     shown = _IN_QUERY.sub(r"\1\2=***", bare)

@@ -10,10 +10,10 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 GONE = "***"
-LOOKED_AT = 3  # times as much of a text as is shown of it
+LOOKED_AT = 3  # times the length that is shown of a text
 SECRET_MIN = 6  # characters; shorter known secrets would take pieces out of words
 
-_NAMES = (  # of what holds a secret; from the first character on, or a long word is read once for each of them
+_NAMES = (  # of what holds a secret; only from a word's start, or a long one is read once for each character
     r"(?<![\w-])[\w-]*(?:token|secret|password|passphrase|passwd|api[_-]?key|authorization|cookie|verifier|assertion)[\w-]*"
 )
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -45,8 +45,8 @@ def redact(text: str, *, secrets: Collection[str] = (), home: str = "") -> str:
 
 
 def redact_start(text: str, most: int) -> str:
-    """The first `most` characters of a text of any length, redacted. What looks like a secret only as a whole isn't cut
-    before that: a word at the end of what is looked at is left out."""
+    """The first `most` characters of a text of any length, redacted. Part of a secret may not look
+    like one, so the last word of what is looked at is left out."""
     start = text[: LOOKED_AT * most]
     if len(start) < len(text):
         start = start.rpartition(" ")[0] or GONE

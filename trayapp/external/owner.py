@@ -19,7 +19,7 @@ from trayapp.importers.entries import ImportableEntry, SkippedEntry
 class ExternalError(Exception):
     """The other program couldn't be read or didn't act. Its text is a sentence for people: what happened, then what to do.
 
-    `files` are those of a `Reading` that failed: their change may be the end of it.
+    `files` are those that a `Reading` would have had: when they change, it may succeed.
     """
 
     def __init__(self, text: str, files: frozenset[Path] = frozenset()) -> None:
@@ -28,7 +28,7 @@ class ExternalError(Exception):
 
 
 class PendingError(ExternalError):
-    """The same for one that hasn't answered in time: it may still do what it was asked."""
+    """It hasn't answered in time, and may still do what it was asked."""
 
 
 @dataclass(frozen=True, slots=True)

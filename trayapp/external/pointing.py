@@ -18,9 +18,9 @@ from trayapp.importers.mcp_json import remote_address
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PATHS = ("/mcp", "/sse")  # where MCP servers answer, whatever path the proxy itself names
 _SWITCHES = ("enabled", "disabled")  # of an entry that its person has switched off
-# What a client puts in the place of our key: Codex, and Claude Code's program that prints headers.
+# Keys that a client would send instead of ours: Codex's, and those of Claude Code's program that prints headers.
 _OTHER_KEYS = ("bearer_token_env_var", "headersHelper")
-_OTHER_HEADERS = "env_http_headers"  # Codex: headers by the variables that hold them
+_OTHER_HEADERS = "env_http_headers"  # Codex: headers, with the variables that hold them
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def _place(url: str) -> tuple[str, int, str] | None:
 
 
 def moved(client: Client, access: Access, there: Mapping[str, Any], *, stdio: bool = False) -> dict[str, Any]:
-    """The entry that takes this one's place. What people and clients have added to it stays, also that it's off."""
+    """The entry that takes this one's place. What people and clients have added to it stays, including that it's off."""
     transport = transport_for(client, access, stdio=stdio)
     made = renewed(client, access, transport, _readdressed(_without_other_keys(there), access.url))
     if client.listed:
@@ -102,7 +102,7 @@ def moved_back(client: Client, there: Mapping[str, Any], before: Any) -> Any:
 
 
 def _without_other_keys(there: Mapping[str, Any]) -> dict[str, Any]:
-    """The entry without another key for the proxy, which would take the place of ours and be sent to us."""
+    """The entry without any other key for the proxy: the client would send us that one instead of ours."""
     made = {key: each for key, each in there.items() if key not in _OTHER_KEYS}
     if isinstance(headers := made.get(_OTHER_HEADERS), Mapping):
         left = {name: each for name, each in headers.items() if str(name).lower() != "authorization"}

@@ -105,7 +105,7 @@ class Records:
             raise _DamagedError(f"{self._file} is damaged") from None
 
     def _known(self) -> dict[str, TakenOver]:
-        """What is to be written again. A damaged file is moved aside. Raises `FileError`."""
+        """The records to write back. A damaged file is moved aside. Raises `FileError`."""
         try:
             return self._read()
         except _DamagedError:
@@ -121,7 +121,7 @@ class Records:
         return self.all().get(name)
 
     def keep(self, name: str, record: TakenOver | None) -> None:
-        """Remember it, or with None forget it. Raises `FileError`, also rather than replace a file that it can't read."""
+        """Remember it, or with None forget it. Raises `FileError`; a file that can't be read is never replaced."""
         known = self._known()
         if record is None and known.pop(name, None) is None:
             return

@@ -32,7 +32,7 @@ ANSWER_LIMIT = 10.0  # s for any other answer: it acts after it has answered
 
 class ApiError(Exception):
     """It didn't do what it was asked. The text completes "ToolHive …"; `refused`: it wants a sign-in first. `answered`: it
-    won't; else it may do it yet."""
+    won't do it; otherwise it still may."""
 
     def __init__(self, text: str, *, refused: bool = False, answered: bool = False) -> None:
         super().__init__(text)
@@ -152,11 +152,11 @@ def find(at: Places) -> Api | None:
         if info is None or not _is_own(at.server_file):
             return None
         url, nonce = _text(info, "url"), _text(info, "nonce")
-        if not (nonce.isascii() and nonce.isprintable() and nonce.strip()):  # nothing else comes through as a header
+        if not (nonce.isascii() and nonce.isprintable() and nonce.strip()):  # nothing else is valid in a header
             return None
         api = _at(url, number(info, "pid", PROCESS_MAX))
         return api if api is not None and api.is_healthy(nonce) else None
-    except (DamagedError, OSError, ValueError):  # a ValueError: a path that no system takes
+    except (DamagedError, OSError, ValueError):  # a ValueError: an impossible path
         return None
 
 

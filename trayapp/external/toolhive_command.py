@@ -21,7 +21,7 @@ _PREFIX = "Error:"
 
 
 class CommandError(Exception):
-    """It couldn't be run or it failed. The text completes "`thv` …". `slow`: its workload may do it yet."""
+    """It couldn't be run or it failed. The text completes "`thv` …". `slow`: it may still happen."""
 
     def __init__(self, text: str, *, slow: bool = False) -> None:
         super().__init__(text)

@@ -36,20 +36,20 @@ class Liveness:
             return False
         began = time.monotonic()
         try:
-            # From the same address: the system refuses that for one that isn't this machine's.
+            # From the same address: the system refuses one that isn't this machine's.
             with (
                 contextlib.suppress(OSError),
                 socket.create_connection((address, port), CONNECT_LIMIT, source_address=(address, 0)) as connection,
             ):
-                return bool(connection.getsockname() != connection.getpeername())  # connected to itself otherwise
+                return bool(connection.getsockname() != connection.getpeername())  # not to itself
             return False
         finally:
             self._spent += time.monotonic() - began
 
 
 def own_address(host: str) -> str:
-    """The address that a host of this machine is reached at; empty for a name, which isn't looked up: that has no limit
-    of time."""
+    """The address that a host of this machine is reached at; empty for a name, which isn't looked up: that can't be
+    limited in time."""
     host = host.removeprefix("[").removesuffix("]")
     if host.lower() in HERE:
         return "127.0.0.1"

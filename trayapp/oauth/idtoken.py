@@ -63,7 +63,7 @@ class IdTokens:
     def __init__(self, wire: Wire, check_signature: SignatureCheck | None = None) -> None:
         self._wire = wire
         self._check_signature = check_signature
-        self._waiting: set[ValidatorProcess] = set()  # those of checks that have not begun
+        self._waiting: set[ValidatorProcess] = set()  # for checks that haven't begun
 
     def start_validator(self, scopes: Collection[str]) -> ValidatorProcess | None:
         """A process that gets ready while the person signs in, if an ID token is expected; None otherwise."""
@@ -120,7 +120,7 @@ class IdTokens:
         return check_and_close
 
     async def close(self) -> None:
-        """End the processes of checks that nobody has run: their sign-ins were given up after the server's answer."""
+        """End the processes for checks that nobody has run: their sign-ins were given up after the server's answer."""
         while self._waiting:
             await self._waiting.pop().close()
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 PROC = Path("/proc")
 PS_LIMIT = 5.0  # s; it takes milliseconds
-PS_MAX = 99_999 if sys.platform == "darwin" else (1 << 31) - 1  # `ps` names none of a list with a higher number
+PS_MAX = 99_999 if sys.platform == "darwin" else (1 << 31) - 1  # given a higher number, `ps` rejects the whole list
 
 
 def runs(programs: Collection[str], proc: Path = PROC) -> bool:

@@ -29,7 +29,7 @@ def _directory(variable: str, below_local: str, platform: str, environ: Mapping[
 
 
 def _expanded(path: str, home: Path) -> str:
-    """As that library reads it, where no shell did: what follows the sign is below the home, whoever's it may look."""
+    """Expanded as that library does it, if no shell has: the rest is below this home, even after `~other`."""
     for sign in ("~", "$HOME"):
         if path.startswith(sign):
             return f"{home}/{path[len(sign) :]}"
@@ -37,5 +37,5 @@ def _expanded(path: str, home: Path) -> str:
 
 
 def _is_possible(path: str) -> bool:
-    """Whether the system can have such a directory, wherever this runs."""
+    """Whether there can be such a directory."""
     return "\0" not in path and Path(path).is_absolute()
