@@ -290,10 +290,10 @@ run_all() {
     pytest_retried --cov=trayapp.core --cov-report= -n 2 -m "$others" tests/core || bad=1
     pytest_retried -n 3 -m "$others" --ignore=tests/core || bad=1 # a third of the time they wait for something
     joined lint || bad=1
-    joined simulation || bad=1
     beside windows prepare_windows
     # A file at a time, as its tests share a desktop, and in the order of their names: the long ones do not come last.
     pytest_retried -n 3 --dist loadfile --no-loadscope-reorder -m "($OUTSIDE) and not alone" || bad=1
+    joined simulation || bad=1
     joined windows || bad=1
     pytest_retried -m alone || bad=1
     say "the same tests in Wine, with CPython for Windows:"
