@@ -272,6 +272,7 @@ async def test_an_unknown_owner_displaces_none_of_ours(tmp_path: Path, monkeypat
             reader.keep.close()  # type: ignore[attr-defined]
 
 
+@pytest.mark.linux("open descriptors are counted in /proc")
 async def test_refused_clients_hold_no_descriptors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A few may finish what they are sending; the others are cut off at once."""
 
