@@ -174,6 +174,6 @@ close_screen() {
 test_windows() {
     pytest() { WINDOWS_START=wine_with_desktop windows_python -m pytest "$@"; }
     open_screen
-    pytest_retried -n 2 --hypothesis-profile ci -o timeout=300 \
+    pytest_retried -n 3 --hypothesis-profile ci -o timeout=300 \
         -m "not (slow or build or alone or desktop or real)" "$@"
 }
