@@ -65,6 +65,7 @@ class FakeControl:
     others_problems: list[str] = field(default_factory=list)
     others_missing: Problem | None = None
     restart_answer: Problem | None = None
+    owners: dict[str, str] = field(default_factory=dict)  # from whom ours were taken over
     token_answer: AccessToken | Unavailable | None = None
     page: str | Problem | None = "https://as.example/authorize?state=1"
     page_gate: asyncio.Event | None = None  # holds `reauthorize` until set
@@ -250,6 +251,9 @@ class FakeControl:
         self.known(theirs)
         self.calls.append(("take_over", theirs, name, browser, sign_in))
         return self.rejected or self.moved
+
+    async def taken_over_from(self, name: str) -> str | None:
+        return self.owners.get(name)
 
     async def give_back(self, name: str) -> GivenBack | Rejected:
         self.calls.append(("give_back", name))

@@ -73,6 +73,16 @@ async def test_it_is_given_back(site: Site) -> None:
     assert [("give_back", "gone")] == site.control.calls
 
 
+async def test_who_had_it_before(site: Site) -> None:
+    """With a workload's configuration, and never in the list."""
+
+    one = BACK.removesuffix("/give-back")
+    assert (await site.ask("GET", one))[1]["taken_over_from"] is None
+    site.control.owners["github"] = "ToolHive"
+    assert "ToolHive" == (await site.ask("GET", one))[1]["taken_over_from"]
+    assert "taken_over_from" not in (await site.ask("GET", f"{BASE}/workloads"))[1]["workloads"][0]
+
+
 @pytest.mark.parametrize("path", [ONE, BACK])
 async def test_a_refusal_says_why(site: Site, path: str) -> None:
     site.control.rejected = Rejected(409, "cannot_take_over", "ToolHive didn't stop it.", {"name": "No."})

@@ -98,6 +98,7 @@ UNUSED = (
     "trayapp.app.external_owner",
     "trayapp.app.take_over",
     "trayapp.app.take_over_answers",
+    "trayapp.app.taken_over_from",
     "trayapp.catalog",
     "trayapp.cli.client",
     "trayapp.cli.commands",

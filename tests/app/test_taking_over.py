@@ -67,6 +67,11 @@ def ask(program: Program, method: str, path: str, body: dict[str, Any] | None = 
     return dict(program.client.request(method, path, body, 30.0))
 
 
+def had_by(program: Program, name: str) -> object:
+    """Who had it, as its page is told."""
+    return ask(program, "GET", f"/api/v1beta/workloads/{name}")["taken_over_from"]
+
+
 def signs_in(url: object) -> None:
     """A person in a browser."""
     with urllib.request.urlopen(str(url), timeout=10) as answer:
@@ -94,6 +99,7 @@ def test_there_and_back(program: Program, owner: StoppingOwner, cursor: Path, se
     with pytest.raises(ApiError, match="To have ToolHive run it again: amberlight take-over --undo github"):
         ask(program, "POST", ONE.replace("take-over", "restart"))
     assert ["stop GitHub"] == owner.history
+    assert ("ToolHive", None) == (had_by(program, "github"), had_by(program, "one"))
 
     back = ask(program, "POST", "/api/v1beta/workloads/github/give-back", {})
     assert (["Cursor"], []) == (back["updated"], back["failed"])
@@ -152,6 +158,7 @@ def test_a_rename_in_between(program: Program, owner: StoppingOwner, cursor: Pat
     ask(program, "POST", ONE, {"sign_in": False})
     program.client.edit("github", {"name": "hub"})
     assert "/w/hub" in cursor.read_text()
+    program.until(lambda: had_by(program, "hub") == "ToolHive", "whose it was")
     back = ask(program, "POST", "/api/v1beta/workloads/hub/give-back", {})
     assert [] == back["failed"]
     assert {"url": "http://localhost:21000/mcp/"} == json.loads(cursor.read_text().replace("// mine", ""))[

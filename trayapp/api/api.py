@@ -211,7 +211,8 @@ class _Api:
         spec = self._control.spec(_name(request))
         if spec is None:
             raise _unknown()
-        return json_reply(spec_json(spec))
+        owner = await self._control.taken_over_from(spec.name)
+        return json_reply(spec_json(spec) | {"taken_over_from": owner})
 
     async def status(self, request: web.Request) -> web.Response:
         return json_reply(status_json(self.view(request)) | {"sources": self._control.sources()})

@@ -265,6 +265,10 @@ class Control(Protocol):
         """Take it over: add it here, have it stopped there, point clients to it, and begin a sign-in."""
         ...
 
+    async def taken_over_from(self, name: str) -> str | None:
+        """The title of the program that had it before a take-over; None if none had, or that isn't known."""
+        ...
+
     async def give_back(self, name: str) -> GivenBack | Rejected:
         """Undo a take-over."""
         ...

@@ -205,6 +205,10 @@ SCHEMAS: Mapping[str, Json] = {
             "transport": TEXT,
             "oauth_config": ref("OAuthConfig"),
             "policy": ref("Policy"),
+            "taken_over_from": {
+                **nullable(TEXT),
+                "description": "The program that had it before a take-over; `give-back` undoes that.",
+            },
         },
     ),
     "OAuthConfig": object_of(

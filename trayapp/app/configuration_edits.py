@@ -102,6 +102,13 @@ class ConfigurationEdits:
             self._configuration.paths.state_dir,
         )
 
+    async def taken_over_from(self, name: str) -> str | None:
+        """The title of the program that a workload was taken over from, if it was."""
+        from trayapp.app.taken_over_from import taken_over_from
+
+        spec = self._engine.spec(name)
+        return None if spec is None else await taken_over_from(spec, self._configuration.paths.state_dir)
+
     def configured(self, names: Collection[str]) -> None:
         """config.toml names these workloads, which the engine takes next."""
         self.renames.configured(names)

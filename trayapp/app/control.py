@@ -231,6 +231,10 @@ class AppControl:
         """Move it here."""
         return await self._app.edits.take_over.take(theirs, name, browser=browser, sign_in=sign_in)
 
+    async def taken_over_from(self, name: str) -> str | None:
+        """The title of the program that had it before a take-over."""
+        return await self._app.edits.taken_over_from(name)
+
     async def give_back(self, name: str) -> GivenBack | Rejected:
         """Move it back."""
         return await self._app.edits.take_over.give_back(name)

@@ -1,4 +1,5 @@
-"""Where other programs keep their state: whether one is there is found out before its module is loaded.
+"""Where other programs keep their state, and where we keep what was taken over: whether there is any is found out before
+its module is loaded.
 
 Nothing else of this package is imported here, so that a machine without these programs pays nothing for them.
 """
@@ -9,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from trayapp.system.xdg_directories import state_home
+
+TAKE_OVERS = "take-overs.json"  # in our state directory: the file of `taken_over.py`
 
 
 def folders(platform: str, environ: Mapping[str, str], home: Path) -> dict[str, Path]:

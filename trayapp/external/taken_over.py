@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from trayapp.clients import files
+from trayapp.external.places import TAKE_OVERS
 from trayapp.system.private_files import NotPrivateError, write_private
 
 log = logging.getLogger(__name__)
 
-FILE = "take-overs.json"
 SIZE_MAX = 64 << 20  # bytes; a file of a client may have changed as a whole
 
 
@@ -82,7 +82,7 @@ class Records:
     """The file. Its methods read and write it: call them in a thread."""
 
     def __init__(self, state_dir: Path) -> None:
-        self._file = state_dir / FILE
+        self._file = state_dir / TAKE_OVERS
 
     def all(self) -> dict[str, TakenOver]:
         """By our name; nothing from a damaged file."""
