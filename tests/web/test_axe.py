@@ -141,6 +141,16 @@ def taking_over(window: Window, stage: Stage) -> None:
     window.see("#take-over-dialog .bullets")
 
 
+def giving_back(window: Window, stage: Stage) -> None:
+    """What happens to one that was taken over, and why it can't be done."""
+    stage.control.owners["notion"] = "ToolHive"
+    stage.control.rejected = scenes.refused("ToolHive isn't responding.")
+    window.go("workload/notion")
+    window.see("#detail [data-menu=giveBack]").click()
+    window.see("#take-over-dialog [type=submit]").click()
+    window.until(lambda: window.text("#take-over-dialog .wrong"), "not said")
+
+
 def no_taking_over(window: Window, stage: Stage) -> None:
     """Why it can't be done."""
     stage.control.rejected = scenes.refused("ToolHive isn't responding.")
@@ -218,6 +228,7 @@ PAGE_VIEWS: dict[str, tuple[Callable[[], list[WorkloadView]], Callable[[Window, 
     "page of theirs": (both, theirs),
     "taking over": (both, taking_over),
     "no taking over": (both, no_taking_over),
+    "giving back": (in_trouble, giving_back),
     "settings": (in_trouble, settings),
     "editing": (in_trouble, editing),
     "activity": (in_trouble, activity),

@@ -380,6 +380,7 @@ def test_what_would_change_is_said_first(window: Window, taking: Stage) -> None:
         "Zed ~/.config/zed/settings.json\n",
         "The sign-in page opens in your browser.",
         "Its scopes are those of ToolHive.",
+        "choose Give back to ToolHive… on its page, or run:",
         "amberlight take-over --undo github-2",
     ):
         assert wanted in text

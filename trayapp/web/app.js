@@ -247,6 +247,7 @@ async function run(place, verb, button) {
   else if (verb === "remove" || verb === "signOut") (await dialogs()).openConfirm(verb, name);
   else if (verb === "rename") (await dialogs()).openRename(name);
   else if (verb === "take_over") takeOver(name);
+  else if (verb === "giveBack") giveBack(place);
   else if (verb === "edit") (await import("./settings.js")).openEdit(name);
   else act(place, verb, button, current);
 }
@@ -317,6 +318,13 @@ $("find").addEventListener("keydown", (event) => {
 
 async function takeOver(name) {
   (await import("./take_over.js")).openTakeOver(current(name), current, (mine) => sections.go(`#workload/${mine}`));
+}
+
+async function giveBack(place) {
+  (await import("./take_over.js")).openGiveBack(place.name, place.owner, () => {
+    if (place.isOpen) place.fetchSpec(); // it stays if it was here before
+    if (document.activeElement.matches("body, dialog:not([open]) *, #detail-give-back")) $(`view-${sections.view}`).querySelector("h1").focus();
+  });
 }
 
 async function openAdd() {

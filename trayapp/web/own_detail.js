@@ -13,6 +13,7 @@ export class OwnDetail extends Detail {
     for (const button of $("detail").querySelectorAll("[data-menu]")) button.ariaLabel = say.labelled(button.textContent, row.name);
     $("detail-clients").replaceChildren();
     put($("detail-no-clients"), "");
+    seen($("detail-give-back"), false);
     $("detail-used").hidden = true;
     put($("detail-facts-title"), WORDS.login);
     put($("detail-keeper"), "");
@@ -34,7 +35,7 @@ export class OwnDetail extends Detail {
   extra() {
     const { row } = this;
     const found = rank(row);
-    for (const part of ["edit", "rename", "signOut", "remove"]) $("detail").querySelector(`[data-menu=${part}]`).disabled = found === "ending";
+    for (const part of ["edit", "rename", "giveBack", "signOut", "remove"]) $("detail").querySelector(`[data-menu=${part}]`).disabled = found === "ending";
     const made = found === "ending" ? [] : [found === "stopped" ? null : { verb: "pause", text: WORDS.pause }, row.kind === "account" ? null : { verb: "connect", text: WORDS.connectClient }];
     if (found === "running" && row.auth.renewable !== false) made.unshift({ verb: "retry", text: WORDS.refresh });
     return made.filter(Boolean);
@@ -61,7 +62,17 @@ export class OwnDetail extends Detail {
     this.fetch(`/workloads/${this.name}`, (spec) => {
       this.spec = spec;
       this.facts(Date.now());
+      this.offerBack($("detail-give-back"), spec.taken_over_from);
     });
+  }
+
+  // Offer to give it back to the program that it was taken over from, if it was.
+  offerBack(button, owner) {
+    this.owner = owner;
+    seen(button, owner !== null);
+    if (owner === null) return;
+    put(button, say.giveBack(owner));
+    button.ariaLabel = say.labelled(button.textContent, this.name);
   }
 
   close() {

@@ -1,5 +1,5 @@
-// The dialog that asks before a workload is taken over from another program: it shows what would change; nothing changes
-// until the button is pressed.
+// The dialog that asks before a workload is taken over from another program, or given back: it shows what would change;
+// nothing changes until the button is pressed.
 
 import { asked } from "./actions.js";
 import { aloud, make, put, rich, seen, tell } from "./dom.js";
@@ -13,20 +13,11 @@ let open = 0; // counts openings, so that a late answer to an earlier one is dro
 // Ask about another program's workload, a row of the list. Calls `onTaken(name)` with its name here once it is ours;
 // `current(name)` is the newest row of a workload.
 export async function openTakeOver(row, current, onTaken) {
-  dialog ??= build();
-  const mine = ++open;
   const path = `${pathOf(row.name)}/take-over`;
   const names = [row.external.name, row.owner];
-  put(part.title, say.takeOverTitle(...names));
-  part.plan.replaceChildren();
+  const mine = show(say.takeOverTitle(...names), WORDS.takeOverDo, "primary", () => take(path, current, onTaken));
   put(part.state, WORDS.readingPlan);
-  put(part.wrong, "");
   seen(part.yes, false);
-  if (!dialog.open) dialog.showModal();
-  part.form.onsubmit = (event) => {
-    event.preventDefault();
-    take(path, current, onTaken);
-  };
   try {
     const plan = await ask("GET", path);
     if (mine !== open) return;
@@ -42,13 +33,40 @@ export async function openTakeOver(row, current, onTaken) {
   if (mine === open) put(part.state, "");
 }
 
+// Ask whether `name` is to be given back to `owner`, who had it before. Calls `onGiven()` once it was.
+export function openGiveBack(name, owner, onGiven) {
+  show(say.giveBackTitle(name, owner), WORDS.giveBackDo, "danger", () => give(name, onGiven));
+  part.plan.replaceChildren(
+    make("h3", { textContent: WORDS.whatChanges }),
+    make("ul", { className: "bullets" }, ...say.givenBack(name, owner).map((textContent) => make("li", { textContent }))),
+  );
+}
+
+// Open the dialog without a plan; returns the number of this opening.
+function show(title, yes, kind, job) {
+  dialog ??= build();
+  put(part.title, title);
+  put(part.yes, yes);
+  put(part.yes, kind, "className");
+  part.plan.replaceChildren();
+  put(part.state, "");
+  put(part.wrong, "");
+  seen(part.yes, true);
+  if (!dialog.open) dialog.showModal();
+  part.form.onsubmit = (event) => {
+    event.preventDefault();
+    job();
+  };
+  return ++open;
+}
+
 function build() {
   part = {
     title: make("h2", { id: "take-over-title" }),
     plan: make("div", { className: "planned" }),
     state: make("p", { className: "quiet", role: "status" }),
     wrong: make("p", { className: "wrong", role: "alert" }),
-    yes: make("button", { type: "submit", className: "primary", textContent: WORDS.takeOverDo }),
+    yes: make("button", { type: "submit" }),
   };
   const no = make("button", { type: "button", textContent: WORDS.cancel, data: { close: "" } });
   const buttons = make("p", { className: "buttons" }, no, " ", part.yes);
@@ -72,7 +90,7 @@ function planned({ name, url, configured_as: known, clients, notes, needs_secret
     make("dl", { className: "facts" }, fact(WORDS.name, name), fact(WORDS.address, url)),
     make("h3", { textContent: WORDS.whatChanges }),
     make("ul", { className: "bullets" }, ...steps),
-    make("p", { className: "hint" }, ...rich(say.goBack(name))),
+    make("p", { className: "hint" }, ...rich(say.goBack(name, owner))),
   ];
 }
 
@@ -80,19 +98,33 @@ function pointed({ title, file, entry }, name) {
   return make("li", {}, make("strong", { textContent: title }), " ", make("code", { textContent: file }), entry === name ? "" : ` ${say.entry(entry)}`);
 }
 
-async function take(path, current, onTaken) {
+function take(path, current, onTaken) {
+  return carryOut(path, WORDS.takingOver, (answer) => {
+    const { name, message, failed, authorization_url: page } = answer;
+    if (page !== null) asked.set(name, { answer, row: current(name) ?? null });
+    tell([message, ...failed]);
+    return () => onTaken(name);
+  });
+}
+
+function give(name, onGiven) {
+  return carryOut(`${pathOf(name)}/give-back`, WORDS.givingBack, ({ message, failed }) => {
+    tell([message, ...failed]);
+    return onGiven;
+  });
+}
+
+// Have it done; `use(answer)` returns what comes after the dialog.
+async function carryOut(path, doing, use) {
   if (part.yes.ariaDisabled === "true") return;
   const mine = open;
   part.yes.ariaDisabled = "true";
   put(part.wrong, "");
-  put(part.state, WORDS.takingOver);
+  put(part.state, doing);
   try {
-    const answer = await ask("POST", path, {});
-    const { name, message, failed, authorization_url: page } = answer;
-    if (page !== null) asked.set(name, { answer, row: current(name) ?? null });
-    tell([message, ...failed]);
+    const after = use(await ask("POST", path, {}));
     if (mine === open) dialog.close();
-    onTaken(name);
+    after();
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     const text = error.code === "client_id_needed" ? `${error.message} ${WORDS.addItFirst}` : error.message;
