@@ -83,7 +83,7 @@ def test_what_happens_is_said_first(giving: Giving) -> None:
     assert "Give back" == yes.text
     assert "Give github back to ToolHive?" == giving.window.see(DIALOG).accessible_name
     text = giving.window.text(DIALOG)
-    for wanted in ("Client entries are restored.", "github is removed here", "ToolHive runs its own workload again"):
+    for wanted in ("Client entries are restored", "github is removed here", "ToolHive runs its own workload again"):
         assert wanted in text
     giving.window.press(Keys.ESCAPE)
     assert not giving.window.find(DIALOG)

@@ -229,7 +229,7 @@ export const say = {
   giveBack: (owner) => `Give back to ${owner}…`,
   giveBackTitle: (name, owner) => `Give ${name} back to ${owner}?`,
   givenBack: (name, owner) => [
-    "Client entries are restored. An entry that was changed since the take-over stays as it is.",
+    "Client entries are restored, except those that you've changed or removed since.",
     `${name} is removed here and its login is revoked, unless it was configured here before the take-over.`,
     `${owner} runs its own workload again, if it ran before. If its login there has ended, ${owner} opens its sign-in page.`,
   ],
