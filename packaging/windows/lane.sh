@@ -121,8 +121,12 @@ make_windows_prefix() {
 
 windows_path() { printf 'Z:%s' "$1" | tr / '\\'; }
 
-# Python finds the packages, and this checkout, whatever the environment of a process says.
+# Python finds the packages, and this checkout, whatever the environment of a process says: all that pip leaves of an
+# editable installation, so that the program counts as installed.
 point_windows_python() {
+    local info=$WINDOWS_HOME/lib/site-packages/amberlight-0.dist-info
+    mkdir -p "$info"
+    printf 'Metadata-Version: 2.1\nName: amberlight\nVersion: 0\n' >"$info/METADATA"
     printf '%s\nimport site; site.addsitedir(r"%s")\n' "$(windows_path "$PWD")" "$(windows_path "$PWD/$WINDOWS/wheels")" \
         >"$WINDOWS_HOME/lib/site-packages/checkout.pth"
 }

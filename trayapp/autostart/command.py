@@ -18,7 +18,8 @@ from trayapp.autostart.state import AutostartError
 
 NAME = "amberlight"
 RUN = "run"
-NOT_INSTALLED = "Can't start at login, because this Amberlight isn't installed. Install it"
+# Of a start at login, and of one in the background.
+NOT_INSTALLED = "This Amberlight isn't installed, so it can only be started by hand. Install it"
 TRANSLOCATED = "AppTranslocation"  # in the path where macOS runs a download until somebody moves it
 _INSTALLED = re.compile(rf"{NAME}(-.*)?\.(dist|egg)-info", re.IGNORECASE)  # beside the packages
 PACKAGED = Path("/usr/bin/amberlight")  # what the Debian package links to its program below /opt
@@ -95,7 +96,7 @@ def _packaged_link(running: Interpreter) -> Path:
 def _windows(running: Interpreter) -> tuple[str, ...]:
     """The command on Windows: pythonw with the module, as scripts are console programs there."""
     if not running.installed:
-        raise CannotStartError(f"{NOT_INSTALLED} first.")
+        raise CannotStartError(f"{NOT_INSTALLED} and try again.")
     return str(_windowless(running, "pythonw.exe")), "-m", "trayapp", RUN
 
 
