@@ -535,7 +535,9 @@ async def test_another_workload_of_its_name(world: World) -> None:
     """One that was never theirs isn't given away."""
 
     await world.take()
+    assert "github" == await world.take_over.name_here(THEIRS)
     world.engine.specs["github"] = Spec("github", "https://other.example/mcp")
+    assert await world.take_over.name_here(THEIRS) is None  # so a restart there isn't refused
     answer = await world.take_over.give_back("github")
     assert isinstance(answer, Rejected)
     assert answer.message.endswith("or remove it: amberlight remove github.")

@@ -36,26 +36,31 @@ sys.exit(main(sys.argv[1:]))
 @pytest.fixture
 def program(on_desk: Desk, tmp_path: Path, server: OAuthServer) -> Iterator[Program]:
     """Signed in and running, with a green icon."""
-    program = Program(on_desk, tmp_path, server)
+    yield from green_program(on_desk, tmp_path, server)
+
+
+def green_program(desk: Desk, root: Path, server: OAuthServer) -> Iterator[Program]:
+    """For fixtures. Nothing of it is left on the desk afterwards."""
+    program = Program(desk, root, server)
     program.sign_in(server.issue(scope="mail"))
     with program:
         program.until_is("running", "ok")
-        wait_for_icon(on_desk, Colour.GREEN)
+        wait_for_icon(desk, Colour.GREEN)
         yield program
-        on_desk.close_menu()
-    wait_for(lambda: not on_desk.tray_items(), "the icon to go")
-    wait_for(lambda: not on_desk.notifications(), "the notifications to go")
+        desk.close_menu()
+    wait_for(lambda: not desk.tray_items(), "the icon to go")
+    wait_for(lambda: not desk.notifications(), "the notifications to go")
     assert "Traceback" not in program.log()
 
 
-def wait_for_icon(desk: Desk, wanted: Colour) -> None:
-    """Wait until the icon shows this colour and no other."""
+def wait_for_icon(desk: Desk, *wanted: Colour) -> None:
+    """Wait until the icon shows these colours and no others."""
 
     def visible() -> bool:
         shares = desk.icon_shares(Colour.GREEN, Colour.AMBER, Colour.RED, Colour.BLUE)
-        return {colour for colour, share in shares.items() if share > VISIBLE_SHARE} == {wanted}
+        return {colour for colour, share in shares.items() if share > VISIBLE_SHARE} == {*wanted}
 
-    wait_for(visible, f"an icon in {wanted}", 15)
+    wait_for(visible, f"an icon in {' and '.join(wanted)}", 15)
 
 
 def labels(desk: Desk) -> list[str]:

@@ -17,7 +17,7 @@ import pytest
 from tests.desktop.desk import Desk
 from tests.desktop.program import Program
 from tests.desktop.screen import wait_for
-from tests.desktop.test_app import VISIBLE_SHARE, labels, wait_for_icon
+from tests.desktop.test_app import green_program, labels, wait_for_icon
 from tests.external.api_server import ApiServer
 from tests.external.tree import Tree
 from trayapp.core.presentation import Colour
@@ -74,35 +74,18 @@ def toolhive(tmp_path: Path, server: OAuthServer) -> Iterator[ToolHive]:
 
 @pytest.fixture
 def program(on_desk: Desk, tmp_path: Path, toolhive: ToolHive, server: OAuthServer) -> Iterator[Program]:
-    """With one workload of its own, which is green."""
-    program = Program(on_desk, tmp_path, server)
-    program.sign_in(server.issue(scope="mail"))
-    with program:
-        program.until_is("running", "ok")
-        wait_for_icon(on_desk, Colour.GREEN)
-        yield program
-        on_desk.close_menu()
-    assert "Traceback" not in program.log()
-
-
-def wait_for_part(desk: Desk, wanted: Colour) -> None:
-    """Wait until the icon is green for the workload here and in this colour for ToolHive's."""
-
-    def visible() -> bool:
-        shares = desk.icon_shares(Colour.GREEN, Colour.AMBER, Colour.RED)
-        return {colour for colour, share in shares.items() if share > VISIBLE_SHARE} == {Colour.GREEN, wanted}
-
-    wait_for(visible, f"an icon in green and {wanted}", 15)
+    """With one workload of its own, which is green; ToolHive's runs before it."""
+    yield from green_program(on_desk, tmp_path, server)
 
 
 def test_amber_red_and_restarted_from_the_notification(on_desk: Desk, program: Program, toolhive: ToolHive) -> None:
     """Amber disturbs nobody; red says so once, and its button makes it green."""
 
     toolhive.says("auth_retrying", CONTEXT)
-    wait_for_part(on_desk, Colour.AMBER)
+    wait_for_icon(on_desk, Colour.GREEN, Colour.AMBER)
     assert [] == on_desk.notifications()
     toolhive.says("unauthenticated", CONTEXT)
-    wait_for_part(on_desk, Colour.RED)
+    wait_for_icon(on_desk, Colour.GREEN, Colour.RED)
     on_desk.press_button(RESTART)
     wait_for_icon(on_desk, Colour.GREEN)
     assert 1 == toolhive.restarted
@@ -113,7 +96,7 @@ def test_restarted_from_the_menu(on_desk: Desk, program: Program, toolhive: Tool
     """Its line is at the top while it is in trouble, and its first action is *Restart*."""
 
     toolhive.says("auth_retrying", CONTEXT)
-    wait_for_part(on_desk, Colour.AMBER)
+    wait_for_icon(on_desk, Colour.GREEN, Colour.AMBER)
     assert any(LINE in line for line in labels(on_desk)), labels(on_desk)
     on_desk.hover_row(on_desk.open_menu(), NOTES)
     submenu = wait_for(lambda: on_desk.menus()[1:], "its actions")[0]
@@ -126,7 +109,7 @@ def test_its_row_goes_quietly(on_desk: Desk, program: Program, toolhive: ToolHiv
     """ToolHive was stopped while its workload was red."""
 
     toolhive.says("unauthenticated", CONTEXT)
-    wait_for_part(on_desk, Colour.RED)
+    wait_for_icon(on_desk, Colour.GREEN, Colour.RED)
     wait_for(on_desk.notifications, "the notification")
     toolhive.dies()
     wait_for_icon(on_desk, Colour.GREEN)

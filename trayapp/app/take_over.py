@@ -24,7 +24,7 @@ from trayapp.config.corrections import corrected_name
 from trayapp.core.external import GONE, external_name, status_of
 from trayapp.core.model import Problem, Spec
 from trayapp.core.presentation import Verb
-from trayapp.core.snapshot import Status, WorkloadView
+from trayapp.core.snapshot import WorkloadView
 
 if TYPE_CHECKING:  # loaded when somebody takes a workload over
     from trayapp.clients.entries import Access
@@ -261,7 +261,7 @@ class TakeOver:
 
     async def _finish(self, plan: Plan, done: Sequence[Done] | Problem, *, browser: bool, sign_in: bool) -> Moved:
         """The result, with a sign-in if one is needed and can be begun."""
-        from trayapp.external.take_over import secret_first
+        from trayapp.external.take_over import needs_sign_in, secret_first
 
         name = plan.name
         updated, failed, restart = answers.outcome(done)
@@ -269,7 +269,7 @@ class TakeOver:
         url = None
         if sign_in and plan.needs_secret:
             parts.append(secret_first(name))
-        elif sign_in and _needs_sign_in(plan, self._engine.view_of(name)):
+        elif sign_in and needs_sign_in(plan, self._engine.view_of(name)):
             result = await self._sign_in(name, browser)
             if isinstance(result, Problem):
                 failed.append(f"{result.summary} Try again: amberlight reauthorize {name}.")
@@ -330,10 +330,10 @@ class TakeOver:
 
     def _is_the_same(self, name: str, record: TakenOver) -> bool:
         """Whether the workload of this name is the one that was taken over, or it is gone."""
-        from trayapp.external.take_over import is_same_url
+        from trayapp.external.take_over import is_its
 
         spec = self._engine.spec(name)
-        return spec is None or not record.added or is_same_url(spec.url, record.url)
+        return spec is None or is_its(spec, record)
 
     async def _give_back_to(self, theirs: str, name: str, record: TakenOver, claimed: Claimed) -> Source | Rejected:
         """The other program's workload; a refusal if it can't be run there again."""
@@ -359,8 +359,11 @@ class TakeOver:
     async def taken_over(self) -> Mapping[str, str]:
         """`OWNER/NAME` of each workload here that took the place of one."""
         found = await asyncio.to_thread(self._records().all)
-        here = self._engine.workloads
-        return {name: external_name(each.owner, each.theirs) for name, each in found.items() if name in here}
+        return {
+            name: external_name(each.owner, each.theirs)
+            for name, each in found.items()
+            if name in self._engine.workloads and self._is_the_same(name, each)
+        }
 
     def _records(self) -> Records:
         from trayapp.external.taken_over import Records
@@ -388,12 +391,3 @@ class TakeOver:
                 await asyncio.to_thread(self._records().rename, name, new)
             except FileError as error:
                 log.warning("%s can no longer be given back: %s", new, error)
-
-
-def _needs_sign_in(plan: Plan, view: WorkloadView | None) -> bool:
-    """A workload that was added has no login; another may well have one that is reconnecting."""
-    if view is None:
-        return True
-    if plan.configured_as is None:
-        return not view.auth.usable
-    return view.status is Status.UNAUTHENTICATED and not view.auth.signing_in

@@ -24,11 +24,10 @@ async def taken_over_from(spec: Spec, state_dir: Path, limit: float = LIMIT) -> 
 def _owner(spec: Spec, state_dir: Path) -> str | None:
     if not os.path.exists(state_dir / TAKE_OVERS):  # noqa: PTH110 - never raises
         return None
-    from trayapp.external.take_over import is_same_url  # here, as few have taken anything over
+    from trayapp.external.take_over import is_its  # here, as few have taken anything over
     from trayapp.external.taken_over import Records
 
     record = Records(state_dir).get(spec.name)
-    # A name alone says little: one that was added is only the same with the same address.
-    if record is None or (record.added and not is_same_url(spec.url, record.url)):
+    if record is None or not is_its(spec, record):
         return None
     return TITLES.get(record.owner, record.owner)

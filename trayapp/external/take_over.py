@@ -14,7 +14,7 @@ from trayapp.config.settings import NAME, NAME_HELP
 from trayapp.core.external import GONE, ExternalWorkload, external_name, status_of
 from trayapp.core.model import Spec
 from trayapp.core.presentation import Verb
-from trayapp.core.snapshot import Status
+from trayapp.core.snapshot import Status, WorkloadView
 from trayapp.external.owner import Reading
 from trayapp.external.pointing import Pointing
 from trayapp.external.taken_over import Entry, TakenOver
@@ -66,6 +66,15 @@ def is_stopped(reading: Reading, name: str) -> bool | None:
 def secret_first(name: str) -> str:
     """What to do about a client whose secret isn't here."""
     return f"Store its client secret: amberlight secret set {name}. Then sign in: amberlight reauthorize {name}."
+
+
+def needs_sign_in(plan: Plan, view: WorkloadView | None) -> bool:
+    """A workload that was added has no login; another may well have one that is reconnecting."""
+    if view is None:
+        return True
+    if plan.configured_as is None:
+        return not view.auth.usable
+    return view.status is Status.UNAUTHENTICATED and not view.auth.signing_in
 
 
 def plan(
@@ -141,6 +150,12 @@ def _taken_before(
 def is_same_url(one: str, other: str) -> bool:
     """Whether two workloads are at the same address. A name alone says little: something else may have it."""
     return comparable_url(one) == comparable_url(other)
+
+
+def is_its(spec: Spec, record: TakenOver) -> bool:
+    """Whether the workload here that has the record's name took that one's place: one that was here before the take-over
+    may have had another address."""
+    return not record.added or is_same_url(spec.url, record.url)
 
 
 def _is_same_host(one: str, other: str) -> bool:
